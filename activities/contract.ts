@@ -1,0 +1,120 @@
+/**
+ * What workflows may call: every activity's name, input and answer. Implementations live beside this file,
+ * one folder a system; `workers/` wires them. Every activity finds out before it acts, so that running it
+ * twice, or after an answer that was lost, is the same as running it once.
+ */
+import type { Finding } from '../spec/findings.js';
+import type { NormalDatabase, NormalMigration } from '../spec/normal.js';
+import type { Plan, PlanFacts, PlanStep } from '../spec/plan.js';
+import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../spec/status.js';
+
+/** What every activity on one database gets: no secrets, no rows, no list of tables. */
+export interface DatabaseMove {
+  /** Workflow id of the migration. */
+  migration: string;
+  /** The scope's key: see `scopeKey`. */
+  key: string;
+  database: NormalDatabase;
+}
+
+export interface PlanPart {
+  facts: PlanFacts;
+  /** Without `seq` and `gate`, which the whole plan decides. */
+  steps: Omit<PlanStep, 'seq' | 'gate'>[];
+  findings: Finding[];
+}
+
+/** What both databases say of one scope, in one look. */
+export interface Observation {
+  /** Null: nothing of this scope is there. */
+  primary: Primary | null;
+  authority: { source: AuthorityView | null; target: AuthorityView | null };
+  /** Which way changes flow now; null: no subscription. */
+  replicating: 'forward' | 'back' | null;
+  /** Age of the newest marker that arrived, in milliseconds; null when none flows. */
+  lagMs: number | null;
+  /** WAL that the slot holds back on the primary. */
+  retainedBytes: number | null;
+  /** In words, for people: an apply error, a missing worker, DDL in the way. Empty: healthy. */
+  problems: string[];
+}
+
+export interface AuthorityView {
+  epoch: number;
+  state: AuthorityState;
+}
+
+/**
+ * `open` takes writes; `leased` refuses them until a deadline; `closed` refuses them for good; `ready` is closed
+ * and promised the next epoch.
+ */
+export type AuthorityState = 'open' | 'leased' | 'closed' | 'ready';
+
+export type SwitchOutcome =
+  | { kind: 'switched'; figures: SwitchFigures }
+  /** Everything before the point of no return, then undone. */
+  | { kind: 'rehearsed'; figures: SwitchFigures }
+  /** Undone by itself before the point of no return; trying later may do. */
+  | { kind: 'not-now'; reason: string };
+
+export interface SwitchInput {
+  move: DatabaseMove;
+  direction: 'forward' | 'back';
+  mode: 'switch' | 'rehearse';
+  /** Counts attempts of this migration, for people. */
+  attempt: number;
+}
+
+export interface Activities {
+  // ── light: configuration and short statements ──
+  /** Checks and normalizes a document (`kind: Migration`). Fails with `InvalidSpec`, naming the path. */
+  normalize(input: { document: unknown }): Promise<NormalMigration>;
+  /** Fails with `SearchAttributesMissing` if `godwit namespace setup` was not run. */
+  checkNamespace(): Promise<void>;
+  /** Reads only. Unreachable databases and wrong passwords are findings, too. */
+  preflightDatabase(move: DatabaseMove): Promise<Finding[]>;
+  /** Reads only. Findings included, so that a plan is complete. */
+  planDatabase(move: DatabaseMove): Promise<PlanPart>;
+  /** Orders the parts, numbers the steps and makes the digest. */
+  assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan>;
+  observe(move: DatabaseMove): Promise<Observation>;
+
+  // ── prepare: replicationSetup ──
+  /** Writes the authority rows on both sides and takes the tables; `ScopeTaken` if another migration has them. */
+  claim(move: DatabaseMove): Promise<{ tables: number }>;
+  /** Copies (pg_dump, without indexes and keys) or compares the schema; `TargetNotEmpty`, `SchemaMismatch`. */
+  prepareSchema(move: DatabaseMove): Promise<{ created: number }>;
+  /** Fence functions, triggers and marker tables on both sides: source open, target closed. */
+  installFence(move: DatabaseMove): Promise<void>;
+  createPublication(move: DatabaseMove): Promise<void>;
+
+  // ── prepare: initialSync and validation (bulk) ──
+  /** Slot, snapshot, rows, keys and indexes, subscription. Resumes what an interrupted one left. Heartbeats `Progress`. */
+  initialSync(move: DatabaseMove): Promise<SyncFigures>;
+  /** Waits until a marker arrives within `cutover.maxLag`; heartbeats `Progress`. */
+  catchUp(move: DatabaseMove): Promise<{ lagMs: number }>;
+  /** Compares all tables of both sides under live writes. Heartbeats `Progress`. */
+  validate(move: DatabaseMove): Promise<CertificateSummary>;
+
+  // ── switch ──
+  switchWrites(input: SwitchInput): Promise<SwitchOutcome>;
+  /**
+   * Brings a scope that an attempt left half-way to one side or the other: before the point of no return undone,
+   * after it completed. Fine to run at any time.
+   */
+  settle(move: DatabaseMove): Promise<{ primary: Primary }>;
+
+  // ── finalize: no way back ──
+  finalizeDatabase(move: DatabaseMove): Promise<void>;
+
+  // ── undo, each idempotent, each fine when its step never ran ──
+  /** Moves the writes back to the source, if they aren't there; tries until it succeeds or its budget is reported. */
+  undoSwitch(move: DatabaseMove): Promise<void>;
+  undoInitialSync(move: DatabaseMove): Promise<void>;
+  undoPublication(move: DatabaseMove): Promise<void>;
+  undoFence(move: DatabaseMove): Promise<void>;
+  undoSchema(move: DatabaseMove): Promise<void>;
+  undoClaim(move: DatabaseMove): Promise<void>;
+}
+
+export type ActivityName = keyof Activities;

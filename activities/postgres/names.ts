@@ -1,0 +1,40 @@
+/**
+ * Names of everything Godwit makes in a database, one place. `key` is the scope's: 12 hex digits, so that
+ * two migrations in one database never share an object and every name stays under 63 bytes.
+ */
+import { createHash } from 'node:crypto';
+import type { Primary } from '../../spec/status.js';
+
+export const SCHEMA = 'godwit';
+
+/** The key of one database of one migration. Stable over retries, resets and a migration brought back. */
+export function scopeKey(migration: string, database: string): string {
+  return createHash('sha256').update(`${migration}/${database}`).digest('hex').slice(0, 12);
+}
+
+export interface ScopeNames {
+  /** Publication of the same name on both sides. */
+  publication: string;
+  /** Slot on the side that is `from`, and subscription of the same name on the other. */
+  slot: (from: Primary) => string;
+  marker: string;
+  fence: string;
+  ddlFence: string;
+  breach: string;
+  /** Statement triggers on every table in scope. */
+  trigger: string;
+  truncateTrigger: string;
+}
+
+export function scopeNames(key: string): ScopeNames {
+  return {
+    publication: `godwit_${key}`,
+    slot: (from) => (from === 'source' ? `godwit_${key}_forward` : `godwit_${key}_reverse`),
+    marker: `marker_${key}`,
+    fence: `fence_${key}`,
+    ddlFence: `ddl_fence_${key}`,
+    breach: `breach_${key}`,
+    trigger: `godwit_fence_${key}`,
+    truncateTrigger: `godwit_fence_truncate_${key}`,
+  };
+}

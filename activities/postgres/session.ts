@@ -1,0 +1,148 @@
+/**
+ * One connection to one database, with settings that an application's defaults can't disturb.
+ * It never reconnects: what holds a lock, a snapshot or an advisory lock must notice that it is gone.
+ */
+import pg from 'pg';
+import type { SecretReference } from '../../spec/normal.js';
+import { failure } from '../failure.js';
+import { resolveSecret } from '../secrets.js';
+import { postgresFailure } from './errors.js';
+
+/**
+ * Time-outs are 0 in Godwit's own sessions: idle_in_transaction_session_timeout would kill the holder of a
+ * snapshot. Read-only defaults are off: one made CREATE SUBSCRIPTION fail. The rest pins how values are written.
+ */
+const SETTINGS = [
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+  'default_transaction_read_only=off',
+  'default_transaction_isolation=read\\ committed',
+  'client_min_messages=warning',
+  'search_path=pg_catalog',
+  'datestyle=ISO,YMD',
+  'intervalstyle=postgres',
+  'timezone=UTC',
+  'bytea_output=hex',
+  'extra_float_digits=1',
+  'synchronous_commit=on',
+  'row_security=off',
+];
+
+/** Longest wait for a TCP connection and authentication. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export interface SessionOptions {
+  /** Shown in pg_stat_activity as `godwit KEY PURPOSE`. */
+  purpose: string;
+  /** Opens a walsender instead (`replication=database`): for CREATE_REPLICATION_SLOT with its snapshot. */
+  replication?: boolean;
+}
+
+export class Session {
+  readonly #client: pg.Client;
+  #lost: Error | null = null;
+  #closed = false;
+
+  private constructor(
+    client: pg.Client,
+    readonly side: string,
+  ) {
+    this.#client = client;
+    client.on('error', (error) => {
+      this.#lost = error;
+    });
+  }
+
+  /**
+   * Fails with `DatabaseUnreachable`, `AuthenticationFailed` or `SecretUnavailable`.
+   * @param side how errors name it: `source`, `target`, `pgbouncer …`
+   */
+  static async open(side: string, url: SecretReference | string, options: SessionOptions): Promise<Session> {
+    const connectionString = typeof url === 'string' ? url : await resolveSecret(url);
+    let client: pg.Client;
+    try {
+      client = new pg.Client({
+        connectionString,
+        application_name: `godwit ${options.purpose}`,
+        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        keepAlive: true,
+        options: SETTINGS.map((setting) => `-c ${setting}`).join(' '),
+        ...(options.replication ? { replication: 'database' } : {}),
+      });
+    } catch {
+      throw failure(
+        'InvalidSpec',
+        `the URL of the ${side} isn't a Postgres URL; expected postgres://user:password@host:port/database`,
+      );
+    }
+    const session = new Session(client, side);
+    try {
+      await client.connect();
+    } catch (error) {
+      throw postgresFailure(error, `connect to the ${side}`, { host: client.host, port: client.port });
+    }
+    return session;
+  }
+
+  /** The connection itself, for COPY streams. */
+  get raw(): pg.Client {
+    return this.#client;
+  }
+
+  get lost(): boolean {
+    return this.#lost !== null || this.#closed;
+  }
+
+  /** Rows of one statement. Errors come scrubbed: no `detail`, no `where`, since Postgres puts rows into them. */
+  async rows<R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<R[]> {
+    return (await this.#query<R>(sql, values)).rows;
+  }
+
+  /** The first row; undefined when there is none. */
+  async row<R extends pg.QueryResultRow = pg.QueryResultRow>(
+    sql: string,
+    values: unknown[] = [],
+  ): Promise<R | undefined> {
+    return (await this.rows<R>(sql, values))[0];
+  }
+
+  /** For statements without rows; answers the number of rows they touched. */
+  async run(sql: string, values: unknown[] = []): Promise<number> {
+    return (await this.#query(sql, values)).rowCount ?? 0;
+  }
+
+  /**
+   * `work` between BEGIN and COMMIT. If COMMIT's answer is lost, the caller gets `DatabaseUnreachable` and must find
+   * out what happened; any other failure has rolled back.
+   */
+  async transaction<T>(work: () => Promise<T>, begin = 'begin'): Promise<T> {
+    await this.run(begin);
+    try {
+      const result = await work();
+      await this.run('commit');
+      return result;
+    } catch (error) {
+      if (!this.lost) await this.#client.query('rollback').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#client.end().catch(() => undefined);
+  }
+
+  async #query<R extends pg.QueryResultRow>(sql: string, values: unknown[]): Promise<pg.QueryResult<R>> {
+    try {
+      return values.length > 0 ? await this.#client.query<R>(sql, values) : await this.#client.query<R>(sql);
+    } catch (error) {
+      throw postgresFailure(error, `run a statement on the ${this.side}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

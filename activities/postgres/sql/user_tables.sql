@@ -1,0 +1,13 @@
+-- Every table a user may have made: ordinary and partitioned, permanent, not of an extension, not ours.
+select n.nspname as schema, c.relname as name, c.relkind as kind, c.relispartition as partition
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p')
+  and c.relpersistence = 'p'
+  and n.nspname not in ('pg_catalog', 'information_schema', 'godwit')
+  and n.nspname !~ '^pg_'
+  and not exists (
+    select from pg_catalog.pg_depend d
+    where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+  )
+order by 1, 2

@@ -1,0 +1,40 @@
+/**
+ * The closed list of failures. The type is what workflows and people decide by; `retryable` says whether
+ * Temporal tries the activity again by itself. A permanent one parks the migration in `needs-attention`.
+ */
+export const FAILURES = {
+  InvalidSpec: { retryable: false },
+  SecretUnavailable: { retryable: false },
+  SearchAttributesMissing: { retryable: false },
+  PlanChanged: { retryable: false },
+  PreflightFailed: { retryable: false },
+  /** Refused, timed out or dropped connections; the server restarting. */
+  DatabaseUnreachable: { retryable: true },
+  AuthenticationFailed: { retryable: false },
+  PermissionDenied: { retryable: false },
+  /** Another migration holds some of these tables. */
+  ScopeTaken: { retryable: false },
+  TargetNotEmpty: { retryable: false },
+  SchemaMismatch: { retryable: false },
+  UnsupportedTable: { retryable: false },
+  CopyFailed: { retryable: true },
+  ReplicationBroken: { retryable: false },
+  ValidationDiffers: { retryable: false },
+  /** The guard refused: another attempt, epoch or state than this one may act in. */
+  AuthorityLost: { retryable: false },
+  /** Another system identifier or timeline than when the migration began. */
+  SystemChanged: { retryable: false },
+  /** A pooler or other endpoint could not be moved. */
+  EndpointFailed: { retryable: true },
+  /** A way back that could not be proven, before anything was switched. */
+  NoWayBack: { retryable: false },
+  /** A lock could not be had in time; nothing changed. */
+  Blocked: { retryable: true },
+  Unexpected: { retryable: true },
+} as const satisfies Record<string, { retryable: boolean }>;
+
+export type FailureType = keyof typeof FAILURES;
+
+export function isFailureType(text: string | null | undefined): text is FailureType {
+  return text !== null && text !== undefined && Object.hasOwn(FAILURES, text);
+}

@@ -1,0 +1,131 @@
+/** What the query `status` answers: one typed document, for people and scripts, of open and closed workflows. */
+import type { Finding } from './findings.js';
+import type { NormalMigration } from './normal.js';
+import type { Stage, UnitRef } from './units.js';
+import type { UndoRecord } from './undo.js';
+
+export const STATES = [
+  'running',
+  'paused',
+  'awaiting-approval',
+  'needs-attention',
+  'undoing',
+  'rolled-back',
+  'migrated',
+  'undone',
+  'failed',
+] as const;
+export type State = (typeof STATES)[number];
+
+/** Where the writes of a database go. */
+export type Primary = 'source' | 'target';
+
+export interface UnitStatus {
+  unit: UnitRef;
+  stage: Stage | 'preflight';
+  /** Phase within the stage: `initialSync`, `cutover`, … */
+  phase: string;
+  state: 'pending' | 'running' | 'done' | 'failed' | 'undone';
+  primary: Primary;
+  sync: SyncFigures | null;
+  lagMs: number | null;
+  certificate: CertificateSummary | null;
+  switches: SwitchFigures[];
+  rehearsal: SwitchFigures | null;
+  problem: Problem | null;
+}
+
+export interface SyncFigures {
+  tables: number;
+  rows: number;
+  bytes: number;
+  /** Milliseconds spent copying rows, then building keys and indexes. */
+  copyMs: number;
+  indexMs: number;
+  /** Ranges kept from an interrupted copy because their hash still matched. */
+  rangesKept: number;
+}
+
+export interface CertificateSummary {
+  id: string;
+  verdict: 'equal' | 'different' | 'incomplete';
+  tables: number;
+  rows: number;
+  differences: number;
+  /** LSN on the primary for which the statement holds, and its time. */
+  lsn: string;
+  at: string;
+  tookMs: number;
+}
+
+export interface SwitchFigures {
+  direction: 'forward' | 'back';
+  attempt: number;
+  at: string;
+  /** From sending the first PAUSE to the last RESUME. */
+  pauseMs: number;
+  /** From the fence's commit on the old primary to the opening of the new one. */
+  fencedMs: number;
+  steps: { name: string; ms: number }[];
+}
+
+export interface Problem {
+  type: string;
+  message: string;
+  /** What still holds and what to do next. */
+  next: string;
+  at: string;
+}
+
+export interface GateStatus {
+  id: string;
+  state: 'open' | 'passed' | 'not-reached' | 'off';
+  needed: number;
+  approvals: { by: string; at: string; expiresAt: string }[];
+  /** What to type with `--confirm`. */
+  confirm: string;
+}
+
+export interface MessageRecord {
+  name: string;
+  at: string;
+  by: string | null;
+  reason: string | null;
+  unit: string | null;
+  /** `accepted`, or why it changed nothing. */
+  outcome: string;
+}
+
+export interface StatusDocument {
+  version: 1;
+  /** Workflow id. */
+  migration: string;
+  name: string;
+  state: State;
+  stage: Stage | 'preflight';
+  planDigest: string | null;
+  units: UnitStatus[];
+  gates: GateStatus[];
+  findings: Finding[];
+  undoLog: UndoRecord[];
+  messages: MessageRecord[];
+  /** Why it waits or stopped, for the person who reads it at night. */
+  reason: string | null;
+  startedAt: string;
+  updatedAt: string;
+  spec: NormalMigration | null;
+}
+
+/** Live progress, in the heartbeats of bulk activities. */
+export interface Progress {
+  unit: UnitRef;
+  phase: string;
+  /** Rows or ranges, as `what` says. */
+  what: 'rows' | 'ranges' | 'indexes' | 'tables';
+  done: number;
+  total: number;
+  bytesDone: number;
+  bytesTotal: number;
+  bytesPerSecond: number;
+  detail: string;
+}

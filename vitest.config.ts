@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config';
+
+const LONG = { testTimeout: 180_000, hookTimeout: 600_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], environment: 'node' } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts', 'test/histories/**/*.test.ts'],
+          globalSetup: ['test/support/lab.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+          ...LONG,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts'],
+          globalSetup: ['test/support/lab.ts'],
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          ...LONG,
+        },
+      },
+    ],
+  },
+});
