@@ -56,7 +56,6 @@ export interface NormalDatabase {
     maxLag: Milliseconds;
     attempts: number;
     waitBetweenAttempts: Milliseconds;
-    /** How long an attempt waits for transactions that hold the pooler's PAUSE or the fence's locks. */
     window: CutoverWindow | null;
   };
   watch: {
