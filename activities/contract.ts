@@ -4,9 +4,10 @@
  * twice, or after an answer that was lost, is the same as running it once.
  */
 import type { Finding } from '../spec/findings.js';
-import type { NormalDatabase, NormalMigration } from '../spec/normal.js';
+import type { NormalDatabase, NormalMigration, TaskQueues } from '../spec/normal.js';
 import type { Plan, PlanFacts, PlanStep } from '../spec/plan.js';
 import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../spec/status.js';
+import type { UnitRef } from '../spec/units.js';
 
 /** What every activity on one database gets: no secrets, no rows, no list of tables. */
 export interface DatabaseMove {
@@ -65,6 +66,14 @@ export interface SwitchInput {
   attempt: number;
 }
 
+export interface WorkersInput {
+  /** Workflow id of the migration. */
+  migration: string;
+  /** What the findings are about. */
+  unit: UnitRef;
+  queues: TaskQueues;
+}
+
 export interface Activities {
   // ── light: configuration and short statements ──
   /** Checks and normalizes a document (`kind: Migration`). Fails with `InvalidSpec`, naming the path. */
@@ -73,6 +82,8 @@ export interface Activities {
   checkNamespace(): Promise<void>;
   /** Reads only. Unreachable databases and wrong passwords are findings, too. */
   preflightDatabase(move: DatabaseMove): Promise<Finding[]>;
+  /** Whether enough workers poll the queues of one unit: a lone one on the switch queue makes its loss long. */
+  preflightWorkers(input: WorkersInput): Promise<Finding[]>;
   /** Reads only. Findings included, so that a plan is complete. */
   planDatabase(move: DatabaseMove): Promise<PlanPart>;
   /** Orders the parts, numbers the steps and makes the digest. */

@@ -36,6 +36,8 @@ export interface PostgresOptions {
   port?: number;
   settings?: Record<string, string>;
   binaries?: string;
+  /** Outlives us; see `LabProcess`. */
+  detached?: (pid: number) => void;
 }
 
 export class PostgresServer {
@@ -46,6 +48,7 @@ export class PostgresServer {
     readonly folder: string,
     readonly port: number,
     readonly binaries: string,
+    readonly detached: ((pid: number) => void) | undefined,
   ) {}
 
   /** Superuser of the server; authentication by scram with this password. */
@@ -56,7 +59,7 @@ export class PostgresServer {
     const binaries = options.binaries ?? findPostgres();
     if (binaries === null) throw new Error('no Postgres server binaries found; `godwit lab up` installs them');
     const port = options.port ?? (await getPort({ host: '127.0.0.1' }));
-    const server = new PostgresServer(options.name, options.folder, port, binaries);
+    const server = new PostgresServer(options.name, options.folder, port, binaries, options.detached);
     if (!existsSync(server.data)) await server.#initialize(options.settings ?? {});
     await server.restart();
     return server;
@@ -89,6 +92,7 @@ export class PostgresServer {
       log: this.log,
       cwd: this.folder,
       user,
+      detached: this.detached,
     });
     await this.#process.ready(async () => {
       await this.query('select 1');

@@ -15,6 +15,11 @@ export interface ProcessOptions {
   cwd?: string;
   /** Numeric user to run as; servers such as Postgres refuse root. */
   user?: { uid: number; gid: number } | undefined;
+  /**
+   * Makes it outlive us, in a process group of its own: a Ctrl-C in the terminal reaches only us, so that the lab stops
+   * its servers in order. Called at once with the pid, since from then on only who remembers it can stop it.
+   */
+  detached?: ((pid: number) => void) | undefined;
 }
 
 export class LabProcess {
@@ -31,11 +36,16 @@ export class LabProcess {
     const child = spawn(options.command, options.args, {
       stdio: ['ignore', log, log],
       env: options.env ?? process.env,
+      detached: options.detached !== undefined,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.user ? { uid: options.user.uid, gid: options.user.gid } : {}),
     });
     child.on('error', () => undefined);
     closeSync(log);
+    if (options.detached && child.pid !== undefined) {
+      options.detached(child.pid);
+      child.unref();
+    }
     return new LabProcess(child, options);
   }
 
@@ -47,7 +57,10 @@ export class LabProcess {
     return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Waits until `ready` answers true; throws with the log's last lines if the process ends or time runs out. */
+  /**
+   * Waits until `ready` answers true. If the process ends or time runs out, nothing of it is left, and the error has
+   * the log's last lines.
+   */
   async ready(ready: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (Date.now() < deadline) {
@@ -55,12 +68,14 @@ export class LabProcess {
       if (await ready().catch(() => false)) return;
       await sleep(25);
     }
+    await this.stop('SIGTERM', 2_000);
     throw new Error(this.#complaint(`was not ready within ${timeoutMs} ms`));
   }
 
   /** `signal`, then SIGKILL if it is still there after `graceMs`. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 10_000): Promise<void> {
     if (!this.running) return;
+    this.#child.ref();
     const ended = once(this.#child, 'exit');
     this.#child.kill(signal);
     const late = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);

@@ -30,6 +30,10 @@ export const FAILURES = {
   NoWayBack: { retryable: false },
   /** A lock could not be had in time; nothing changed. */
   Blocked: { retryable: true },
+  /** A phase that ran alone was aborted; what it had done is undone. */
+  Aborted: { retryable: false },
+  /** An undo failed for good: the message lists what remains. */
+  UndoIncomplete: { retryable: false },
   Unexpected: { retryable: true },
 } as const satisfies Record<string, { retryable: boolean }>;
 

@@ -14,6 +14,11 @@ export interface UndoEntry {
   input: unknown;
   taskQueue: string;
   budget: Milliseconds;
+  /**
+   * While this one isn't undone, the unit's earlier entries aren't tried: they stand on it. Taking the fences away
+   * while the writes are still on the target would let both sides accept writes.
+   */
+  guardsRest?: boolean;
 }
 
 export type UndoRecord = UndoEntry &

@@ -2,15 +2,11 @@
  * Names of everything Godwit makes in a database, one place. `key` is the scope's: 12 hex digits, so that
  * two migrations in one database never share an object and every name stays under 63 bytes.
  */
-import { createHash } from 'node:crypto';
 import type { Primary } from '../../spec/status.js';
 
 export const SCHEMA = 'godwit';
 
-/** The key of one database of one migration. Stable over retries, resets and a migration brought back. */
-export function scopeKey(migration: string, database: string): string {
-  return createHash('sha256').update(`${migration}/${database}`).digest('hex').slice(0, 12);
-}
+export { scopeKey } from '../../spec/scope-key.js';
 
 export interface ScopeNames {
   /** Publication of the same name on both sides. */

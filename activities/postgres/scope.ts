@@ -51,7 +51,8 @@ export async function scopeTables(session: Session, key: string): Promise<ScopeT
   );
 }
 
-function matches(pattern: string, table: TableName): boolean {
+/** Whether a pattern of `tables.include` or `tables.exclude` names this table. */
+export function matches(pattern: string, table: TableName): boolean {
   return picomatch.isMatch(`${table.schema}.${table.name}`, pattern, {
     nobrace: true,
     noext: true,

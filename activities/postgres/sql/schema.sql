@@ -12,6 +12,13 @@ create table if not exists godwit.authority (
   attempt           text not null default '',
   system_identifier text not null,
   timeline          integer not null,
+  -- Signature of the tables in scope when the fence was installed; another one at a switch means DDL since.
+  signature         text not null default '',
+  -- Of the switch under way, by this server's clock: what a resumed attempt measures the pause from.
+  paused_at         timestamptz,
+  fenced_at         timestamptz,
+  -- Of the last switch to this side, for a caller whose answer was lost.
+  figures           jsonb,
   updated_at        timestamptz not null default clock_timestamp()
 );
 
@@ -23,4 +30,24 @@ create table if not exists godwit.scope_table (
   -- pg_class.relkind: 'r' table, 'p' partitioned
   kind        "char" not null,
   primary key (schema_name, table_name)
+);
+
+-- Where each endpoint pointed before anything was changed, to be written back as it was. Kept on the source.
+create table if not exists godwit.endpoint_image (
+  scope    text not null references godwit.authority on delete cascade,
+  endpoint text not null,
+  image    text not null,
+  primary key (scope, endpoint)
+);
+
+-- Limits of sequences from before the cede capped them.
+create table if not exists godwit.sequence_limit (
+  scope         text not null references godwit.authority on delete cascade,
+  schema_name   text not null,
+  sequence_name text not null,
+  min_value     bigint not null,
+  max_value     bigint not null,
+  start_value   bigint not null,
+  cycle         boolean not null,
+  primary key (scope, schema_name, sequence_name)
 );

@@ -1,0 +1,45 @@
+/** All activities, by the names of the contract: what workers register. */
+import type { Activities } from './contract.js';
+import { checkNamespace } from './namespace.js';
+import { normalize } from './normalize.js';
+import { assemblePlan } from './plan/assemble.js';
+import { planDatabase } from './plan/database.js';
+import { claim, undoClaim } from './postgres/authority.js';
+import { initialSync } from './postgres/copy/initial-sync.js';
+import { settle, switchWrites, undoSwitch } from './postgres/cutover.js';
+import { installFence, undoFence } from './postgres/fence.js';
+import { finalizeDatabase } from './postgres/finalize.js';
+import { catchUp } from './postgres/replication/catch-up.js';
+import { observe } from './postgres/replication/observe.js';
+import { createPublication, undoPublication } from './postgres/replication/publication.js';
+import { undoInitialSync } from './postgres/replication/undo.js';
+import { prepareSchema, undoSchema } from './postgres/schema/prepare.js';
+import { validate } from './postgres/validation/validate.js';
+import { preflightDatabase } from './preflight/preflight.js';
+import { preflightWorkers } from './preflight/workers.js';
+
+export const activities = {
+  assemblePlan,
+  catchUp,
+  checkNamespace,
+  claim,
+  createPublication,
+  finalizeDatabase,
+  initialSync,
+  installFence,
+  normalize,
+  observe,
+  planDatabase,
+  preflightDatabase,
+  preflightWorkers,
+  prepareSchema,
+  settle,
+  switchWrites,
+  undoClaim,
+  undoFence,
+  undoInitialSync,
+  undoPublication,
+  undoSchema,
+  undoSwitch,
+  validate,
+} satisfies Activities;

@@ -1,0 +1,654 @@
+/**
+ * The switch: moves the writes of one scope from one side to the other, either way. Steps stand in the order of the
+ * protocol; each says what a crash right after it leaves behind. Whoever comes next decides by what the two databases say
+ * (`settle`), never by memory.
+ *
+ *     prepare → pause → fence → marker → re-check → ready → CEDE → stop → advance → open → flip, resume → reverse
+ *
+ * Before the cede everything is undone; after it, everything goes forward only.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Milliseconds } from '../../spec/normal.js';
+import type { Primary, SwitchFigures } from '../../spec/status.js';
+import { heartbeat } from '../activity-context.js';
+import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../contract.js';
+import { Endpoints } from '../endpoints.js';
+import { faultPoint } from '../fault.js';
+import { failure } from '../failure.js';
+import { resolveSecret } from '../secrets.js';
+import { Attempt, otherSide, readAuthority, type AuthorityRow } from './authority.js';
+import { blockersOf, cancelAutovacuum } from './blockers.js';
+import { sqlState } from './errors.js';
+import {
+  brokenTables,
+  lockTables,
+  replaceDdlFence,
+  replaceFence,
+  resetBreach,
+  signatureOf,
+  wasBreached,
+} from './fence.js';
+import { awaitMarker, writeMarker } from './marker.js';
+import { scopeNames } from './names.js';
+import { dropSlot, ensureSlot } from './replication/slot.js';
+import { dropSubscription, enableSubscription, ensureSubscription } from './replication/subscription.js';
+import { scopeTables, type ScopeTable } from './scope.js';
+import { capSequences, setSequencesAhead, type PromisedSequence } from './sequences.js';
+import { bothSides } from './sides.js';
+import { standbysHaveFlushed } from './standbys.js';
+import { recheckSuspects } from './validation/recheck.js';
+
+/** A heartbeat time-out of 2 s makes a dead worker cost seconds; this leaves room for one that is merely slow. */
+const HEARTBEAT_EVERY_MS = 500;
+
+/**
+ * One try to lock the tables. Far below `deadlock_timeout` (1 s): a client that holds one table and waits for another that
+ * we have is let go by our giving way, and never killed. Everybody who queues behind a try waits no longer than this.
+ */
+const LOCK_TRY_MS = 50;
+/** Tries in which writers may end their transactions in peace, before new ones are refused. */
+const GENTLE_TRIES = 2;
+
+/** The lease outlives the budget a little, so that an attempt on its last millisecond can still undo itself in peace. */
+const LEASE_SLACK_MS = 1_000;
+
+/** Part of the budget that the pooler's PAUSE may take: what it waits for, all other clients wait for, too. */
+const PAUSE_SHARE = 0.5;
+
+/**
+ * One attempt. Answers `switched` at once if the writes are there already, so that a lost answer costs nothing.
+ *
+ * @throws `Blocked` and the like never: what may do later is `not-now`. `AuthorityLost`, `SystemChanged`,
+ * `PermissionDenied`: nothing was switched. `DatabaseUnreachable`, `EndpointFailed`: call again; the next attempt finds out.
+ */
+export async function switchWrites(input: SwitchInput): Promise<SwitchOutcome> {
+  return alive(async () => {
+    await using attempt = await Attempt.takeCharge(input.move);
+    const from: Primary = input.direction === 'forward' ? 'source' : 'target';
+    const primary = await settleWith(attempt, input.move);
+    if (primary !== from) return { kind: 'switched', figures: await lastFigures(attempt, primary, input) };
+    await using endpoints = await Endpoints.open(input.move.database);
+    return await new Switch(input, attempt, endpoints).run();
+  });
+}
+
+/**
+ * Brings a scope that an attempt left half-way to one side or the other: before the point of no return undone, after it
+ * completed. Fine at any time, and when nothing is there.
+ */
+export async function settle(move: DatabaseMove): Promise<{ primary: Primary }> {
+  return alive(async () => {
+    if (!(await claimed(move))) return { primary: 'source' };
+    await using attempt = await Attempt.takeCharge(move);
+    return { primary: await settleWith(attempt, move) };
+  });
+}
+
+/**
+ * Moves the writes back to the source, if they aren't there. Tries until it succeeds; what stands in the way is in the
+ * heartbeat. Fine when nothing of the scope is there.
+ */
+export async function undoSwitch(move: DatabaseMove): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    if ((await settle(move)).primary === 'source') return;
+    const outcome = await switchWrites({ move, direction: 'back', mode: 'switch', attempt });
+    if (outcome.kind === 'switched') return;
+    heartbeat({
+      unit: move.database.unit,
+      phase: 'rollback',
+      what: 'tables',
+      done: 0,
+      total: 1,
+      bytesDone: 0,
+      bytesTotal: 0,
+      bytesPerSecond: 0,
+      detail: outcome.kind === 'not-now' ? outcome.reason : '',
+    });
+    await alive(() => sleep(Math.min(move.database.cutover.waitBetweenAttempts, 5_000)));
+  }
+}
+
+/** Whether the scope is in either database. Its rows are made on the source first and removed there last. */
+async function claimed(move: DatabaseMove): Promise<boolean> {
+  await using sides = await bothSides(move, 'settle');
+  const [source, target] = await Promise.all([
+    readAuthority(sides.source, move.key),
+    readAuthority(sides.target, move.key),
+  ]);
+  return source !== null && target !== null;
+}
+
+/** Which side takes the writes after everything half-way has been undone or completed. */
+async function settleWith(attempt: Attempt, move: DatabaseMove): Promise<Primary> {
+  const [source, target] = await Promise.all([attempt.read('source'), attempt.read('target')]);
+  const readAt = performance.now();
+  for (const [from, to] of [
+    [source, target],
+    [target, source],
+  ] as const) {
+    if (from.state === 'closed' && to.state === 'ready') {
+      await complete(attempt, from, to);
+      await conform(attempt, move, to.side, interrupted(from, readAt));
+      return to.side;
+    }
+    if ((from.state === 'open' || from.state === 'leased') && (to.state === 'closed' || to.state === 'ready')) {
+      await takeBack(attempt, from.side);
+      await conform(attempt, move, from.side, from.state === 'open' ? interrupted(to, readAt) : null);
+      return from.side;
+    }
+  }
+  throw failure(
+    'AuthorityLost',
+    `the two databases contradict each other: source ${source.state} at epoch ${source.epoch}, target ${target.state} at epoch ${target.epoch}`,
+    'No switch leads there: somebody changed godwit.authority or restored a backup. Nothing was changed now; decide which side holds the truth',
+  );
+}
+
+/** A switch whose attempt died after the cede: how to measure its pause once it is completed. Null: none. */
+interface Interrupted {
+  direction: SwitchFigures['direction'];
+  pausedForMs: Milliseconds;
+  fencedForMs: Milliseconds;
+  readAt: number;
+}
+
+function interrupted(ceded: AuthorityRow, readAt: number): Interrupted | null {
+  if (ceded.state !== 'closed' || ceded.pausedForMs === null) return null;
+  return {
+    direction: ceded.side === 'source' ? 'forward' : 'back',
+    pausedForMs: ceded.pausedForMs,
+    fencedForMs: ceded.fencedForMs ?? ceded.pausedForMs,
+    readAt,
+  };
+}
+
+/** Undoes an attempt that has not ceded: the promise on the other side first, then the lease. */
+async function takeBack(attempt: Attempt, from: Primary): Promise<void> {
+  const key = attempt.key;
+  const to = otherSide(from);
+  await attempt.guarded(to, { states: ['closed', 'ready'] }, async (row) => {
+    if (row.state === 'closed') return;
+    await setState(attempt, to, 'closed', row.epoch - 1);
+  });
+  // A crash here leaves the lease: it runs out by itself, and the next attempt comes this way again.
+  await attempt.guarded(from, { states: ['open', 'leased'] }, async (row) => {
+    if (row.state === 'open') return;
+    await replaceFence(attempt.sides.of(from), key, { kind: 'open' });
+    await replaceDdlFence(attempt.sides.of(from), key, { kind: 'open' });
+    await setState(attempt, from, 'open', row.epoch);
+  });
+}
+
+/** After the cede: the new side stops following, its own changes begin to count, and it opens. */
+async function complete(attempt: Attempt, from: AuthorityRow, to: AuthorityRow): Promise<void> {
+  const names = scopeNames(attempt.key);
+  const opening = attempt.sides.of(to.side);
+  // Stop: before version 16, both directions alive at once ended as different rows on the two sides.
+  await dropSubscription(opening, names.slot(from.side));
+  await faultPoint('switch.stop');
+  // Advance: all that was applied is on the old side already. Only while `ready`: once open, it would skip real writes.
+  await opening.rows('select pg_replication_slot_advance($1, pg_current_wal_flush_lsn())', [names.slot(to.side)]);
+  await faultPoint('switch.advance');
+  // Open. A crash before this leaves both sides closed, and the next attempt comes this way again.
+  await attempt.guarded(to.side, { states: ['ready'], epoch: from.epoch + 1 }, async (row) => {
+    await replaceFence(opening, attempt.key, { kind: 'open' });
+    await replaceDdlFence(opening, attempt.key, { kind: 'open' });
+    await setState(attempt, to.side, 'open', row.epoch);
+  });
+}
+
+/**
+ * Brings everything around an open side in line with it: endpoints first, since clients wait for them; then what the other
+ * direction left; then replication to the closed side. Does nothing where nothing is to do.
+ */
+async function conform(
+  attempt: Attempt,
+  move: DatabaseMove,
+  primary: Primary,
+  before: Interrupted | null,
+): Promise<void> {
+  const openFor = before === null ? 0 : performance.now() - before.readAt;
+  await using endpoints = await Endpoints.open(move.database);
+  await pointEndpoints(attempt, endpoints, primary);
+  if (before !== null) {
+    const resumedFor = performance.now() - before.readAt;
+    await keepFigures(attempt, primary, {
+      direction: before.direction,
+      attempt: 0,
+      at: new Date().toISOString(),
+      pauseMs: round(before.pausedForMs + resumedFor),
+      fencedMs: round(before.fencedForMs + openFor),
+      steps: [{ name: 'completed by a later attempt', ms: round(resumedFor) }],
+    });
+  }
+  await alignReplication(attempt, primary);
+}
+
+async function keepFigures(attempt: Attempt, primary: Primary, figures: SwitchFigures): Promise<void> {
+  await attempt.sides
+    .of(primary)
+    .run('update godwit.authority set figures = $2 where scope = $1', [attempt.key, JSON.stringify(figures)]);
+}
+
+async function pointEndpoints(attempt: Attempt, endpoints: Endpoints, primary: Primary): Promise<void> {
+  if (endpoints.all.length === 0) return;
+  const images = await readImages(attempt);
+  // Without images no attempt has come far enough to move an endpoint.
+  if (images !== null) await endpoints.pointAt(primary, primary === 'source' ? images : null);
+  await endpoints.resume();
+}
+
+async function alignReplication(attempt: Attempt, primary: Primary): Promise<void> {
+  const names = scopeNames(attempt.key);
+  const standby = otherSide(primary);
+  await dropSubscription(attempt.sides.of(primary), names.slot(standby));
+  await dropSlot(attempt.sides.of(standby), names.slot(standby));
+  const following = await attempt.sides
+    .of(standby)
+    .row<{ enabled: boolean }>('select subenabled as enabled from pg_subscription where subname = $1', [
+      names.slot(primary),
+    ]);
+  if (following?.enabled === false) await enableSubscription(attempt.sides.of(standby), names.slot(primary));
+  const row = await attempt.read(primary);
+  await attempt.guarded(standby, { states: ['closed'] }, () => setState(attempt, standby, 'closed', row.epoch));
+}
+
+async function setState(attempt: Attempt, side: Primary, state: AuthorityRow['state'], epoch: number): Promise<void> {
+  await attempt.sides.of(side).run(
+    `update godwit.authority
+     set state = $2, epoch = $3, updated_at = clock_timestamp(), paused_at = null, fenced_at = null
+     where scope = $1`,
+    [attempt.key, state, epoch],
+  );
+}
+
+async function readImages(attempt: Attempt): Promise<Record<string, string> | null> {
+  const rows = await attempt.sides.source.rows<{ endpoint: string; image: string }>(
+    'select endpoint, image from godwit.endpoint_image where scope = $1',
+    [attempt.key],
+  );
+  return rows.length === 0 ? null : Object.fromEntries(rows.map((row) => [row.endpoint, row.image]));
+}
+
+/** Figures of the switch that brought the writes here: kept in the database, for callers whose answer was lost. */
+async function lastFigures(attempt: Attempt, primary: Primary, input: SwitchInput): Promise<SwitchFigures> {
+  const row = await attempt.sides
+    .of(primary)
+    .row<{ figures: SwitchFigures | null }>('select figures from godwit.authority where scope = $1', [attempt.key]);
+  if (row?.figures != null) return { ...row.figures, attempt: input.attempt };
+  return {
+    direction: input.direction,
+    attempt: input.attempt,
+    at: new Date().toISOString(),
+    pauseMs: 0,
+    fencedMs: 0,
+    steps: [],
+  };
+}
+
+/** One attempt, from the side that takes writes now to the other. */
+class Switch {
+  readonly #move: DatabaseMove;
+  readonly #attempt: Attempt;
+  readonly #endpoints: Endpoints;
+  readonly #input: SwitchInput;
+  readonly #from: Primary;
+  readonly #to: Primary;
+  readonly #steps: SwitchFigures['steps'] = [];
+  #pausedAt = 0;
+  #fencedAt = 0;
+  #openedAt = 0;
+  /** Set when the attempt was taken back; a switch resumes when its figures are made. */
+  #resumedAt = 0;
+
+  constructor(input: SwitchInput, attempt: Attempt, endpoints: Endpoints) {
+    this.#input = input;
+    this.#move = input.move;
+    this.#attempt = attempt;
+    this.#endpoints = endpoints;
+    this.#from = input.direction === 'forward' ? 'source' : 'target';
+    this.#to = otherSide(this.#from);
+  }
+
+  async run(): Promise<SwitchOutcome> {
+    const key = this.#move.key;
+    const { epoch } = await this.#attempt.read(this.#from);
+    const tables = await scopeTables(this.#fromSession, key);
+    let promised: PromisedSequence[] = [];
+    let deadline = '';
+    try {
+      await this.#step('lag', () => this.#requireLittleLag());
+      await this.#step('prepare', () => this.#proveWayBack());
+
+      this.#pausedAt = performance.now();
+      await this.#step('pause', () => this.#endpoints.pause(this.#left() * PAUSE_SHARE));
+      // A crash here leaves the pooler paused: it outlives its admin connection. `settle` resumes first of all.
+
+      deadline = await this.#step('fence', () => this.#fence(tables, epoch));
+      // A crash from here to the cede leaves the source leased: it opens by itself at the deadline, and `settle` before.
+
+      await this.#step('marker', () => this.#awaitAllApplied());
+      await this.#step('re-check', () => this.#recheck());
+
+      // One synchronous commit on the new side makes all that was applied durable: apply itself commits asynchronously.
+      promised = await this.#step('ready', () => this.#promise(epoch));
+      // A crash here leaves a promise that only this attempt could have kept: the next one takes it back.
+
+      if (this.#input.mode === 'rehearse') {
+        await this.#takeBackAll();
+        return { kind: 'rehearsed', figures: this.#figures() };
+      }
+      await this.#step('cede', () => this.#cede(tables, epoch, deadline, promised));
+    } catch (error) {
+      return this.#giveUp(error);
+    }
+
+    // ───────────── point of no return: from here on only forward; a crash anywhere below is completed by `settle` ─────────────
+    await this.#step('standbys', () => standbysHaveFlushed(this.#fromSession));
+    await this.#step('open', async () =>
+      complete(this.#attempt, await this.#attempt.read(this.#from), await this.#attempt.read(this.#to)),
+    );
+    this.#openedAt = performance.now();
+    await this.#step('flip', () => pointEndpoints(this.#attempt, this.#endpoints, this.#to));
+    const figures = this.#figures();
+    await keepFigures(this.#attempt, this.#to, figures);
+    await this.#step('reverse', () => alignReplication(this.#attempt, this.#to));
+    return { kind: 'switched', figures: { ...figures, steps: this.#steps } };
+  }
+
+  get #fromSession() {
+    return this.#attempt.sides.of(this.#from);
+  }
+
+  get #toSession() {
+    return this.#attempt.sides.of(this.#to);
+  }
+
+  /** The first marker may find an apply worker that is only starting (wal_retrieve_retry_interval, 5 s); the second counts. */
+  async #requireLittleLag(): Promise<void> {
+    const { maxLag } = this.#move.database.cutover;
+    const lagging = failure('Blocked', `the ${this.#to} is more than ${maxLag} ms behind the ${this.#from}`);
+    for (const timeout of [WORKER_START_MS + maxLag, maxLag]) {
+      const marker = await writeMarker(this.#fromSession, this.#move.key);
+      const took = await awaitMarker(this.#toSession, this.#move.key, marker.id, timeout);
+      if (took === null) throw lagging;
+    }
+  }
+
+  /**
+   * Slot and subscription of the other direction, made while nobody waits: a slot's creation waits for every transaction
+   * that is open in the cluster. The subscription stays disabled; making it proves rights, network path and publication.
+   */
+  async #proveWayBack(): Promise<void> {
+    const names = scopeNames(this.#move.key);
+    const name = names.slot(this.#to);
+    const images = await this.#endpoints.images();
+    await this.#rememberImages(images);
+    await resetBreach(this.#fromSession, this.#move.key);
+    await this.#recheckTables();
+    try {
+      await withTimeout(this.#toSession, SLOT_PATIENCE_MS, () => ensureSlot(this.#toSession, name));
+      const url = await resolveSecret(this.#to === 'source' ? this.#move.database.source : this.#move.database.target);
+      await ensureSubscription(this.#fromSession, {
+        name,
+        publication: names.publication,
+        connection: url,
+        enabled: false,
+      });
+    } catch (error) {
+      if (typeOf(error) === 'Blocked') throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw failure(
+        'NoWayBack',
+        `replication from the ${this.#to} back to the ${this.#from} can't be set up: ${reason}`,
+        'Nothing was switched',
+      );
+    }
+  }
+
+  async #rememberImages(images: Record<string, string>): Promise<void> {
+    await this.#attempt.sides.source.run(
+      `insert into godwit.endpoint_image (scope, endpoint, image)
+       select $1, key, value from json_each_text($2::json) on conflict do nothing`,
+      [this.#move.key, JSON.stringify(images)],
+    );
+  }
+
+  /**
+   * Leased: refuses writes until a deadline by this server's clock. Answers the deadline. Returns once every transaction
+   * that had passed the open fence has ended.
+   */
+  async #fence(tables: ScopeTable[], epoch: number): Promise<string> {
+    for (let gentle = 0; gentle < GENTLE_TRIES; gentle += 1) {
+      await cancelAutovacuum(this.#fromSession, tables);
+      try {
+        // Gently: writers in flight end first, and none of them is refused anything.
+        return await this.#attempt.guarded(this.#from, { states: ['open'], epoch }, async () => {
+          await this.#lock(tables);
+          return this.#lease();
+        });
+      } catch (error) {
+        if (!gaveWay(error)) throw error;
+      }
+    }
+    // Firmly: without a pooler's pause, new writers keep coming and hold one table while they wait for another that we
+    // have. They are refused first, and the rest is waited for after.
+    const deadline = await this.#attempt.guarded(this.#from, { states: ['open'], epoch }, () => this.#lease());
+    await this.#insist(tables, () => this.#fromSession.transaction(() => this.#lock(tables)));
+    return deadline;
+  }
+
+  /** Within a guarded transaction: function and state, until budget and slack are over. */
+  async #lease(): Promise<string> {
+    const session = this.#fromSession;
+    const key = this.#move.key;
+    const row = await session.row<{ deadline: string }>(
+      `update godwit.authority
+       set state = 'leased', fenced_at = clock_timestamp(), updated_at = clock_timestamp(),
+           paused_at = clock_timestamp() - make_interval(secs => $2::float8 / 1000)
+       where scope = $1
+       returning (clock_timestamp() + make_interval(secs => $3::float8 / 1000))::text as deadline`,
+      [key, performance.now() - this.#pausedAt, this.#left() + LEASE_SLACK_MS],
+    );
+    const deadline = row?.deadline ?? '-infinity';
+    await replaceFence(session, key, { kind: 'leased', deadline });
+    await replaceDdlFence(session, key, { kind: 'leased', deadline });
+    this.#fencedAt = performance.now();
+    return deadline;
+  }
+
+  /** Runs what locks the tables until it succeeds; fails with `Blocked`, naming who is in the way, when the budget is spent. */
+  async #insist<T>(tables: ScopeTable[], work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!gaveWay(error)) throw error;
+        if (this.#left() > LOCK_TRY_MS) continue;
+        const who = await blockersOf(this.#fromSession, tables);
+        throw failure('Blocked', `the tables could not be locked: ${who.join('; ') || 'their writers took too long'}`);
+      }
+    }
+  }
+
+  async #lock(tables: ScopeTable[]): Promise<void> {
+    const timeout = Math.min(LOCK_TRY_MS, this.#requireTimeLeft('lock the tables'));
+    await this.#fromSession.run(`set local lock_timeout = ${Math.ceil(timeout)}`);
+    await lockTables(this.#fromSession, tables);
+  }
+
+  /** Commit order makes the marker's arrival the proof that everything before the fence is applied. */
+  async #awaitAllApplied(): Promise<void> {
+    const marker = await writeMarker(this.#fromSession, this.#move.key);
+    const timeout = this.#requireTimeLeft('wait for the last changes');
+    const took = await awaitMarker(this.#toSession, this.#move.key, marker.id, timeout);
+    if (took === null)
+      throw failure('Blocked', `the last changes did not arrive on the ${this.#to} within ${Math.round(timeout)} ms`);
+  }
+
+  async #recheck(): Promise<void> {
+    await this.#recheckTables();
+    const timeLeft = this.#requireTimeLeft('re-check rows');
+    const suspects = await recheckSuspects(this.#fromSession, this.#toSession, this.#move, timeLeft);
+    if (suspects.differences > 0) {
+      throw failure('ValidationDiffers', `${suspects.differences} rows differ under the fence`, 'Nothing was switched');
+    }
+    if (suspects.open > 0) throw failure('Blocked', `${suspects.open} suspect rows could not be re-read in time`);
+  }
+
+  /** Once before the pause, so that it fails early and the sessions have their catalogs at hand; once under the fence. */
+  async #recheckTables(): Promise<void> {
+    await Promise.all([this.#recheckSide(this.#from), this.#recheckSide(this.#to)]);
+  }
+
+  async #recheckSide(side: Primary): Promise<void> {
+    const session = this.#attempt.sides.of(side);
+    const key = this.#move.key;
+    const broken = await brokenTables(session, key);
+    const signature = await signatureOf(session, key);
+    const row = await this.#attempt.read(side);
+    if (broken.length > 0) {
+      throw failure(
+        'SchemaMismatch',
+        `tables of the ${side} lack their fence or are gone: ${broken.slice(0, 5).join(', ')}`,
+        'Nothing was switched; abort, or give the tables their triggers back',
+      );
+    }
+    if (signature === row.signature) return;
+    throw failure(
+      'SchemaMismatch',
+      `tables of the ${side} have changed since replication began`,
+      'Nothing was switched; undo that change, or abort and begin again',
+    );
+  }
+
+  /** Sequences ahead of the old side's, and the promise of the next epoch, in one synchronous commit. */
+  async #promise(epoch: number): Promise<PromisedSequence[]> {
+    return this.#attempt.guarded(this.#to, { states: ['closed'] }, async () => {
+      const promised = await setSequencesAhead(this.#fromSession, this.#toSession, this.#move.key);
+      await setState(this.#attempt, this.#to, 'ready', epoch + 1);
+      return promised;
+    });
+  }
+
+  /** The old side closes for good. If the answer to COMMIT is lost, only the databases know: the next attempt asks them. */
+  async #cede(tables: ScopeTable[], epoch: number, deadline: string, promised: PromisedSequence[]): Promise<void> {
+    const session = this.#fromSession;
+    const key = this.#move.key;
+    await this.#insist(tables, () =>
+      this.#attempt.guarded(this.#from, { states: ['leased'], epoch }, async () => {
+        // Again, and last: a writer that passed after the deadline, and DDL, are drained or refused by these locks.
+        await this.#lock(tables);
+        await capSequences(session, key, promised);
+        const broken = await brokenTables(session, key);
+        if (broken.length > 0)
+          throw failure(
+            'SchemaMismatch',
+            `tables lost their fence in the switch: ${broken.slice(0, 5).join(', ')}`,
+            'Nothing was switched',
+          );
+        const clock = await session.row<{ late: boolean }>('select clock_timestamp() >= $1::timestamptz as late', [
+          deadline,
+        ]);
+        if (clock?.late !== false) throw failure('Blocked', 'the lease ran out before the cede');
+        if (await wasBreached(session, key)) throw failure('Blocked', 'a write passed after the lease ran out');
+        await replaceFence(session, key, { kind: 'closed' });
+        await replaceDdlFence(session, key, { kind: 'closed' });
+        await session.run(
+          `update godwit.authority set state = 'closed', updated_at = clock_timestamp() where scope = $1`,
+          [key],
+        );
+      }),
+    );
+  }
+
+  /** Undoes everything, if the databases can be reached; what may do later becomes `not-now`. */
+  async #giveUp(error: unknown): Promise<SwitchOutcome> {
+    const lost = this.#fromSession.lost || this.#toSession.lost;
+    if (lost) throw error; // Whether the cede took effect is for the next attempt to find out.
+    await this.#takeBackAll();
+    const type = typeOf(error);
+    if (type === 'Blocked') return { kind: 'not-now', reason: error instanceof Error ? error.message : String(error) };
+    throw error;
+  }
+
+  async #takeBackAll(): Promise<void> {
+    await takeBack(this.#attempt, this.#from);
+    this.#openedAt = performance.now();
+    await pointEndpoints(this.#attempt, this.#endpoints, this.#from);
+    this.#resumedAt = performance.now();
+    await alignReplication(this.#attempt, this.#from);
+  }
+
+  #figures(): SwitchFigures {
+    const resumedAt = this.#resumedAt > 0 ? this.#resumedAt : performance.now();
+    return {
+      direction: this.#input.direction,
+      attempt: this.#input.attempt,
+      at: new Date().toISOString(),
+      pauseMs: round(resumedAt - this.#pausedAt),
+      fencedMs: round(this.#openedAt - this.#fencedAt),
+      steps: this.#steps,
+    };
+  }
+
+  /** Milliseconds of the budget that are left. */
+  #left(): Milliseconds {
+    return this.#move.database.cutover.maxPause - (performance.now() - this.#pausedAt);
+  }
+
+  #requireTimeLeft(wanted: string): Milliseconds {
+    const left = this.#left();
+    if (left <= 0)
+      throw failure('Blocked', `no time left to ${wanted}: maxPause is ${this.#move.database.cutover.maxPause} ms`);
+    return left;
+  }
+
+  async #step<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const began = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.#steps.push({ name, ms: round(performance.now() - began) });
+      await faultPoint(`switch.${name}`);
+    }
+  }
+}
+
+/** Twice the default of wal_retrieve_retry_interval: how long the launcher may take to start an apply worker. */
+const WORKER_START_MS = 10_000;
+
+/** Transactions that hold up a slot's creation are somebody's to end; the attempt gives way and says so. */
+const SLOT_PATIENCE_MS = 20_000;
+
+async function withTimeout<T>(
+  session: Attempt['sides']['source'],
+  timeout: Milliseconds,
+  work: () => Promise<T>,
+): Promise<T> {
+  await session.run(`set statement_timeout = ${timeout}`);
+  try {
+    return await work();
+  } finally {
+    if (!session.lost) await session.run('set statement_timeout = 0');
+  }
+}
+
+const round = (ms: Milliseconds): Milliseconds => Math.round(ms * 10) / 10;
+
+/** A lock not had in time, or a deadlock that we were chosen to end. */
+const gaveWay = (error: unknown): boolean => ['55P03', '40P01'].includes(sqlState(error) ?? '');
+
+function typeOf(error: unknown): string | null | undefined {
+  return error instanceof ApplicationFailure ? error.type : undefined;
+}
+
+async function alive<T>(work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => heartbeat(), HEARTBEAT_EVERY_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The fence: statement triggers on every table in scope, on both sides, whose one function decides whether writes pass.
+ * It stops superusers, COPY, replica-role sessions, rules, views and cascades; logical apply passes, since it fires no
+ * statement triggers. State and deadline live in the function's body, so that opening needs no lock on any table.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DatabaseMove } from '../contract.js';
+import { cancellation, heartbeat } from '../activity-context.js';
+import { failure } from '../failure.js';
+import { bothSides, guarded, requireSourcePrimary } from './authority.js';
+import { blockersOf, cancelAutovacuum } from './blockers.js';
+import { sqlState } from './errors.js';
+import { scopeNames } from './names.js';
+import { scopeTables, type ScopeTable } from './scope.js';
+import type { Session } from './session.js';
+import { identifier, literal, qualified, statement } from './statements.js';
+
+const OPEN = statement(import.meta.url, './sql/fence_open.sql');
+const LEASED = statement(import.meta.url, './sql/fence_leased.sql');
+const CLOSED = statement(import.meta.url, './sql/fence_closed.sql');
+const DDL_OPEN = statement(import.meta.url, './sql/ddl_fence_open.sql');
+const DDL_CLOSED = statement(import.meta.url, './sql/ddl_fence_closed.sql');
+const MISSING_TRIGGERS = statement(import.meta.url, './sql/missing_triggers.sql');
+const SIGNATURE = statement(import.meta.url, './sql/signature.sql');
+
+/** Above `deadlock_timeout` (1 s): autovacuum yields a table only after that, so a shorter wait never wins against it. */
+const INSTALL_LOCK_TIMEOUT = '1500ms';
+const INSTALL_RETRY_MS = 500;
+/** How long installation waits for one table's writers before a person is told who they are. */
+const INSTALL_PATIENCE_MS = 60_000;
+
+export type FenceState =
+  | { kind: 'open' }
+  /** `deadline`: a timestamptz of this server's clock, as text. */
+  | { kind: 'leased'; deadline: string }
+  | { kind: 'closed'; tokenHash?: string };
+
+/**
+ * Replaces the fence's function. Takes no table lock: closing one needs `lockTables` first in the same transaction, which
+ * drains the writers that have passed the old one.
+ */
+export async function replaceFence(session: Session, key: string, state: FenceState): Promise<void> {
+  const names = scopeNames(key);
+  const fill = (sql: string, values: Record<string, string>): string =>
+    Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`:${name}`, value), sql);
+  const fence = { fence: identifier(names.fence) };
+  switch (state.kind) {
+    case 'open':
+      await session.run(fill(OPEN, fence));
+      break;
+    case 'leased':
+      await session.run(
+        fill(LEASED, { ...fence, deadline: literal(state.deadline), breach: literal(`godwit.${names.breach}`) }),
+      );
+      break;
+    case 'closed':
+      await session.run(fill(CLOSED, { ...fence, token_hash: literal(state.tokenHash ?? 'none') }));
+      break;
+  }
+}
+
+/** The part of the fence that refuses DDL; only where the role may make event triggers. */
+export async function replaceDdlFence(session: Session, key: string, state: FenceState): Promise<void> {
+  const names = scopeNames(key);
+  const known = await session.row('select from pg_event_trigger where evtname = $1', [`${names.ddlFence}_end`]);
+  if (known === undefined) return;
+  const sql = state.kind === 'open' ? DDL_OPEN : DDL_CLOSED;
+  const deadline = state.kind === 'leased' ? state.deadline : 'infinity';
+  await session.run(
+    sql
+      .replaceAll(':ddl_fence', identifier(names.ddlFence))
+      .replaceAll(':deadline', literal(deadline))
+      .replaceAll(':scope', literal(key)),
+  );
+}
+
+/**
+ * SHARE ROW EXCLUSIVE on all tables in scope at once: waits for their writers, and for prepared transactions, which hold
+ * the same locks. Call within a transaction that has a `lock_timeout`; fails with `Blocked`.
+ */
+export async function lockTables(session: Session, tables: ScopeTable[]): Promise<void> {
+  await session.run(
+    `lock table ${tables.map((table) => `only ${qualified(table)}`).join(', ')} in share row exclusive mode`,
+  );
+}
+
+/** Tables whose triggers aren't as installed; empty when the fence is whole. */
+export async function brokenTables(session: Session, key: string): Promise<string[]> {
+  const names = scopeNames(key);
+  const found = await session.rows<{ schema: string; name: string }>(MISSING_TRIGGERS, [
+    key,
+    names.trigger,
+    names.truncateTrigger,
+    names.fence,
+  ]);
+  return found.map((table) => `${table.schema}.${table.name}`);
+}
+
+/** Digest of the shape of the tables in scope. */
+export async function signatureOf(session: Session, key: string): Promise<string> {
+  return (await session.row<{ signature: string }>(SIGNATURE, [key]))?.signature ?? '';
+}
+
+/** Whether anybody wrote after the lease's deadline: not transactional, so even one that rolled back counts. */
+export async function wasBreached(session: Session, key: string): Promise<boolean> {
+  const breach = `godwit.${identifier(scopeNames(key).breach)}`;
+  return (await session.row<{ is_called: boolean }>(`select is_called from ${breach}`))?.is_called ?? true;
+}
+
+export async function resetBreach(session: Session, key: string): Promise<void> {
+  await session.rows('select setval($1::regclass, 1, false)', [`godwit.${identifier(scopeNames(key).breach)}`]);
+}
+
+/**
+ * Lets one session of ours write into the closed target: the copy. Answers the token to set in it
+ * (`set godwit.token = …`); an earlier token is void from now on.
+ * Fails with `AuthorityLost` unless the target is closed and the source is where writes go.
+ */
+export async function admitCopy(target: Session, key: string): Promise<string> {
+  const token = randomBytes(24).toString('hex');
+  const tokenHash = createHash('sha256').update(token).digest('hex');
+  await guarded(target, key, { states: ['closed'], side: 'target' }, () =>
+    replaceFence(target, key, { kind: 'closed', tokenHash }),
+  );
+  return token;
+}
+
+/** Fence functions, triggers and marker tables on both sides: source open, target closed. One table at a time. */
+export async function installFence(move: DatabaseMove): Promise<void> {
+  await using sides = await bothSides(move, 'fence');
+  await requireSourcePrimary(sides, move.key);
+  for (const side of [sides.target, sides.source]) await installOn(side, move.key);
+}
+
+async function installOn(session: Session, key: string): Promise<void> {
+  const names = scopeNames(key);
+  const isTarget = session.side === 'target';
+  await guarded(
+    session,
+    key,
+    { states: isTarget ? ['closed'] : ['open'], side: isTarget ? 'target' : 'source' },
+    async () => {
+      await session.run(`create sequence if not exists godwit.${identifier(names.breach)}`);
+      await session.run(
+        `create table if not exists godwit.${identifier(names.marker)} (id text primary key, written_at timestamptz not null)`,
+      );
+      const known = await session.row(`select to_regproc($1) is not null as known`, [`godwit.${names.fence}`]);
+      if (known?.['known'] !== true) await replaceFence(session, key, isTarget ? { kind: 'closed' } : { kind: 'open' });
+      const signature = await signatureOf(session, key);
+      await session.run('update godwit.authority set signature = $2 where scope = $1', [key, signature]);
+    },
+  );
+  await installDdlFence(session, key);
+  const tables = await scopeTables(session, key);
+  const missing = new Set(await brokenTables(session, key));
+  for (const table of tables) {
+    if (missing.has(`${table.schema}.${table.name}`)) await installTriggers(session, key, table);
+    heartbeat();
+  }
+}
+
+/** Event triggers belong to superusers; without that right the cede's own look at every table has to do. */
+async function installDdlFence(session: Session, key: string): Promise<void> {
+  const role = await session.row<{ super: boolean }>(
+    'select rolsuper as super from pg_roles where rolname = current_user',
+  );
+  if (role?.super !== true) return;
+  const names = scopeNames(key);
+  await session.transaction(async () => {
+    await session.run(DDL_OPEN.replaceAll(':ddl_fence', identifier(names.ddlFence)));
+    for (const [suffix, event] of [
+      ['end', 'ddl_command_end'],
+      ['drop', 'sql_drop'],
+    ] as const) {
+      const name = `${names.ddlFence}_${suffix}`;
+      const known = await session.row('select from pg_event_trigger where evtname = $1', [name]);
+      if (known !== undefined) continue;
+      await session.run(
+        `create event trigger ${identifier(name)} on ${event} execute function godwit.${identifier(names.ddlFence)}()`,
+      );
+      await session.run(`alter event trigger ${identifier(name)} enable always`);
+    }
+  });
+}
+
+async function installTriggers(session: Session, key: string, table: ScopeTable): Promise<void> {
+  const names = scopeNames(key);
+  const on = qualified(table);
+  const call = `godwit.${identifier(names.fence)}()`;
+  await patiently(session, [table], `install the fence on ${table.schema}.${table.name}`, async () => {
+    // `only`: triggers on a partitioned table are statement triggers of its own and reach no partition.
+    for (const [name, events] of [
+      [names.trigger, 'insert or update or delete'],
+      [names.truncateTrigger, 'truncate'],
+    ] as const) {
+      await session.run(`drop trigger if exists ${identifier(name)} on ${on}`);
+      await session.run(
+        `create trigger ${identifier(name)} before ${events} on ${on} for each statement execute function ${call}`,
+      );
+      await session.run(`alter table only ${on} enable always trigger ${identifier(name)}`);
+    }
+  });
+}
+
+/** Runs short DDL in transactions that give way at once: a waiting lock request blocks everybody behind it. */
+async function patiently(
+  session: Session,
+  tables: ScopeTable[],
+  wanted: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  const began = Date.now();
+  for (;;) {
+    await cancelAutovacuum(session, tables);
+    try {
+      await session.transaction(async () => {
+        await session.run(`set local lock_timeout = '${INSTALL_LOCK_TIMEOUT}'`);
+        await work();
+      });
+      return;
+    } catch (error) {
+      if (sqlState(error) !== '55P03' && sqlState(error) !== '40P01') throw error;
+      if (Date.now() - began > INSTALL_PATIENCE_MS) {
+        const who = await blockersOf(session, tables);
+        throw failure(
+          'Blocked',
+          `could not ${wanted} on the ${session.side}`,
+          `In the way: ${who.join('; ') || 'nobody any more'}`,
+        );
+      }
+    }
+    heartbeat();
+    await sleep(INSTALL_RETRY_MS, undefined, { signal: cancellation() });
+  }
+}
+
+/** Removes fence and marker from both sides. Refuses while writes go to the target. */
+export async function undoFence(move: DatabaseMove): Promise<void> {
+  await using sides = await bothSides(move, 'undo-fence');
+  await requireSourcePrimary(sides, move.key);
+  for (const side of [sides.source, sides.target]) await removeFence(side, move.key);
+}
+
+/** Removes fence and marker from one side; fine when parts of it, or all, are gone. */
+export async function removeFence(session: Session, key: string): Promise<void> {
+  const names = scopeNames(key);
+  for (const suffix of ['end', 'drop']) {
+    await session.run(`drop event trigger if exists ${identifier(`${names.ddlFence}_${suffix}`)}`);
+  }
+  const fenced = await session.rows<ScopeTable>(
+    `select distinct n.nspname as schema, c.relname as name, c.relkind as kind
+     from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+     where t.tgname in ($1, $2)`,
+    [names.trigger, names.truncateTrigger],
+  );
+  for (const table of fenced) {
+    await patiently(session, [table], `remove the fence from ${table.schema}.${table.name}`, async () => {
+      for (const name of [names.trigger, names.truncateTrigger]) {
+        await session.run(`drop trigger if exists ${identifier(name)} on ${qualified(table)}`);
+      }
+    });
+    heartbeat();
+  }
+  if ((await session.row(`select from pg_namespace where nspname = 'godwit'`)) === undefined) return;
+  await session.run(
+    `drop function if exists godwit.${identifier(names.fence)}(), godwit.${identifier(names.ddlFence)}()`,
+  );
+  await session.run(`drop sequence if exists godwit.${identifier(names.breach)}`);
+  await session.run(`drop table if exists godwit.${identifier(names.marker)}`);
+}

@@ -1,0 +1,58 @@
+/** One publication of the same name on both sides: the source's now, the target's for the way back. */
+import type { DatabaseMove } from '../../contract.js';
+import { failure } from '../../failure.js';
+import { scopeNames, SCHEMA } from '../names.js';
+import { scopeTables } from '../scope.js';
+import type { Session } from '../session.js';
+import { bothSides } from '../sides.js';
+import { identifier, qualified, type TableName } from '../statements.js';
+import { onEachSide } from './each-side.js';
+
+/**
+ * Publishes every table of the scope that holds rows, and the marker. Leaf partitions rather than their roots, so that
+ * both sides speak of the same tables whatever attaches and detaches. Must come before the slot: decoding looks the
+ * publication up as of the change ("publication does not exist", for ever, the other way round).
+ */
+export async function createPublication(move: DatabaseMove): Promise<void> {
+  await using sides = await bothSides(move, 'publication');
+  for (const side of [sides.source, sides.target]) await ensurePublication(side, move.key);
+}
+
+async function ensurePublication(session: Session, key: string): Promise<void> {
+  const names = scopeNames(key);
+  const leaves = (await scopeTables(session, key)).filter((table) => table.kind === 'r');
+  if (leaves.length === 0) {
+    throw failure(
+      'AuthorityLost',
+      `this migration holds no tables of the ${session.side}`,
+      'Run replicationSetup from its start',
+    );
+  }
+  const wanted: TableName[] = [...leaves, { schema: SCHEMA, name: names.marker }];
+  const list = wanted.map((table) => `only ${qualified(table)}`).join(', ');
+  await session.transaction(async () => {
+    const known = await session.row('select from pg_publication where pubname = $1', [names.publication]);
+    if (known === undefined) {
+      await session.run(
+        `create publication ${identifier(names.publication)} for table ${list}
+         with (publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`,
+      );
+      return;
+    }
+    const found = await session.rows<TableName>(
+      'select schemaname as schema, tablename as name from pg_publication_tables where pubname = $1',
+      [names.publication],
+    );
+    const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
+    const same = new Set(found.map(nameOf));
+    if (found.length === wanted.length && wanted.every((table) => same.has(nameOf(table)))) return;
+    await session.run(`alter publication ${identifier(names.publication)} set table ${list}`);
+  });
+}
+
+/** Drops it on both sides; one that can't be reached doesn't keep the other from being cleaned. */
+export async function undoPublication(move: DatabaseMove): Promise<void> {
+  await onEachSide(move, 'undo-publication', async (session) => {
+    await session.run(`drop publication if exists ${identifier(scopeNames(move.key).publication)}`);
+  });
+}

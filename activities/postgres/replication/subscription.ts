@@ -1,0 +1,79 @@
+/** Subscriptions by name: made on slots that exist already, dropped without asking the publisher. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { failure } from '../../failure.js';
+import type { Session } from '../session.js';
+import { identifier, literal } from '../statements.js';
+
+/** An apply worker ends within milliseconds of being told. */
+const WORKER_END_TIMEOUT_MS = 10_000;
+
+export interface SubscriptionOptions {
+  /** Name of the subscription, and of the slot on the publisher. */
+  name: string;
+  publication: string;
+  /** libpq connection string as the subscribing server reaches the publisher. Kept by Postgres in pg_subscription. */
+  connection: string;
+  /** False: proves rights and the network path now, applies nothing until `enableSubscription`. */
+  enabled: boolean;
+}
+
+/**
+ * CREATE SUBSCRIPTION on an existing slot, without table synchronization, if it isn't there. Connects to the publisher,
+ * so it fails here, and not in a switch, when there is no way to it.
+ * https://www.postgresql.org/docs/current/sql-createsubscription.html
+ */
+export async function ensureSubscription(session: Session, options: SubscriptionOptions): Promise<void> {
+  const found = await session.row('select from pg_subscription where subname = $1', [options.name]);
+  if (found !== undefined) {
+    if (options.enabled) await enableSubscription(session, options.name);
+    return;
+  }
+  await session.run(
+    `create subscription ${identifier(options.name)} connection ${literal(options.connection)}
+     publication ${identifier(options.publication)}
+     with (create_slot = false, copy_data = false, two_phase = false, enabled = ${options.enabled},
+           slot_name = ${literal(options.name)})`,
+  );
+}
+
+export async function enableSubscription(session: Session, name: string): Promise<void> {
+  await session.run(`alter subscription ${identifier(name)} enable`);
+}
+
+/**
+ * Stops applying and drops the subscription here; its slot on the publisher stays, for `dropSlot`. Returns once the
+ * apply worker is gone: before version 16, two directions alive at once ended as different rows on the two sides.
+ */
+export async function dropSubscription(session: Session, name: string): Promise<void> {
+  const found = await session.row<{ oid: string }>(
+    `select oid::text from pg_subscription where subname = $1
+     and subdbid = (select oid from pg_database where datname = current_database())`,
+    [name],
+  );
+  if (found === undefined) return;
+  await session.run(`alter subscription ${identifier(name)} disable`);
+  await workersGone(session, name, found.oid);
+  await session.transaction(async () => {
+    await session.run(`alter subscription ${identifier(name)} set (slot_name = none)`);
+    await session.run(`drop subscription ${identifier(name)}`);
+  });
+}
+
+/** The worker notices DISABLE only when it next wakes (up to 1 s, before version 16), so it is told: all that counts is applied. */
+async function workersGone(session: Session, name: string, oid: string): Promise<void> {
+  const deadline = Date.now() + WORKER_END_TIMEOUT_MS;
+  for (;;) {
+    const worker = await session.row<{ pid: number }>(
+      'select pid, pg_terminate_backend(pid) from pg_stat_subscription where subid = $1::oid and pid is not null limit 1',
+      [oid],
+    );
+    if (worker === undefined) return;
+    if (Date.now() > deadline) {
+      throw failure(
+        'Blocked',
+        `the apply worker ${worker.pid} of subscription ${name} on the ${session.side} does not end`,
+      );
+    }
+    await sleep(1);
+  }
+}

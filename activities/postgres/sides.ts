@@ -1,0 +1,34 @@
+/** Both databases of one move, open at once. */
+import type { Primary } from '../../spec/status.js';
+import type { DatabaseMove } from '../contract.js';
+import { Session } from './session.js';
+
+export class Sides {
+  constructor(
+    readonly source: Session,
+    readonly target: Session,
+  ) {}
+
+  of(side: Primary): Session {
+    return side === 'source' ? this.source : this.target;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.source.close(), this.target.close()]);
+  }
+}
+
+export const otherSide = (side: Primary): Primary => (side === 'source' ? 'target' : 'source');
+
+/** Opens both sides; if one can't be reached, the other is closed again. */
+export async function bothSides(move: DatabaseMove, purpose: string): Promise<Sides> {
+  const options = { purpose: `${move.key} ${purpose}` };
+  const [source, target] = await Promise.allSettled([
+    Session.open('source', move.database.source, options),
+    Session.open('target', move.database.target, options),
+  ]);
+  if (source.status === 'fulfilled' && target.status === 'fulfilled') return new Sides(source.value, target.value);
+  if (source.status === 'fulfilled') await source.value.close();
+  if (target.status === 'fulfilled') await target.value.close();
+  throw source.status === 'rejected' ? source.reason : (target as PromiseRejectedResult).reason;
+}

@@ -1,0 +1,17 @@
+-- Who holds locks on these tables that keep writers out or would wait for them; never the text of a query.
+select distinct
+  case when l.pid is null then 'prepared transaction' else coalesce(a.backend_type, 'backend') end as what,
+  l.pid, a.usename as "user", a.application_name as application, a.client_addr::text as address, a.state,
+  round(extract(epoch from clock_timestamp() - a.xact_start))::int as "ageSeconds",
+  p.gid
+from pg_catalog.pg_locks l
+join pg_catalog.pg_class c on c.oid = l.relation
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join json_to_recordset($1::json) as t(schema text, name text) on t.schema = n.nspname and t.name = c.relname
+left join pg_catalog.pg_stat_activity a on a.pid = l.pid
+left join pg_catalog.pg_prepared_xacts p on l.virtualtransaction = '-1/' || p.transaction::text
+where l.granted and l.pid is distinct from pg_backend_pid()
+  and l.database = (select oid from pg_database where datname = current_database())
+  and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+order by "ageSeconds" desc nulls first
+limit 10

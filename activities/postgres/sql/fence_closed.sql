@@ -1,0 +1,18 @@
+-- Refuses writes for good. Logical apply passes: it fires no statement triggers, and its TRUNCATE says what it is.
+-- Godwit's own copy passes by a token that only its session knows; the body holds the hash.
+create or replace function godwit.:fence() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $fence$
+begin
+  if tg_op = 'TRUNCATE' and pg_catalog.pg_replication_origin_session_is_setup() then
+    return null;
+  end if;
+  if pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+       coalesce(pg_catalog.current_setting('godwit.token', true), ''), 'UTF8')), 'hex') = :token_hash then
+    return null;
+  end if;
+  raise exception using
+    errcode = '25006',
+    message = pg_catalog.format('cannot execute %s on %I.%I: another server takes its writes', tg_op, tg_table_schema, tg_table_name),
+    hint = 'Connect to the primary. "godwit status" names it.';
+end
+$fence$

@@ -1,0 +1,55 @@
+-- What schema and copy keep on the target while they work. Rows go with the scope's authority row.
+
+-- Keys, indexes, triggers and the like of a copied schema, in the order of the dump; applied after the rows.
+create table if not exists godwit.deferred_ddl (
+  scope       text not null references godwit.authority on delete cascade,
+  seq         integer not null,
+  kind        text not null check (kind in ('key', 'index', 'other', 'foreign-key', 'trigger')),
+  -- Table it belongs to, for ordering and for people; empty when it belongs to none.
+  schema_name text not null,
+  table_name  text not null,
+  title       text not null,
+  statement   text not null,
+  done        boolean not null default false,
+  primary key (scope, seq)
+);
+
+-- What we made on the target, so that undo drops exactly that. By OID: a rename doesn't hide an object from its undo.
+create table if not exists godwit.created_object (
+  scope    text not null references godwit.authority on delete cascade,
+  seq      integer not null,
+  class    oid not null,
+  object   oid not null,
+  -- 'drop', or 'empty' for a table that was there without rows.
+  undo     text not null check (undo in ('drop', 'empty')),
+  type     text not null,
+  identity text not null,
+  primary key (scope, seq)
+);
+
+create table if not exists godwit.copy_run (
+  scope      text primary key references godwit.authority on delete cascade,
+  -- Consistent point of the slot that all copied rows belong to; null while rows are being copied.
+  rows_lsn   pg_lsn,
+  copy_ms    bigint not null default 0,
+  index_ms   bigint not null default 0,
+  ranges_kept integer not null default 0
+);
+
+create table if not exists godwit.copy_range (
+  scope       text not null references godwit.authority on delete cascade,
+  schema_name text not null,
+  table_name  text not null,
+  seq         integer not null,
+  -- key: lo and hi are values of the integer key; ctid: block numbers; whole: neither.
+  kind        text not null check (kind in ('key', 'ctid', 'whole')),
+  -- lo <= value < hi; null: open.
+  lo          bigint,
+  hi          bigint,
+  estimate    bigint not null,
+  rows        bigint not null default 0,
+  bytes       bigint not null default 0,
+  -- Committed together with the rows, so that a crash can't count a range twice.
+  state       text not null default 'planned' check (state in ('planned', 'done')),
+  primary key (scope, schema_name, table_name, seq)
+);

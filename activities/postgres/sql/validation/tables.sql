@@ -1,0 +1,46 @@
+-- What a comparison must know of each table: size, key and columns. `$1`: json of schema and name.
+-- The key is the primary key, else the replica identity's index, else any unique index that can stand in for one.
+select n.nspname as schema, c.relname as name, c.oid::text as oid,
+  -- reltuples is -1 before the first ANALYZE; a row of 100 bytes is then as good a guess as any
+  (case when c.reltuples >= 0 then c.reltuples else pg_catalog.pg_relation_size(c.oid) / 100 end)::float8 as "estimatedRows",
+  key.columns as key,
+  (select s.correlation from pg_catalog.pg_stats s
+   where s.schemaname = n.nspname and s.tablename = c.relname and not s.inherited
+     and s.attname = key.columns -> 0 ->> 'name')::float8 as correlation,
+  (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'type', a.atttypid::text) order by a.attnum)
+   from pg_catalog.pg_attribute a
+   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+from json_to_recordset($1::json) as wanted(schema text, name text)
+join pg_catalog.pg_namespace n on n.nspname = wanted.schema
+join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
+left join lateral (
+  select (
+    select pg_catalog.json_agg(pg_catalog.json_build_object(
+        'name', a.attname,
+        'type', a.atttypid::text,
+        'equals', (
+          select pg_catalog.format('operator(%I.%s)', op_n.nspname, op.oprname)
+          from pg_catalog.pg_opclass class
+          join pg_catalog.pg_amop am on am.amopfamily = class.opcfamily and am.amopstrategy = 3
+            and am.amoplefttype = class.opcintype and am.amoprighttype = class.opcintype
+          join pg_catalog.pg_operator op on op.oid = am.amopopr
+          join pg_catalog.pg_namespace op_n on op_n.oid = op.oprnamespace
+          where class.oid = i.indclass[k.position - 1]
+        )) order by k.position)
+    from unnest(i.indkey::int2[]) with ordinality as k(attnum, position)
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
+    where k.position <= i.indnkeyatts
+  ) as columns
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_class ic on ic.oid = i.indexrelid
+  join pg_catalog.pg_am am on am.oid = ic.relam and am.amname = 'btree'
+  where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+    and not exists (
+      select from unnest(i.indkey::int2[]) with ordinality as k(attnum, position)
+      join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
+      where k.position <= i.indnkeyatts and not a.attnotnull
+    )
+  order by i.indisprimary desc, i.indisreplident desc, i.indexrelid
+  limit 1
+) key on true
+order by 1, 2

@@ -1,0 +1,188 @@
+/** A table as the comparison sees it: its shape on both sides, and the statements made of it. */
+import type { Session } from '../session.js';
+import { identifier, qualified, statement, type TableName } from '../statements.js';
+import { rowExpression, text, type ColumnShape, type Dialect, type KeyShape } from './expression.js';
+import { fill } from './template.js';
+
+const PASS = statement(import.meta.url, '../sql/validation/pass.sql');
+const ROWS_OF_RANGES = statement(import.meta.url, '../sql/validation/rows_of_ranges.sql');
+const ROWS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/rows_of_buckets.sql');
+const COUNTS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/counts_of_buckets.sql');
+const READ_BY_KEY = statement(import.meta.url, '../sql/validation/read_by_key.sql');
+const READ_BY_HASH = statement(import.meta.url, '../sql/validation/read_by_hash.sql');
+const LOCK_ROWS = statement(import.meta.url, '../sql/validation/lock_rows.sql');
+
+/** Columns of a key as text; the hash of a row where there is no key. */
+export type Key = string[];
+
+export interface SideShape {
+  columns: ColumnShape[];
+  key: KeyShape;
+  /** Equality operators of the key's columns, schema-qualified: those of extensions aren't in pg_catalog. */
+  equals: string[];
+}
+
+/** What one read found of one key: null is nothing. */
+export interface Reading {
+  signature: string | null;
+  version: string | null;
+}
+
+interface Bucket {
+  count: number;
+  sum: string;
+}
+
+/** Half-open on either end with null. Bounds are of the integer key. */
+export interface KeyRange {
+  low: bigint | null;
+  high: bigint | null;
+}
+
+/** Statements of one table on one side. */
+export class TableStatements {
+  readonly hash: string;
+  readonly seed: string;
+  readonly form: string;
+  readonly #table: string;
+
+  constructor(
+    readonly name: TableName,
+    readonly shape: SideShape,
+    dialect: Dialect,
+  ) {
+    const expression = rowExpression(shape.columns, shape.key, dialect);
+    this.hash = expression.hash;
+    this.seed = expression.seed;
+    this.form = expression.form;
+    this.#table = qualified(name);
+  }
+
+  get #integer(): string {
+    if (this.shape.key.kind !== 'integer') throw new TypeError('only a table with an integer key has ranges');
+    return `r.${identifier(this.shape.key.column.name)}`;
+  }
+
+  /** Lowest and highest key; null when the table is empty. */
+  async bounds(session: Session): Promise<{ low: bigint; high: bigint } | null> {
+    const found = await session.row<{ low: string | null; high: string | null }>(
+      `select min(${this.#integer})::text as low, max(${this.#integer})::text as high from only ${this.#table} as r`,
+    );
+    return found?.low == null || found.high === null ? null : { low: BigInt(found.low), high: BigInt(found.high) };
+  }
+
+  /** Leaves of 2^shift keys: a shift never overflows, at either end of bigint. */
+  async passRange(session: Session, range: KeyRange, shift: number): Promise<Map<string, Bucket>> {
+    const conditions = [
+      ...(range.low === null ? [] : [`${this.#integer} >= ${range.low}`]),
+      ...(range.high === null ? [] : [`${this.#integer} <= ${range.high}`]),
+    ];
+    return this.#pass(session, `${this.#integer}::bigint >> ${shift}`, conditions.join(' and ') || 'true');
+  }
+
+  /** Leaves are buckets of the seed; `mask` is a power of two less one. */
+  async passBuckets(session: Session, mask: number): Promise<Map<string, Bucket>> {
+    return this.#pass(session, `${this.seed} & ${mask}`, 'true');
+  }
+
+  async #pass(session: Session, bucket: string, range: string): Promise<Map<string, Bucket>> {
+    const rows = await session.rows<{ bucket: string; count: string; sum: string }>(
+      fill(PASS, { table: this.#table, hash: this.hash, bucket, range }),
+    );
+    return new Map(rows.map((row) => [row.bucket, { count: Number(row.count), sum: row.sum }]));
+  }
+
+  async rowsOfRanges(session: Session, ranges: { low: bigint; high: bigint }[]): Promise<Listing> {
+    const sql = fill(ROWS_OF_RANGES, { ...this.#names, column: this.#integer });
+    return listing(session, sql, [ranges.map((range) => `${range.low}`), ranges.map((range) => `${range.high}`)]);
+  }
+
+  async rowsOfBuckets(session: Session, mask: number, buckets: string[]): Promise<Listing> {
+    const sql = this.shape.key.kind === 'none' ? COUNTS_OF_BUCKETS : ROWS_OF_BUCKETS;
+    return listing(session, fill(sql, { ...this.#names, bucket: `${this.seed} & ${mask}` }), [buckets]);
+  }
+
+  /** In the order of `keys`. */
+  async read(session: Session, keys: Key[]): Promise<Reading[]> {
+    const sql = this.shape.key.kind === 'none' ? READ_BY_HASH : READ_BY_KEY;
+    const found = await session.rows<Reading & { position: number }>(fill(sql, this.#names), columnsOf(keys));
+    const readings: Reading[] = keys.map(() => ({ signature: null, version: null }));
+    for (const { position, signature, version } of found) readings[position - 1] = { signature, version };
+    return readings;
+  }
+
+  /**
+   * Takes FOR SHARE on the rows of these keys, in an open transaction; tells which are there and locked. With `skip`,
+   * rows that somebody else holds are left out instead of waited for.
+   */
+  async lockRows(session: Session, keys: Key[], skip: boolean): Promise<Set<number>> {
+    const sql = fill(LOCK_ROWS, this.#names) + (skip ? ' skip locked' : '');
+    const found = await session.rows<{ position: number }>(sql, columnsOf(keys));
+    return new Set(found.map((row) => row.position - 1));
+  }
+
+  /** SHARE: readers go on, writers wait. */
+  async lockTable(session: Session): Promise<void> {
+    await session.run(`lock table only ${this.#table} in share mode`);
+  }
+
+  get #names(): Record<string, string> {
+    const columns = keyColumns(this.shape.key);
+    return {
+      table: this.#table,
+      hash: this.hash,
+      key: columns.map((column) => text(column.type, `r.${identifier(column.name)}`)).join(', '),
+      arrays: columns.map((_, index) => `$${index + 1}::text[]`).join(', '),
+      names: columns.map((_, index) => `k${index + 1}`).join(', '),
+      join: columns
+        .map((column, index) => {
+          const equals = this.shape.equals[index] ?? '=';
+          return `r.${identifier(column.name)} ${equals} wanted.k${index + 1}::${castName(column)}`;
+        })
+        .join(' and '),
+    };
+  }
+}
+
+/** A domain's checks have no say in a comparison: keys are cast to what the domain stands on. */
+function castName(column: ColumnShape): string {
+  let type = column.type;
+  while (type.kind === 'domain') type = type.base;
+  return type.castName;
+}
+
+function keyColumns(key: KeyShape): ColumnShape[] {
+  if (key.kind === 'none') return [];
+  return key.kind === 'integer' ? [key.column] : key.columns;
+}
+
+function columnsOf(keys: Key[]): string[][] {
+  return (keys[0] ?? []).map((_, index) => keys.map((key) => key[index] ?? ''));
+}
+
+/** Rows by key, the key as JSON; several hashes where a key occurs more than once. */
+export type Listing = Map<string, string[]>;
+
+async function listing(session: Session, sql: string, values: unknown[]): Promise<Listing> {
+  const rows = await session.rows<{ key: Key; hash: string }>(sql, values);
+  const found: Listing = new Map();
+  for (const row of rows) {
+    const key = JSON.stringify(row.key);
+    const hashes = found.get(key);
+    if (hashes) hashes.push(row.hash);
+    else found.set(key, [row.hash]);
+  }
+  return found;
+}
+
+/** One table on both sides. */
+export interface ComparedTable extends TableName {
+  source: TableStatements;
+  target: TableStatements;
+  estimatedRows: number;
+  /** How well the order of the integer key follows that of the rows on disk, −1…1; null when unknown. */
+  correlation: number | null;
+}
+
+export const statementsOn = (table: ComparedTable, session: Session): TableStatements =>
+  session.side === 'source' ? table.source : table.target;

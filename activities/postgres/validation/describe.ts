@@ -1,0 +1,179 @@
+/** Reads what tables look like on both sides, and makes sure that they can be compared. */
+import { failure } from '../../failure.js';
+import type { Session } from '../session.js';
+import { statement, type TableName } from '../statements.js';
+import { TableStatements, type ComparedTable, type SideShape } from './compared-table.js';
+import { isInteger, type ColumnShape, type Dialect, type KeyShape, type TypeShape } from './expression.js';
+
+const TABLES = statement(import.meta.url, '../sql/validation/tables.sql');
+const TYPES = statement(import.meta.url, '../sql/validation/types.sql');
+
+interface TypedName {
+  name: string;
+  type: string;
+}
+
+interface TableRow extends TableName {
+  oid: string;
+  estimatedRows: number;
+  correlation: number | null;
+  columns: TypedName[] | null;
+  key: (TypedName & { equals: string | null })[] | null;
+}
+
+interface TypeRow {
+  oid: string;
+  name: string;
+  schema: string;
+  kind: string;
+  builtin: boolean;
+  castName: string;
+  part: string | null;
+  attributes: TypedName[] | null;
+  send: string | null;
+  output: string;
+}
+
+interface DescribedTable extends TableName {
+  shape: SideShape;
+  estimatedRows: number;
+  correlation: number | null;
+}
+
+/**
+ * The tables as both sides have them, with the same columns in the same order, and the key of the primary.
+ * Fails with `SchemaMismatch`, naming the first table that differs and how.
+ */
+export async function describeTables(
+  primary: Session,
+  standby: Session,
+  tables: TableName[],
+  dialect: Dialect,
+): Promise<ComparedTable[]> {
+  if (tables.length === 0) return [];
+  const [here, there] = await Promise.all([describeSide(primary, tables), describeSide(standby, tables)]);
+  return tables.map((name) => {
+    const mine = here.get(nameOf(name));
+    const theirs = there.get(nameOf(name));
+    if (mine === undefined || theirs === undefined) {
+      throw mismatch(name, `it does not exist on the ${mine === undefined ? primary.side : standby.side}`);
+    }
+    const ours = new TableStatements(name, mine.shape, dialect);
+    const others = new TableStatements(name, matched(name, mine.shape, theirs.shape), dialect);
+    if (ours.form !== others.form) {
+      throw mismatch(name, `${primary.side} ${ours.form}, ${standby.side} ${others.form}`);
+    }
+    const [source, target] = primary.side === 'source' ? [ours, others] : [others, ours];
+    return {
+      schema: name.schema,
+      name: name.name,
+      source,
+      target,
+      estimatedRows: mine.estimatedRows,
+      correlation: mine.correlation,
+    };
+  });
+}
+
+/** The other side's shape with columns and key in the primary's order. */
+function matched(name: TableName, primary: SideShape, standby: SideShape): SideShape {
+  const known = new Map(standby.columns.map((column) => [column.name, column]));
+  const find = (wanted: ColumnShape): ColumnShape => {
+    const found = known.get(wanted.name);
+    if (found === undefined) throw mismatch(name, `column ${wanted.name} is missing on the standby`);
+    return found;
+  };
+  const columns = primary.columns.map(find);
+  const extra = standby.columns.find((column) => !columns.includes(column));
+  if (extra !== undefined) throw mismatch(name, `column ${extra.name} is there on the standby only`);
+  const key: KeyShape =
+    primary.key.kind === 'integer'
+      ? { kind: 'integer', column: find(primary.key.column) }
+      : primary.key.kind === 'columns'
+        ? { kind: 'columns', columns: primary.key.columns.map(find) }
+        : primary.key;
+  // an extension may live in another schema there, and so may its operators
+  const sameKey = JSON.stringify(keyNames(standby.key)) === JSON.stringify(keyNames(key));
+  return { columns, key, equals: sameKey ? standby.equals : primary.equals };
+}
+
+function keyNames(key: KeyShape): string[] {
+  if (key.kind === 'none') return [];
+  return key.kind === 'integer' ? [key.column.name] : key.columns.map((column) => column.name);
+}
+
+const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
+
+function mismatch(table: TableName, what: string): Error {
+  return failure(
+    'SchemaMismatch',
+    `${table.schema}.${table.name} can't be compared: ${what}`,
+    'Bring both sides to the same schema, then validate again',
+  );
+}
+
+async function describeSide(session: Session, tables: TableName[]): Promise<Map<string, DescribedTable>> {
+  const wanted = JSON.stringify(tables.map((table) => ({ schema: table.schema, name: table.name })));
+  const rows = await session.rows<TableRow>(TABLES, [wanted]);
+  const oids = rows.flatMap((row) => [...(row.columns ?? []), ...(row.key ?? [])].map((column) => column.type));
+  const types = await readTypes(session, oids);
+  const column = (typed: TypedName): ColumnShape => ({ name: typed.name, type: shapeOf(types, typed.type) });
+  return new Map(
+    rows.map((row) => [
+      nameOf(row),
+      {
+        schema: row.schema,
+        name: row.name,
+        estimatedRows: row.estimatedRows,
+        correlation: row.correlation,
+        shape: {
+          columns: (row.columns ?? []).map(column),
+          key: keyOf((row.key ?? []).map(column)),
+          equals: (row.key ?? []).map((part) => part.equals ?? '='),
+        },
+      },
+    ]),
+  );
+}
+
+function keyOf(columns: ColumnShape[]): KeyShape {
+  const [first] = columns;
+  if (first === undefined) return { kind: 'none' };
+  return columns.length === 1 && isInteger(first.type)
+    ? { kind: 'integer', column: first }
+    : { kind: 'columns', columns };
+}
+
+async function readTypes(session: Session, oids: string[]): Promise<Map<string, TypeRow>> {
+  const rows = await session.rows<TypeRow>(TYPES, [[...new Set(oids)]]);
+  return new Map(rows.map((row) => [row.oid, row]));
+}
+
+/** A type can't contain itself, so this ends. */
+function shapeOf(types: Map<string, TypeRow>, oid: string): TypeShape {
+  const row = types.get(oid);
+  if (row === undefined) throw failure('SchemaMismatch', `type ${oid} disappeared while it was read`);
+  const { name, castName } = row;
+  const part = (): TypeShape => shapeOf(types, row.part ?? '0');
+  switch (row.kind) {
+    case 'array':
+      return { kind: 'array', name, castName, element: part() };
+    case 'd':
+      return { kind: 'domain', name, castName, base: part() };
+    case 'r':
+      return { kind: 'range', name, castName, bound: part() };
+    case 'm':
+      return { kind: 'multirange', name, castName, bound: part() };
+    case 'e':
+      return { kind: 'enum', name, castName };
+    case 'c': {
+      const attributes = (row.attributes ?? []).map((attribute) => ({
+        name: attribute.name,
+        type: shapeOf(types, attribute.type),
+      }));
+      return { kind: 'composite', name, castName, attributes };
+    }
+    default:
+      return { kind: 'base', name, castName, builtin: row.builtin, send: row.send, output: row.output };
+  }
+}

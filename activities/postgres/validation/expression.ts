@@ -1,0 +1,193 @@
+/**
+ * The strict hash of a row, as SQL. Equal hashes must mean equal rows, so every value goes in as bytes that tell apart
+ * what Postgres itself calls equal or hashes alike: int8 and timestamps fold to 32 bits, numeric scale, ±0.0, '1 day' and
+ * '24 hours', padding, citext and nondeterministic collations hash equal, jsonb collides for swapped elements, enums
+ * hash by OID. A container (array, range, domain, composite) inherits all that from what it holds.
+ *
+ * Send forms are the wire format: the same on every version, and converted to the client's encoding, so that databases
+ * of different encodings compare. Where a send form writes OIDs, which differ between servers, the text form stands in;
+ * the session pins the settings that text forms depend on.
+ *
+ * The seed is the key: the hash of a record is linear in its columns (31 × a + b), so unseeded sums would miss values
+ * that were swapped between two rows.
+ */
+import { identifier } from '../statements.js';
+
+/** A type with all that it contains, as one server describes it. */
+export type TypeShape =
+  | { kind: 'base'; name: string; builtin: boolean; send: string | null; output: string; castName: string }
+  | { kind: 'enum'; name: string; castName: string }
+  | { kind: 'domain'; name: string; castName: string; base: TypeShape }
+  | { kind: 'array'; name: string; castName: string; element: TypeShape }
+  | { kind: 'range' | 'multirange'; name: string; castName: string; bound: TypeShape }
+  | { kind: 'composite'; name: string; castName: string; attributes: ColumnShape[] };
+
+export interface ColumnShape {
+  name: string;
+  type: TypeShape;
+}
+
+/**
+ * - `integer`: one integer column; the seed is its value, leaves are ranges of it
+ * - `columns`: any other unique key; the seed is its hash, leaves are buckets of that
+ * - `none`: the table is a multiset; the row's own hash stands for the row
+ */
+export type KeyShape =
+  { kind: 'integer'; column: ColumnShape } | { kind: 'columns'; columns: ColumnShape[] } | { kind: 'none' };
+
+export interface RowExpression {
+  /** bigint: the hash of row `r`. */
+  hash: string;
+  /** bigint: what spreads rows over buckets. */
+  seed: string;
+  /** The same on both sides, whatever names and numbers types have there; sides whose forms differ don't compare. */
+  form: string;
+}
+
+/** `record`: hash_record_extended, from version 14. `text`: hashtextextended over the record's text, for 13. */
+export type Dialect = 'record' | 'text';
+
+export const dialectOf = (...versions: number[]): Dialect =>
+  versions.every((version) => version >= 140_000) ? 'record' : 'text';
+
+/** Their own hash is already strict and the same everywhere, and without a send form the pass is a fifth faster. */
+const HASHED_AS_THEY_ARE = new Set(['int2', 'int4', 'uuid', 'bytea']);
+
+/** Names of objects travel as OIDs in send form; xml has its declaration rewritten; the rest has no send form at all. */
+const TEXT_ONLY = new Set([
+  'regproc',
+  'regprocedure',
+  'regoper',
+  'regoperator',
+  'regclass',
+  'regcollation',
+  'regtype',
+  'regrole',
+  'regnamespace',
+  'regconfig',
+  'regdictionary',
+  'regdatabase',
+  'xml',
+  'aclitem',
+]);
+
+/** Integer types that a range of keys can be made of. */
+const INTEGERS = new Set(['int2', 'int4', 'int8']);
+
+export function isInteger(type: TypeShape): boolean {
+  return type.kind === 'domain'
+    ? isInteger(type.base)
+    : type.kind === 'base' && type.builtin && INTEGERS.has(type.name);
+}
+
+/** The bytes (or the value itself, see above) that stand for a value. Null stays null. */
+export function image(type: TypeShape, value: string): string {
+  switch (type.kind) {
+    case 'base':
+      if (type.builtin && HASHED_AS_THEY_ARE.has(type.name)) return value;
+      return sendable(type) ? `${type.send}(${value})` : bytes(text(type, value));
+    case 'enum':
+      return `enum_send(${value})`;
+    case 'domain':
+      return image(type.base, `(${value})::${type.base.castName}`);
+    case 'array':
+      return sendable(type) ? `array_send(${value})` : bytes(text(type, value));
+    case 'range':
+    case 'multirange':
+      return sendable(type) ? `${type.kind}_send(${value})` : bytes(text(type, value));
+    case 'composite':
+      return bytes(text(type, value));
+  }
+}
+
+/**
+ * Text of a value by the type's own output function: a cast to text may be anything that somebody defined, and the one
+ * of character(n) cuts its padding.
+ */
+export function text(type: TypeShape, value: string): string {
+  switch (type.kind) {
+    case 'base':
+      return `${type.output}(${value})::text`;
+    case 'enum':
+      return `enum_out(${value})::text`;
+    case 'domain':
+      return text(type.base, `(${value})::${type.base.castName}`);
+    case 'array':
+      return `array_out(${value})::text`;
+    case 'range':
+    case 'multirange':
+      return `${type.kind}_out(${value})::text`;
+    case 'composite':
+      return `record_out(${value})::text`;
+  }
+}
+
+const bytes = (textValue: string): string => `textsend(${textValue})`;
+
+/** Whether the send form of a type is strict and holds no OIDs that differ between servers. */
+function sendable(type: TypeShape): boolean {
+  switch (type.kind) {
+    case 'base':
+      return type.builtin && type.send !== null && !TEXT_ONLY.has(type.name);
+    case 'array':
+      // array_send writes the OID of the element's type, record_send that of every attribute's
+      return type.element.kind === 'base' && sendable(type.element);
+    case 'range':
+    case 'multirange':
+      return type.bound.kind === 'base' && sendable(type.bound);
+    case 'enum':
+    case 'domain':
+    case 'composite':
+      return false;
+  }
+}
+
+/** How a type goes into the hash, without names of schemas and numbers that only one server knows. */
+function formOf(type: TypeShape): string {
+  switch (type.kind) {
+    case 'base':
+      return sendable(type) ? type.name : `${type.name} as text`;
+    case 'enum':
+      return 'enum as text';
+    case 'domain':
+      return formOf(type.base);
+    case 'array':
+      return `array of ${formOf(type.element)}`;
+    case 'range':
+    case 'multirange':
+      return `${type.kind} of ${formOf(type.bound)}`;
+    case 'composite':
+      return `(${type.attributes.map((attribute) => `${attribute.name} ${formOf(attribute.type)}`).join(', ')}) as text`;
+  }
+}
+
+/** The hash of row `r` of a table with these columns. */
+export function rowExpression(columns: ColumnShape[], key: KeyShape, dialect: Dialect): RowExpression {
+  const row = record(columns);
+  const form = `${dialect}(${columns.map((column) => `${column.name} ${formOf(column.type)}`).join(', ')})`;
+  switch (key.kind) {
+    case 'integer': {
+      const seed = `(${columnOf(key.column)})::bigint`;
+      return { hash: hashOf(row, seed, dialect), seed, form: `${form} seeded by ${key.column.name}` };
+    }
+    case 'columns': {
+      const seed = hashOf(record(key.columns), '0', dialect);
+      const names = key.columns.map((column) => column.name).join(', ');
+      return { hash: hashOf(row, seed, dialect), seed, form: `${form} seeded by the hash of ${names}` };
+    }
+    case 'none': {
+      // hashed once more, since there is no key to break the linearity
+      const hash = hashOf(`row(int8send(${hashOf(row, '0', dialect)}))`, '0', dialect);
+      return { hash, seed: hash, form: `${form} hashed twice` };
+    }
+  }
+}
+
+const columnOf = (column: ColumnShape): string => `r.${identifier(column.name)}`;
+
+const record = (columns: ColumnShape[]): string =>
+  `row(${columns.map((column) => image(column.type, columnOf(column))).join(', ')})`;
+
+function hashOf(row: string, seed: string, dialect: Dialect): string {
+  return dialect === 'record' ? `hash_record_extended(${row}, ${seed})` : `hashtextextended(${row}::text, ${seed})`;
+}

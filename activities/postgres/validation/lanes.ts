@@ -1,0 +1,96 @@
+/** The connections of a comparison: each lane compares one piece of work at a time, on three of its own. */
+import type { Primary } from '../../../spec/status.js';
+import type { DatabaseMove } from '../../contract.js';
+import { Session } from '../session.js';
+import { otherSide } from '../sides.js';
+
+/**
+ * What the hash's text forms depend on beyond the settings of every session, and how these sessions behave: JIT costs
+ * 0.3 s on each of the many statements; 64 MB hold the 65,536 groups of a pass; a marker needs no standby's word, and
+ * would wait for ever where one is missing.
+ */
+const PINNED = `select set_config('lc_monetary', 'C', false), set_config('jit', 'off', false),
+  set_config('work_mem', '64MB', false), set_config('synchronous_commit', 'local', false),
+  case when current_setting('server_version_num')::int >= 140000
+       then set_config('client_connection_check_interval', '5s', false) end`;
+
+/** As the certificate names them. */
+export const PINNED_SETTINGS = {
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  lc_monetary: 'C',
+  client_encoding: 'UTF8',
+};
+
+export interface Lane {
+  primary: Session;
+  standby: Session;
+  /** On the primary too: holds locks while a marker passes, which a transaction of its own must write. */
+  locker: Session;
+  signal: AbortSignal;
+}
+
+export class Lanes {
+  readonly #move: DatabaseMove;
+  readonly #sessions: { session: Session; pid: number }[] = [];
+  readonly lanes: Lane[] = [];
+
+  private constructor(move: DatabaseMove) {
+    this.#move = move;
+  }
+
+  static async open(move: DatabaseMove, primary: Primary, count: number, signal: AbortSignal): Promise<Lanes> {
+    const opened = new Lanes(move);
+    try {
+      for (let index = 0; index < count; index += 1) {
+        opened.lanes.push({
+          primary: await opened.#session(primary),
+          locker: await opened.#session(primary),
+          standby: await opened.#session(otherSide(primary)),
+          signal,
+        });
+      }
+      return opened;
+    } catch (error) {
+      await opened[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #session(side: Primary): Promise<Session> {
+    const session = await Session.open(side, this.#move.database[side], {
+      purpose: `${this.#move.key} validation`,
+    });
+    const found = await session.row<{ pid: number }>('select pg_backend_pid() as pid');
+    this.#sessions.push({ session, pid: found?.pid ?? 0 });
+    await session.rows(PINNED);
+    return session;
+  }
+
+  /** Ends running statements now: a closed connection would only be noticed after seconds, or at the statement's end. */
+  async cancel(): Promise<void> {
+    for (const side of ['source', 'target'] as const) {
+      const pids = this.#sessions.filter(({ session }) => session.side === side).map(({ pid }) => pid);
+      try {
+        await using session = await Session.open(side, this.#move.database[side], {
+          purpose: `${this.#move.key} validation cancel`,
+        });
+        await session.rows('select pg_cancel_backend(pid) from unnest($1::int[]) as pid', [pids]);
+      } catch {
+        // the server is gone, and with it what should be cancelled
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#sessions.map(({ session }) => session.close()));
+  }
+}
+
+/** For a comparison on sessions of somebody else. */
+export async function pin(session: Session): Promise<void> {
+  await session.rows(`select set_config('lc_monetary', 'C', false)`);
+}

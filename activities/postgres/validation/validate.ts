@@ -1,0 +1,367 @@
+/**
+ * Compares all tables of both sides while people write to them. Right under live writes: see `settle.ts`; strict: see
+ * `expression.ts`. Nothing is changed but markers, and the certificate on the target.
+ */
+import { randomUUID } from 'node:crypto';
+import type { CertificateSummary, Primary } from '../../../spec/status.js';
+import { cancellation, heartbeat } from '../../activity-context.js';
+import type { DatabaseMove } from '../../contract.js';
+import { failure } from '../../failure.js';
+import { primaryOf, readAuthority } from '../authority.js';
+import { passMarker } from '../marker.js';
+import { scopeNames } from '../names.js';
+import { matches, scopeTables, type ScopeTable } from '../scope.js';
+import type { Session } from '../session.js';
+import { bothSides, otherSide, type Sides } from '../sides.js';
+import {
+  keepCertificate,
+  sealed,
+  type Certificate,
+  type CertificateTable,
+  type FoundDifference,
+} from './certificate.js';
+import type { ComparedTable } from './compared-table.js';
+import { describeTables } from './describe.js';
+import { dialectOf } from './expression.js';
+import { Lanes, PINNED_SETTINGS, type Lane } from './lanes.js';
+import { comparePiece, cut, type Piece } from './leaves.js';
+import { nothingSettled, settle, type SettleOptions, type Settled } from './settle.js';
+
+/** Longest wait for a marker: the standby may be busy with one large transaction. */
+const MARKER_TIMEOUT_MS = 120_000;
+/** Differences of one table after which the rest of it isn't listed: the verdict is clear, and so is where to look. */
+const DIFFERENCES_OF_A_TABLE = 1_000;
+const HEARTBEAT_EVERY_MS = 1_000;
+
+/** What is known of one table so far. */
+interface TableState {
+  table: ComparedTable;
+  rows: number;
+  leaves: number;
+  leavesDiffering: number;
+  settled: Settled;
+  stopped: boolean;
+  tookMs: number;
+}
+
+interface Footing {
+  primary: Primary;
+  epoch: number;
+}
+
+/**
+ * The activity. Fails with `ReplicationBroken` when nothing is applied, `SchemaMismatch` when tables can't be compared,
+ * `Blocked` while or after a switch happens, `AuthorityLost` when this migration holds no tables.
+ */
+export async function validate(move: DatabaseMove): Promise<CertificateSummary> {
+  return validateUntil(move, cancellation());
+}
+
+/** The same, ended by any signal. */
+export async function validateUntil(move: DatabaseMove, signal: AbortSignal): Promise<CertificateSummary> {
+  signal.throwIfAborted();
+  await using sides = await bothSides(move, 'validation control');
+  const footing = await footingOf(sides, move);
+  try {
+    return await compare(sides, footing, move, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // a switch in the middle stops markers, and isn't broken replication
+    await requireFooting(sides, move, footing);
+    throw error;
+  }
+}
+
+async function compare(
+  sides: Sides,
+  footing: Footing,
+  move: DatabaseMove,
+  signal: AbortSignal,
+): Promise<CertificateSummary> {
+  const began = performance.now();
+  const primary = sides.of(footing.primary);
+  const standby = sides.of(otherSide(footing.primary));
+  await requireSubscription(standby, move.key, footing.primary);
+  // a marker needs no synchronous standby's word, and would wait for ever where one is missing
+  await primary.run('set synchronous_commit = local');
+  const started = new Date().toISOString();
+  const start = await passMarker(primary, standby, move.key, MARKER_TIMEOUT_MS, signal);
+
+  const scope = (await scopeTables(primary, move.key)).filter((table) => table.kind === 'r');
+  const [excluded, wanted] = split(scope, move.database.validation.exclude);
+  const servers = { source: await serverOf(sides.source), target: await serverOf(sides.target) };
+  const dialect = dialectOf(servers.source.number, servers.target.number);
+  const states = (await describeTables(primary, standby, wanted, dialect)).map(newState);
+  await passAll(move, footing.primary, states, signal);
+  await requireFooting(sides, move, footing);
+
+  const tables = states.map(summary);
+  const total = (count: (table: CertificateTable) => number): number =>
+    tables.reduce((sum, table) => sum + count(table), 0);
+  const differences = total((table) => table.differences);
+  const suspects = total((table) => table.suspects);
+  const certificate = sealed({
+    version: 1,
+    id: randomUUID(),
+    migration: move.migration,
+    scope: move.key,
+    database: move.database.name,
+    verdict: differences > 0 ? 'different' : suspects > 0 ? 'incomplete' : 'equal',
+    primary: footing.primary,
+    lsn: start.lsn,
+    at: started,
+    tookMs: Math.round(performance.now() - began),
+    servers: { source: servers.source.identity, target: servers.target.identity },
+    settings: PINNED_SETTINGS,
+    rows: total((table) => table.rows),
+    differences,
+    suspects,
+    tables,
+    exclusions: excluded.map(({ schema, name }) => ({ schema, name, why: 'validation.exclude' })),
+  });
+  await keepCertificate(sides.target, certificate, states.flatMap(found));
+  return summaryOf(certificate);
+}
+
+export function summaryOf(certificate: Certificate): CertificateSummary {
+  const { id, verdict, tables, rows, differences, lsn, at, tookMs } = certificate;
+  return { id, verdict, tables: tables.length, rows, differences, lsn, at, tookMs };
+}
+
+/** Passes all pieces of all tables, the largest first, in as many lanes as may run at once. */
+async function passAll(move: DatabaseMove, primary: Primary, states: TableState[], signal: AbortSignal): Promise<void> {
+  if (states.length === 0) return;
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  await using lanes = await Lanes.open(move, primary, Math.max(1, move.database.validation.parallelism), both);
+  const cancel = (): void => void lanes.cancel();
+  both.addEventListener('abort', cancel, { once: true });
+  const progress = progressOf(move, states);
+  const beat = setInterval(progress, HEARTBEAT_EVERY_MS);
+  try {
+    both.throwIfAborted();
+    const work = await piecesOf(lanes, states);
+    const options: SettleOptions = {
+      scope: move.key,
+      lockTimeout: move.database.validation.lockTimeout,
+      markerTimeout: MARKER_TIMEOUT_MS,
+      signal: both,
+    };
+    await inLanes(lanes.lanes, work, stop, (lane, { state, piece }) =>
+      pass(lane, state, piece, move.database.validation.leafRows, options),
+    );
+    // a lock that could not be had then may be free now
+    const open = states.filter((state) => state.settled.suspects.length > 0 && !state.stopped);
+    await inLanes(lanes.lanes, open, stop, (lane, state) => settleAgain(lane, state, options));
+    progress();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    clearInterval(beat);
+    both.removeEventListener('abort', cancel);
+  }
+}
+
+interface Work {
+  state: TableState;
+  piece: Piece;
+}
+
+async function piecesOf(lanes: Lanes, states: TableState[]): Promise<Work[]> {
+  const [lane] = lanes.lanes;
+  if (lane === undefined) return [];
+  const work: Work[] = [];
+  for (const state of states) {
+    const pieces = await cut(lane.primary, lane.standby, state.table);
+    work.push(...pieces.map((piece) => ({ state, piece })));
+  }
+  return work.sort((one, other) => other.piece.estimatedRows - one.piece.estimatedRows);
+}
+
+/** Each lane takes the next item until none is left; the first failure stops all. */
+async function inLanes<T>(
+  lanes: Lane[],
+  items: T[],
+  stop: AbortController,
+  work: (lane: Lane, item: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  let first: { error: unknown } | null = null;
+  await Promise.all(
+    lanes.map(async (lane) => {
+      for (let item = queue.shift(); item !== undefined && first === null; item = queue.shift()) {
+        try {
+          await work(lane, item);
+        } catch (error) {
+          first ??= { error };
+          stop.abort();
+        }
+      }
+    }),
+  );
+  const failed = first as { error: unknown } | null;
+  if (failed !== null) throw failed.error;
+}
+
+async function pass(
+  lane: Lane,
+  state: TableState,
+  piece: Piece,
+  leafRows: number,
+  options: SettleOptions,
+): Promise<void> {
+  if (state.stopped) return;
+  options.signal.throwIfAborted();
+  const began = performance.now();
+  const figures = await comparePiece(lane, piece, leafRows, async (keys) => {
+    for (let start = 0; start < keys.length && !state.stopped; start += DIFFERENCES_OF_A_TABLE) {
+      const portion = keys.slice(start, start + DIFFERENCES_OF_A_TABLE);
+      add(state.settled, await settle(lane, state.table, portion, options));
+      const open = state.settled.differences.length + state.settled.suspects.length;
+      state.stopped = open >= DIFFERENCES_OF_A_TABLE;
+    }
+    return !state.stopped;
+  });
+  state.rows += figures.rows;
+  state.leaves += figures.leaves;
+  state.leavesDiffering += figures.leavesDiffering;
+  state.tookMs += Math.round(performance.now() - began);
+}
+
+async function settleAgain(lane: Lane, state: TableState, options: SettleOptions): Promise<void> {
+  const keys = state.settled.suspects.map((suspect) => suspect.key);
+  state.settled.suspects = [];
+  add(state.settled, await settle(lane, state.table, keys, options));
+}
+
+function add(sum: Settled, more: Settled): void {
+  sum.differences.push(...more.differences);
+  sum.suspects.push(...more.suspects);
+  sum.byMarker += more.byMarker;
+  sum.byRowLock += more.byRowLock;
+  sum.byTableLock += more.byTableLock;
+}
+
+const newState = (table: ComparedTable): TableState => ({
+  table,
+  rows: 0,
+  leaves: 0,
+  leavesDiffering: 0,
+  settled: nothingSettled(),
+  stopped: false,
+  tookMs: 0,
+});
+
+function summary(state: TableState): CertificateTable {
+  const { byMarker, byRowLock, byTableLock, differences, suspects } = state.settled;
+  const { schema, name, source, target } = state.table;
+  return {
+    schema,
+    name,
+    key: source.shape.key.kind,
+    rows: state.rows,
+    leaves: state.leaves,
+    leavesDiffering: state.leavesDiffering,
+    differences: differences.length,
+    stopped: state.stopped,
+    suspects: suspects.length,
+    settled: { byMarker, byRowLock, byTableLock },
+    expression: { form: source.form, source: source.hash, target: target.hash },
+    tookMs: state.tookMs,
+  };
+}
+
+function found(state: TableState): FoundDifference[] {
+  const { schema, name } = state.table;
+  return [
+    ...state.settled.differences.map((difference) => ({ ...difference, schema, name, state: 'confirmed' as const })),
+    ...state.settled.suspects.map((suspect) => ({ ...suspect, schema, name, state: 'suspect' as const })),
+  ];
+}
+
+function progressOf(move: DatabaseMove, states: TableState[]): () => void {
+  const began = performance.now();
+  const total = states.reduce((sum, state) => sum + state.table.estimatedRows, 0);
+  return () => {
+    const done = states.reduce((sum, state) => sum + state.rows, 0);
+    const differing = states.reduce((sum, state) => sum + state.settled.differences.length, 0);
+    const seconds = Math.max(1, Math.round((performance.now() - began) / 1_000));
+    heartbeat({
+      unit: move.database.unit,
+      phase: 'validation',
+      what: 'rows',
+      done,
+      total: Math.max(done, Math.round(total)),
+      bytesDone: 0,
+      bytesTotal: 0,
+      bytesPerSecond: 0,
+      detail: `${differing} rows differ after ${seconds} s`,
+    });
+  };
+}
+
+function split(tables: ScopeTable[], exclude: string[]): [ScopeTable[], ScopeTable[]] {
+  const isExcluded = (table: ScopeTable): boolean => exclude.some((pattern) => matches(pattern, table));
+  return [tables.filter(isExcluded), tables.filter((table) => !isExcluded(table))];
+}
+
+async function footingOf(sides: Sides, move: DatabaseMove): Promise<Footing> {
+  const [source, target] = await Promise.all([
+    readAuthority(sides.source, move.key),
+    readAuthority(sides.target, move.key),
+  ]);
+  if (source === null || target === null) {
+    throw failure(
+      'AuthorityLost',
+      `the ${source === null ? 'source' : 'target'} holds no tables of this migration`,
+      'Validation compares what replicationSetup took; run that first',
+    );
+  }
+  const primary = primaryOf(source, target);
+  if (primary === null) {
+    throw failure(
+      'Blocked',
+      `a switch is under way (source ${source.state}, target ${target.state})`,
+      'Nothing was compared; validation can start again once it is over',
+    );
+  }
+  return { primary, epoch: Math.max(source.epoch, target.epoch) };
+}
+
+/** What was compared across a switch is worth nothing. */
+async function requireFooting(sides: Sides, move: DatabaseMove, footing: Footing): Promise<void> {
+  const now = await footingOf(sides, move);
+  if (now.primary === footing.primary && now.epoch === footing.epoch) return;
+  throw failure(
+    'Blocked',
+    'the writes moved to the other side during validation',
+    'Nothing was certified; it starts again',
+  );
+}
+
+async function requireSubscription(standby: Session, key: string, from: Primary): Promise<void> {
+  const name = scopeNames(key).slot(from);
+  const found = await standby.row<{ enabled: boolean }>(
+    `select subenabled as enabled from pg_subscription
+     where subname = $1 and subdbid = (select oid from pg_database where datname = current_database())`,
+    [name],
+  );
+  if (found?.enabled) return;
+  throw failure(
+    'ReplicationBroken',
+    `subscription ${name} on the ${standby.side} ${found === undefined ? 'does not exist' : 'is disabled'}`,
+    'Two sides can only be compared while one follows the other; writes are not affected',
+  );
+}
+
+async function serverOf(session: Session): Promise<{ number: number; identity: Certificate['servers'][Primary] }> {
+  const row = await session.row<{ number: number; version: string; systemIdentifier: string; timeline: number }>(
+    `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
+            (select system_identifier::text from pg_control_system()) as "systemIdentifier",
+            (select timeline_id from pg_control_checkpoint()) as timeline`,
+  );
+  if (row === undefined) throw failure('Unexpected', `the ${session.side} does not tell its version`);
+  const { number, version, systemIdentifier, timeline } = row;
+  return { number, identity: { version, systemIdentifier, timeline } };
+}

@@ -1,0 +1,64 @@
+/** The registry: every check, in the order in which they run; docs/preflight.md is made from it. */
+import { capacity } from './capacity.js';
+import type { Check, Rule } from './check.js';
+import { clients } from './clients.js';
+import { CONNECTION_RULES } from './connections.js';
+import { extensions } from './extensions.js';
+import { identity } from './identity.js';
+import { foreignKeys, numbers } from './keys.js';
+import { neighbours, otherScopes } from './neighbours.js';
+import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
+import { pgbouncerFile } from './pgbouncer-file.js';
+import { columns, inheritance, otherRelations } from './relations.js';
+import { privileges, roles, rowSecurity } from './roles.js';
+import { network, size } from './room.js';
+import { schemaCopy } from './schema-copy.js';
+import { server, serverPair } from './servers.js';
+import { settings } from './settings.js';
+import { standbys } from './standbys.js';
+import { schemaDifferences, targetContents } from './target.js';
+import { maintenance, preparedTransactions, transactions } from './transactions.js';
+import { eventTriggers, swallowedExceptions, triggers } from './triggers.js';
+import { WORKER_RULES } from './workers.js';
+
+export const CHECKS: Check[] = [
+  server,
+  serverPair,
+  standbys,
+  settings,
+  capacity,
+  privileges,
+  roles,
+  rowSecurity,
+  identity,
+  otherRelations,
+  columns,
+  inheritance,
+  foreignKeys,
+  numbers,
+  triggers,
+  eventTriggers,
+  swallowedExceptions,
+  extensions,
+  neighbours,
+  otherScopes,
+  transactions,
+  preparedTransactions,
+  maintenance,
+  schemaCopy,
+  targetContents,
+  schemaDifferences,
+  size,
+  network,
+  pgbouncerSettings,
+  pgbouncerEntries,
+  pgbouncerFile,
+  clients,
+];
+
+/** All rules by topic, with those that belong to no check: connections come before all, workers beside. */
+export const TOPICS: { topic: string; rules: Record<string, Rule> }[] = [
+  { topic: 'Connections', rules: CONNECTION_RULES },
+  ...CHECKS.map(({ topic, rules }) => ({ topic, rules })),
+  { topic: 'Workers', rules: WORKER_RULES },
+];

@@ -1,0 +1,76 @@
+/** What preflight can only tell, not prove: the size of it all, and the way between the servers. */
+import { isIP } from 'node:net';
+import { readSize } from '../plan/size.js';
+import { defineCheck, type Found } from './check.js';
+import { bytesText } from './evidence.js';
+
+export const size = defineCheck<'disk-space'>({
+  topic: 'Disk and network',
+  on: 'source',
+  rules: {
+    'disk-space': {
+      severity: 'info',
+      title: 'The target needs disk for the tables, and the source for WAL',
+      why: 'No statement tells how much disk is free. While the copy runs the source keeps all WAL that is written in the meantime.',
+      mend: "See that the target has free twice the size of the tables, and the source the WAL of the copy's time.",
+    },
+  },
+  find: async (source, { tables }) => {
+    const { bytes, indexBytes, tables: count } = await readSize(source, tables);
+    return [
+      {
+        id: 'disk-space',
+        side: 'target',
+        evidence: `${count} tables with ${bytesText(bytes)}, and ${bytesText(indexBytes)} of indexes`,
+        repair: [`See that the target has at least ${bytesText(2 * (bytes + indexBytes))} of free disk`],
+      },
+    ];
+  },
+});
+
+type NetworkId = 'network-path' | 'loopback-url';
+
+export const network = defineCheck<NetworkId>({
+  topic: 'Disk and network',
+  on: 'both',
+  rules: {
+    'network-path': {
+      severity: 'info',
+      title: 'The servers connect to each other',
+      why: 'A subscription is a connection from server to server: the target reads from the source, and on the way back the source from the target. That cannot be proven without writing; prepare does, before anything is switched.',
+      mend: 'Let each reach the other at the host and port of its URL: firewalls, security groups, pg_hba.conf.',
+    },
+    'loopback-url': {
+      severity: 'warning',
+      title: 'A URL with a loopback address leads elsewhere from the other server',
+      why: 'The servers connect with the URLs of the migration. On another machine, localhost is that machine.',
+      mend: 'Use addresses in source.url and target.url that mean the same on both servers and for the workers.',
+    },
+  },
+  find: ({ source, target }) => {
+    const [from, to] = [source.raw, target.raw];
+    const found: Found<NetworkId>[] = [
+      {
+        id: 'network-path',
+        evidence: `the target has to reach ${from.host}:${from.port}, and the source ${to.host}:${to.port}`,
+        repair: ['Let both in firewalls and pg_hba.conf'],
+      },
+    ];
+    if (isLoopback(from.host) !== isLoopback(to.host)) {
+      const side = isLoopback(from.host) ? 'source' : 'target';
+      const host = side === 'source' ? from.host : to.host;
+      found.push({
+        id: 'loopback-url',
+        side,
+        evidence: `${side}.url names ${host}, and the other side is at ${side === 'source' ? to.host : from.host}`,
+        repair: [`Give an address in ${side}.url that the other server can use, too`],
+      });
+    }
+    return Promise.resolve(found);
+  },
+});
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host.startsWith('/')) return true;
+  return isIP(host) !== 0 && (host === '::1' || host.startsWith('127.'));
+}

@@ -1,0 +1,18 @@
+-- Relations of users' schemas that logical replication doesn't carry.
+select n.nspname as schema, c.relname as name, c.oid::regclass::text as quoted,
+  case
+    when c.relpersistence = 't' then 'temporary'
+    when c.relkind = 'f' then 'foreign'
+    when c.relkind = 'm' then 'materialized'
+    else 'unlogged'
+  end as kind
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where (c.relkind in ('f', 'm') or (c.relkind in ('r', 'p') and c.relpersistence in ('u', 't')))
+  and n.nspname not in ('pg_catalog', 'information_schema', 'godwit')
+  and (n.nspname !~ '^pg_' or c.relpersistence = 't')
+  and not exists (
+    select from pg_catalog.pg_depend d
+    where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+  )
+order by 1, 2

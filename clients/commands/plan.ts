@@ -1,0 +1,44 @@
+import type { Plan } from '../../spec/plan.js';
+import { withTemporal } from '../connection.js';
+import { EXIT, type ExitCode } from '../exit.js';
+import type { GlobalFlags } from '../flags.js';
+import { FORMATS, print, type Format } from '../output/document.js';
+import { hasErrors } from '../output/findings.js';
+import { gatesOf, planText } from '../output/plan.js';
+import { writePlanFile } from '../plan-file.js';
+import { runToResult } from '../run-workflow.js';
+import { specificationOf } from '../specification.js';
+import type { Terminal } from '../terminal.js';
+
+export interface PlanOptions extends GlobalFlags {
+  /** A format, or a file to write the plan to. */
+  output: string;
+  out?: string;
+  detailedExitcode?: boolean;
+  taskQueue: string;
+  id?: string;
+}
+
+export async function plan(terminal: Terminal, file: string, options: PlanOptions): Promise<ExitCode> {
+  const { document, normal } = await specificationOf(terminal, file);
+  const migration = options.id ?? normal.name;
+  const made = await withTemporal(options, terminal.env, (temporal) =>
+    runToResult<Plan>(temporal, 'plan', { migration, taskQueue: options.taskQueue, document }),
+  );
+  const format = FORMATS.find((known) => known === options.output);
+  await print(terminal, format ?? 'table', made, (wide) => planText(made, terminal.colours, wide));
+  for (const path of files(options, format)) {
+    await writePlanFile(path, { migration, document, plan: made });
+    terminal.note(`Wrote the plan to ${path}; start it with: godwit start --plan ${path}`);
+  }
+  return options.detailedExitcode === true ? detailed(made) : EXIT.done;
+}
+
+function files({ output, out }: PlanOptions, format: Format | undefined): string[] {
+  return [...(format === undefined ? [output] : []), ...(out === undefined ? [] : [out])];
+}
+
+function detailed(made: Plan): ExitCode {
+  if (hasErrors(made.findings)) return EXIT.failed;
+  return gatesOf(made).length > 0 ? EXIT.waiting : EXIT.done;
+}

@@ -1,0 +1,117 @@
+/** Before anything moves: validate, preflight, plan, start. */
+import type { Command } from 'commander';
+import type { PlanOptions } from '../commands/plan.js';
+import type { PreflightOptions } from '../commands/preflight.js';
+import type { StartOptions } from '../commands/start.js';
+import type { ValidateOptions } from '../commands/validate.js';
+import type { Invocation } from '../program.js';
+import { examples, outputOption, outputOrFileOption, taskQueueOption, withWait } from './options.js';
+
+const FILE = 'specification, YAML or JSON; - reads it from stdin';
+
+const ID = "id of the migration (default: the specification's metadata.name)";
+
+export function addPlanningCommands(program: Command, { terminal, finish }: Invocation): void {
+  program.commandsGroup('Before:');
+
+  program
+    .command('validate')
+    .summary('check a specification, offline')
+    .description(
+      'Checks a specification without asking any server: every field, name and order. Finds all that is wrong at once, each with its line and column.',
+    )
+    .argument('<file>', FILE)
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        'godwit validate move.yaml',
+        'cat move.yaml | godwit validate -',
+        'godwit validate move.yaml -o yaml   with all defaults filled in',
+      ),
+    )
+    .action(async (file: string, options: ValidateOptions) => {
+      finish(await (await import('../commands/validate.js')).validate(terminal, file, options));
+    });
+
+  program
+    .command('preflight')
+    .summary('look for whatever would stop it, without changing anything')
+    .description(
+      'Looks at both databases and all endpoints, and reports whatever would stop or hurt a migration, each with what repairs it. Reads only. Workers do it, so this machine needs no way to the databases.',
+    )
+    .argument('<file>', FILE)
+    .addOption(outputOption())
+    .option('--id <id>', ID)
+    .addOption(taskQueueOption())
+    .addHelpText(
+      'after',
+      examples('godwit preflight move.yaml', 'godwit preflight move.yaml -o json | jq .[].id') + EXIT_PREFLIGHT,
+    )
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PreflightOptions>();
+      finish(await (await import('../commands/preflight.js')).preflight(terminal, file, options));
+    });
+
+  program
+    .command('plan')
+    .summary('show every step, what it touches and how it is undone')
+    .description(
+      'Shows every step in order: what it touches, how it is undone, where it waits for a person, how long it may take. Changes nothing. A plan in a file can be started as it is; if the databases have changed since, the start is refused.',
+    )
+    .argument('<file>', FILE)
+    .addOption(outputOrFileOption('table, wide, json or yaml', 'table'))
+    .option('--out <file>', 'write the plan to this file, whatever its name')
+    .option('--id <id>', ID)
+    .option('--detailed-exitcode', 'exit 3 when gates of this plan will wait for people, 1 when it found errors')
+    .addOption(taskQueueOption())
+    .addHelpText(
+      'after',
+      examples(
+        'godwit plan move.yaml',
+        'godwit plan move.yaml -o move.plan && godwit start --plan move.plan',
+        'godwit plan move.yaml -o json | jq .digest',
+      ) + EXIT_PLAN,
+    )
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PlanOptions>();
+      finish(await (await import('../commands/plan.js')).plan(terminal, file, options));
+    });
+
+  withWait(
+    program
+      .command('start')
+      .summary('start a migration')
+      .description(
+        'Starts a migration. It prepares, then waits at its first gate; nothing is switched without approval unless the specification turns the gates off.',
+      )
+      .argument('[file]', FILE)
+      .option('--plan <file>', 'start what this plan shows, and nothing else')
+      .option('--id <id>', ID),
+    'until it ends or needs a person',
+  )
+    .addOption(outputOption())
+    .addOption(taskQueueOption())
+    .addHelpText(
+      'after',
+      examples(
+        'godwit start move.yaml',
+        'godwit start --plan move.plan --wait',
+        'godwit start move.yaml --id orders-move-2 --wait --timeout 2h',
+      ) + EXIT_WAIT,
+    )
+    .action(async (file: string | undefined, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<StartOptions>();
+      finish(await (await import('../commands/start.js')).start(terminal, file, options));
+    });
+}
+
+const EXIT_PREFLIGHT = '\n\nExit codes: 0 nothing in the way, 1 errors found, 2 the specification is wrong.';
+const EXIT_PLAN = `
+
+Exit codes: 0 planned, 2 the specification is wrong; with --detailed-exitcode 0 ready and no gate
+waits, 1 errors found, 3 ready, and gates will wait for people.`;
+const EXIT_WAIT = `
+
+Exit codes with --wait: 0 migrated, 1 failed or not ended within --timeout, 3 it waits for a person,
+4 undone.`;

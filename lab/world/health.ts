@@ -1,0 +1,71 @@
+/** Whether a part of a lab does its work: not that its process is there, but that it answers. */
+import pg from 'pg';
+import { PgBouncer } from '../pgbouncer.js';
+import { answers } from '../temporal.js';
+import { SEARCH_ATTRIBUTES } from '../../spec/messages.js';
+import { superuserUrl } from './environment.js';
+import { runs } from './process-identity.js';
+import type { ComponentState } from './state.js';
+
+export interface ComponentHealth {
+  name: string;
+  state: 'running' | 'stopped' | 'failing';
+  /** `host:port`. */
+  address: string;
+  /** Of a web page, where there is one. */
+  page: string | null;
+  pid: number | null;
+  log: string;
+  /** Why it fails; null when it doesn't. */
+  problem: string | null;
+}
+
+const ANSWER_WITHIN_MS = 5_000;
+
+export async function healthOf(component: ComponentState): Promise<ComponentHealth> {
+  const { name, port, uiPort, log, process: identity } = component;
+  const known = {
+    name,
+    address: `127.0.0.1:${port}`,
+    page: uiPort === null ? null : `http://127.0.0.1:${uiPort}`,
+    log,
+  };
+  if (identity === null || !runs(identity)) return { ...known, state: 'stopped', pid: null, problem: null };
+  try {
+    await probe(component);
+    return { ...known, state: 'running', pid: identity.pid, problem: null };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { ...known, state: 'failing', pid: identity.pid, problem };
+  }
+}
+
+async function probe({ kind, port }: ComponentState): Promise<void> {
+  switch (kind) {
+    case 'temporal':
+      if (await answers(`127.0.0.1:${port}`, Object.values(SEARCH_ATTRIBUTES))) return;
+      throw new Error('the search attributes are missing; `godwit namespace setup` registers them');
+    case 'postgres':
+      return query(superuserUrl(port, 'postgres'), 'select 1');
+    case 'pgbouncer':
+      return query(
+        `postgres://${PgBouncer.admin}:${PgBouncer.adminPassword}@127.0.0.1:${port}/pgbouncer`,
+        'show version',
+      );
+  }
+}
+
+async function query(connectionString: string, sql: string): Promise<void> {
+  const client = new pg.Client({
+    connectionString,
+    connectionTimeoutMillis: ANSWER_WITHIN_MS,
+    query_timeout: ANSWER_WITHIN_MS,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query(sql);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

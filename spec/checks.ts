@@ -1,0 +1,141 @@
+/** What no schema can say: names that must exist, an order that must not go round, two ends that must differ. */
+import { GATED_STAGES, type GatedStage } from './gates.js';
+import { findCycle } from './graph.js';
+import type { PathSegment } from './json-schema.js';
+import type { SecretReference } from './normal.js';
+import type { SpecProblem } from './problems.js';
+import { INLINE_SECRET, looksLikeSecret } from './secret-reference.js';
+import type { ParsedDatabase, ParsedMigration } from './schema.js';
+import { didYouMean, nearest, oneOf } from './spelling.js';
+import { parseUnitRef, STAGES, unitRef, type UnitRef } from './units.js';
+import { makeWindow } from './window.js';
+
+export function checkMeaning(migration: ParsedMigration): SpecProblem[] {
+  const databases = Object.entries(migration.spec.databases);
+  const units = databases.map(([name]) => unitRef('database', name));
+  const dependencies = databases.flatMap(([name, database]) => checkDependsOn(name, database, units));
+  return [
+    ...databases.flatMap(([name, database]) => checkDatabase(['spec', 'databases', name], database)),
+    ...dependencies,
+    ...(dependencies.length === 0 ? checkOrder(databases) : []),
+    ...checkGates(Object.keys(migration.spec.gates), units),
+  ];
+}
+
+/** Secrets anywhere in the document, whatever the field; the message never repeats one. */
+export function findInlineSecrets(value: unknown, path: PathSegment[] = []): SpecProblem[] {
+  if (typeof value === 'string')
+    return looksLikeSecret(value) ? [{ path, about: 'value', message: INLINE_SECRET }] : [];
+  if (Array.isArray(value)) return value.flatMap((entry, index) => findInlineSecrets(entry, [...path, index]));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, entry]) => findInlineSecrets(entry, [...path, name]));
+}
+
+function checkDatabase(path: PathSegment[], database: ParsedDatabase): SpecProblem[] {
+  const problems: SpecProblem[] = [];
+  if (sameReference(database.source.url, database.target.url)) {
+    problems.push({
+      path: [...path, 'target', 'url'],
+      about: 'value',
+      message: 'expected another database than the source, found the same reference; name where the tables move to',
+    });
+  }
+  const window = database.cutover.window;
+  if (window !== undefined) {
+    const made = makeWindow(window.days, window.from, window.to);
+    if (!made.ok) problems.push({ path: [...path, 'cutover', 'window'], about: 'value', message: made.error });
+  }
+  return [...problems, ...checkEndpoints(path, database)];
+}
+
+function checkEndpoints(path: PathSegment[], database: ParsedDatabase): SpecProblem[] {
+  const names = database.endpoints.map((endpoint, index) => endpoint.pgbouncer.name ?? defaultEndpointName(index));
+  return database.endpoints.flatMap(({ pgbouncer }, index): SpecProblem[] => {
+    const here: PathSegment[] = [...path, 'endpoints', index, 'pgbouncer'];
+    const twin = database.endpoints
+      .slice(0, index)
+      .findIndex(
+        (other) =>
+          other.pgbouncer.database === pgbouncer.database && sameReference(other.pgbouncer.admin, pgbouncer.admin),
+      );
+    if (twin >= 0) {
+      return [
+        {
+          path: [...here, 'admin'],
+          about: 'value',
+          message:
+            `expected a process or an entry of its own, found the same as endpoints[${twin}]; ` +
+            'give each PgBouncer process an address of its own, or remove one of the two',
+        },
+      ];
+    }
+    if (names.indexOf(names[index] ?? '') < index) {
+      return [
+        { path: [...here, 'name'], about: 'value', message: `expected a name of its own, found ${names[index]} twice` },
+      ];
+    }
+    return [];
+  });
+}
+
+export function defaultEndpointName(index: number): string {
+  return `pgbouncer-${index + 1}`;
+}
+
+function checkDependsOn(name: string, database: ParsedDatabase, units: readonly UnitRef[]): SpecProblem[] {
+  return database.dependsOn.flatMap((text, index) => {
+    const path = ['spec', 'databases', name, 'dependsOn', index];
+    const others = units.filter((unit) => unit !== unitRef('database', name));
+    if (text === unitRef('database', name))
+      return [{ path, about: 'value', message: 'expected another unit, found this one itself' }];
+    if (units.some((unit) => unit === text)) return [];
+    const bare = units.find((unit) => unit === unitRef('database', text));
+    if (bare !== undefined)
+      return [{ path, about: 'value', message: `expected a unit, written TYPE/NAME; write ${bare}` }];
+    return [{ path, about: 'value', message: `no such unit in this migration${didYouMean(text, others)}` }];
+  });
+}
+
+function checkOrder(databases: [string, ParsedDatabase][]): SpecProblem[] {
+  const cycle = findCycle(
+    databases.map(([name, database]) => ({ unit: `database/${name}`, dependsOn: database.dependsOn })),
+  );
+  if (cycle === null) return [];
+  const first = parseUnitRef(cycle[0] ?? '')?.name ?? '';
+  return [
+    {
+      path: ['spec', 'databases', first, 'dependsOn'],
+      about: 'value',
+      message: `expected an order, found a circle: ${cycle.join(' waits for ')}; remove one of these`,
+    },
+  ];
+}
+
+function checkGates(ids: readonly string[], units: readonly UnitRef[]): SpecProblem[] {
+  return ids.flatMap((id) => {
+    if (readGateId(id, units) !== null) return [];
+    const known = GATED_STAGES.flatMap((stage) => [stage, ...units.map((unit) => `${stage}:${unit}`)]);
+    const isStage = STAGES.some((stage) => stage === id.split(':')[0]);
+    const guess = isStage && !id.includes('/') ? null : nearest(id, known);
+    const repair =
+      guess === null
+        ? `write STAGE or STAGE:UNIT, such as switch:database/orders; stages that wait are ${oneOf(GATED_STAGES)}`
+        : `did you mean ${guess}?`;
+    return [{ path: ['spec', 'gates', id], about: 'key', message: `no such gate; ${repair}` }];
+  });
+}
+
+/** The stage and unit a gate's id speaks of; null: there is no such gate. */
+export function readGateId(id: string, units: readonly UnitRef[]): { stage: GatedStage; unit: UnitRef | null } | null {
+  const [stageName, unitName, ...more] = id.split(':');
+  const stage = GATED_STAGES.find((one) => one === stageName);
+  if (stage === undefined || more.length > 0) return null;
+  if (unitName === undefined) return { stage, unit: null };
+  const unit = units.find((one) => one === unitName);
+  return unit === undefined ? null : { stage, unit };
+}
+
+function sameReference(one: SecretReference, other: SecretReference): boolean {
+  const flat = (reference: SecretReference): string => JSON.stringify(Object.entries(reference).sort());
+  return flat(one) === flat(other);
+}

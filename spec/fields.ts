@@ -1,0 +1,154 @@
+/** Kinds of field that the schema is made of: each reads what a person writes, and gives what the normal form holds. */
+import { z } from 'zod';
+import { DURATION_PATTERN, formatDuration, parseDuration } from './duration.js';
+import type { HostPort } from './normal.js';
+import { unreadable, parsed, type Parsed } from './parsed.js';
+import { formatSize, parseSize, SIZE_PATTERN } from './size.js';
+import { parseTimeOfDay, TIME_PATTERN } from './window.js';
+
+/** Stands for "no limit", "not at all": written out, since an empty field is more often forgotten than meant. */
+export const NONE = 'none';
+
+interface Text<T> {
+  /** What editors and the reference page call it. */
+  title: string;
+  read: (text: string) => Parsed<T>;
+  pattern: string;
+  examples: readonly string[];
+}
+
+/** A field that holds text of a shape. A number or nothing in its place is explained in the same words as bad text. */
+function textField<T>({ title, read, pattern, examples }: Text<T>) {
+  return z
+    .string({
+      error: ({ input }) => {
+        if (input === undefined) return undefined;
+        const answer = read(typeof input === 'number' ? String(input) : '');
+        return answer.ok ? undefined : answer.error;
+      },
+    })
+    .meta({ title, pattern, examples })
+    .transform((text, context): T => {
+      const answer = read(text);
+      if (answer.ok) return answer.value;
+      context.issues.push({ code: 'custom', message: answer.error, input: text });
+      return z.NEVER;
+    });
+}
+
+function within(read: (text: string) => Parsed<number>, min: number, max: number, show: (value: number) => string) {
+  return (text: string): Parsed<number> => {
+    const answer = read(text);
+    if (!answer.ok || (answer.value >= min && answer.value <= max)) return answer;
+    return unreadable(`expected ${show(min)} to ${show(max)}`);
+  };
+}
+
+function orNone<T>({ title, read, pattern, examples }: Text<T>): Text<T | null> {
+  return {
+    title: `${title} or ${NONE}`,
+    read: (text) => {
+      if (text === NONE) return parsed(null);
+      const answer = read(text);
+      return answer.ok ? answer : unreadable(`${answer.error}; or ${NONE}`);
+    },
+    pattern: `${pattern}|^${NONE}$`,
+    examples: [...examples, NONE],
+  };
+}
+
+const YEAR = 365 * 86_400_000;
+
+function durationText(min: number, max: number): Text<number> {
+  return {
+    title: 'duration',
+    read: within(parseDuration, min, max, formatDuration),
+    pattern: DURATION_PATTERN,
+    examples: ['30s', '5m', '1h30m', '72h'],
+  };
+}
+
+function sizeText(min: number, max: number): Text<number> {
+  return {
+    title: 'size',
+    read: within(parseSize, min, max, formatSize),
+    pattern: SIZE_PATTERN,
+    examples: ['512kB', '16MB', '1GiB'],
+  };
+}
+
+/** Milliseconds, written as a duration. */
+export const duration = (min = 0, max = YEAR) => textField(durationText(min, max));
+
+/** Milliseconds or null, written as a duration or `none`. */
+export const durationOrNone = (min = 0, max = YEAR) => textField(orNone(durationText(min, max)));
+
+/** Bytes, written as a size. */
+export const size = (min: number, max: number) => textField(sizeText(min, max));
+
+/** Bytes a second or null, written as a size, `20MB/s` or `none`. */
+export const rateOrNone = (min: number, max: number) => {
+  const plain = sizeText(min, max);
+  return textField(
+    orNone({
+      title: 'size a second',
+      read: (text) => plain.read(text.replace(/\/s$/, '')),
+      pattern: SIZE_PATTERN.replace(/\$$/, '(/s)?$'),
+      examples: ['20MB', '100MiB/s'],
+    }),
+  );
+};
+
+/** Minutes since midnight, written `HH:MM`. */
+export const timeOfDay = () =>
+  textField({ title: 'time of day', read: parseTimeOfDay, pattern: TIME_PATTERN, examples: ['01:00', '22:30'] });
+
+const HOST_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+|\/[^\s:'"=]+):([0-9]{1,5})$/;
+
+/** A host, an address in brackets or a socket's folder, and a port. */
+export const hostPort = () =>
+  textField<HostPort>({
+    title: 'host:port',
+    read: (text) => {
+      const match = HOST_PORT.exec(text);
+      const port = Number(match?.[2]);
+      return match?.[1] === undefined || port < 1 || port > 65_535
+        ? unreadable('expected host:port, such as db-new.internal:5432 or [fd00::5]:5432')
+        : parsed({ host: match[1].replace(/^\[|\]$/g, ''), port });
+    },
+    pattern: HOST_PORT.source,
+    examples: ['db-new.internal:5432'],
+  });
+
+const TABLE_PATTERN = /^[^.\s"'()[\]{}!?|\\/][^."'()[\]{}!?|\\/]*\.[^."'()[\]{}!?|\\/]+$/;
+
+/** `schema.table`, in which `*` stands for any run of characters. */
+export const tablePattern = () =>
+  textField({
+    title: 'table pattern',
+    read: (text) =>
+      TABLE_PATTERN.test(text)
+        ? parsed(text)
+        : unreadable(
+            'expected schema.table, such as public.orders or shop.*; names stand as they are, without quotes, ' +
+              'and only * has a meaning',
+          ),
+    pattern: TABLE_PATTERN.source,
+    examples: ['public.orders', 'shop.*', '*.*'],
+  });
+
+/** A DNS label: names of migrations, databases and endpoints, which become parts of workflow ids and labels. */
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+export const label = () =>
+  textField({
+    title: 'name',
+    read: (text) =>
+      LABEL.test(text)
+        ? parsed(text)
+        : unreadable(
+            'expected 1 to 63 lower-case letters, digits or hyphens, beginning and ending with a letter or digit',
+          ),
+    pattern: LABEL.source,
+    examples: ['orders'],
+  });

@@ -1,0 +1,105 @@
+/** From the document as written to the normal form: all checks, then defaults, milliseconds and bytes. */
+import { checkMeaning, defaultEndpointName, findInlineSecrets, readGateId } from './checks.js';
+import { DEFAULT_APPROVALS, GATED_STAGES, type GatedStage } from './gates.js';
+import {
+  DEFAULT_TASK_QUEUES,
+  type CutoverWindow,
+  type NormalDatabase,
+  type NormalEndpoint,
+  type NormalGate,
+  type NormalMigration,
+  type TaskQueues,
+} from './normal.js';
+import { pathText, schemaProblems, type SpecProblem } from './problems.js';
+import { Gate, Migration, type ParsedDatabase, type ParsedMigration } from './schema.js';
+import { parseUnitRef, unitRef, type UnitRef } from './units.js';
+import { makeWindow } from './window.js';
+
+export type NormalizeResult = { ok: true; normal: NormalMigration } | { ok: false; problems: SpecProblem[] };
+
+/** Pure. Finds every problem that it can, not only the first. */
+export function normalizeMigration(document: unknown): NormalizeResult {
+  const answer = Migration.safeParse(document);
+  const problems = answer.success ? checkMeaning(answer.data) : schemaProblems(answer.error.issues, document);
+  const known = new Set(problems.map(({ path }) => pathText(path)));
+  const secrets = findInlineSecrets(document).filter(({ path }) => {
+    // `url: {env: postgres://…}` is reported once, wherever in the reference.
+    return !known.has(pathText(path)) && !known.has(pathText(path.slice(0, -1)));
+  });
+  if (answer.success && problems.length + secrets.length === 0) return { ok: true, normal: toNormal(answer.data) };
+  return { ok: false, problems: [...problems, ...secrets] };
+}
+
+function toNormal(migration: ParsedMigration): NormalMigration {
+  const databases = Object.entries(migration.spec.databases).map(([name, database]) => normalDatabase(name, database));
+  return {
+    version: 1,
+    name: migration.metadata.name,
+    databases,
+    gates: normalGates(
+      migration.spec.gates,
+      databases.map(({ unit }) => unit),
+    ),
+    rollback: migration.spec.rollback,
+  };
+}
+
+/** A stage's gate is left out where every unit has its own, since nothing would ever wait for it. */
+function normalGates(gates: ParsedMigration['spec']['gates'], units: readonly UnitRef[]): NormalGate[] {
+  const written = Object.entries(gates).flatMap(([id, gate]): NormalGate[] => {
+    const place = readGateId(id, units);
+    return place === null || gate === undefined ? [] : [{ id, ...place, ...gate }];
+  });
+  return GATED_STAGES.flatMap((stage) => {
+    const own = written.filter((gate) => gate.stage === stage && gate.unit !== null);
+    const whole = written.find((gate) => gate.id === stage) ?? defaultGate(stage);
+    return own.length === units.length ? own : [whole, ...own];
+  });
+}
+
+function defaultGate(stage: GatedStage): NormalGate {
+  return { id: stage, stage, unit: null, ...Gate.parse({}), approvals: DEFAULT_APPROVALS[stage] };
+}
+
+function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase {
+  const { source, target, dependsOn, endpoints, cutover, taskQueue, ...same } = database;
+  return {
+    name,
+    unit: unitRef('database', name),
+    dependsOn: dependsOn.flatMap((text) => {
+      const unit = parseUnitRef(text);
+      return unit === null ? [] : [unitRef(unit.type, unit.name)];
+    }),
+    source: source.url,
+    target: target.url,
+    tables: same.tables,
+    schema: same.schema,
+    endpoints: endpoints.map(normalEndpoint),
+    copy: same.copy,
+    cutover: { ...cutover, window: cutover.window === undefined ? null : normalWindow(cutover.window) },
+    watch: same.watch,
+    validation: same.validation,
+    taskQueues: taskQueue === undefined ? DEFAULT_TASK_QUEUES : queuesNamed(taskQueue),
+  };
+}
+
+function normalEndpoint({ pgbouncer }: ParsedDatabase['endpoints'][number], index: number): NormalEndpoint {
+  const { name, admin, database, configFile, hosts } = pgbouncer;
+  return {
+    kind: 'pgbouncer',
+    name: name ?? defaultEndpointName(index),
+    admin,
+    database,
+    configFile,
+    hosts: { source: hosts.source ?? null, target: hosts.target ?? null },
+  };
+}
+
+function normalWindow({ days, from, to }: NonNullable<ParsedDatabase['cutover']['window']>): CutoverWindow | null {
+  const made = makeWindow(days, from, to);
+  return made.ok ? made.value : null;
+}
+
+function queuesNamed(name: string): TaskQueues {
+  return { light: name, bulk: `${name}-bulk`, switch: `${name}-switch` };
+}

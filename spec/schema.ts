@@ -1,0 +1,257 @@
+/**
+ * What a person writes: `kind: Migration`, v1alpha1. This one schema gives the parser with its defaults, the JSON
+ * Schema that editors complete and check by, and docs/specification.md; `npm run schema` writes the last two.
+ * Its input is the document; its output holds milliseconds, bytes and defaults, and `normalize.ts` makes the normal
+ * form of it. Free of Node's APIs.
+ */
+import { z } from 'zod';
+import { duration, durationOrNone, hostPort, label, rateOrNone, size, tablePattern, timeOfDay } from './fields.js';
+import { SecretReferenceSchema } from './secret-reference.js';
+import { DAYS } from './window.js';
+
+export const API_VERSION = 'godwit.dev/v1alpha1';
+export const KIND = 'Migration';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const TiB = 2 ** 40;
+
+const PgBouncer = z.strictObject({
+  name: label().optional().describe('Name in plan and status. Default: pgbouncer-1, pgbouncer-2, … by position.'),
+  admin: SecretReferenceSchema.describe(
+    'Where to find the URL of the admin console (…/pgbouncer). Each process needs an address of its own: with so_reuseport an admin connection lands on any of them.',
+  ),
+  database: z
+    .string()
+    .regex(/^[^\s*="']+$/, {
+      error: "expected the name of one entry in [databases]; the fallback * can't be paused on its own",
+    })
+    .describe(
+      'Entry in [databases] that clients connect to. Every alias of the same database needs an endpoint of its own.',
+    ),
+  configFile: z
+    .string()
+    .regex(/^\//, { error: 'expected an absolute path, as the worker sees it, such as /etc/pgbouncer/pgbouncer.ini' })
+    .describe(
+      'Absolute path of pgbouncer.ini, as the worker sees it. The entry is rewritten there, so that a restart keeps it.',
+    ),
+  hosts: z
+    .strictObject({
+      source: hostPort().optional().describe('host:port of the source, as the pooler reaches it.'),
+      target: hostPort().optional().describe('host:port of the target, as the pooler reaches it.'),
+    })
+    .prefault({})
+    .describe(
+      "What to write into the entry, where the pooler reaches the servers by other addresses than the worker. Default: host and port of each side's URL.",
+    ),
+});
+
+const Endpoint = z
+  .strictObject({ pgbouncer: PgBouncer.describe('A PgBouncer process in transaction or statement mode.') })
+  .describe('Something that must point at the primary.');
+
+const Side = (what: string) =>
+  z.strictObject({
+    url: SecretReferenceSchema.describe(
+      `Where to find the URL of the ${what}: postgres://user:password@host:port/database.`,
+    ),
+  });
+
+const Tables = z
+  .strictObject({
+    include: z
+      .array(tablePattern())
+      .min(1)
+      .prefault(['*.*'])
+      .describe(
+        'Tables to move, as patterns schema.table; * stands for any run of characters. A pattern without * must name a table.',
+      ),
+    exclude: z
+      .array(tablePattern())
+      .prefault([])
+      .describe('Tables to leave out, as patterns. Exclude wins over include.'),
+  })
+  .prefault({})
+  .describe('Which tables move. Tables joined by foreign keys belong together.');
+
+export const Copy = z
+  .strictObject({
+    parallelism: z.int().min(1).max(64).prefault(4).describe('Ranges copied at once.'),
+    rangeSize: size(8 * 1024, TiB)
+      .prefault('64MiB')
+      .describe('Aim for the size of one range of a table. An interrupted copy goes on at whole ranges.'),
+    rateLimit: rateOrNone(1_000, TiB)
+      .prefault('none')
+      .describe('Most bytes a second over all ranges, such as 20MB or 20MB/s; none: as fast as it goes.'),
+  })
+  .prefault({})
+  .describe('How rows are copied.');
+
+export const Window = z
+  .strictObject({
+    days: z
+      .array(z.enum(DAYS))
+      .min(1)
+      .prefault([...DAYS])
+      .describe('Days on which the window opens.'),
+    from: timeOfDay().describe('When it opens, HH:MM in UTC.'),
+    to: timeOfDay().describe(
+      'When it closes, HH:MM in UTC; earlier than from: on the day after. 24:00 is the end of the day.',
+    ),
+  })
+  .describe('Weekly window, in UTC, in which an attempt may begin. Default: at any time.');
+
+export const Cutover = z
+  .strictObject({
+    maxPause: duration(1, 5 * MINUTE)
+      .prefault('5s')
+      .describe(
+        'Longest pause of writes, from the first PAUSE to the last RESUME. An attempt that would take longer undoes itself before the point of no return.',
+      ),
+    maxLag: duration(1, 60 * MINUTE)
+      .prefault('5s')
+      .describe('An attempt begins only while a change needs less than this to arrive at the target.'),
+    attempts: z.int().min(1).max(1_000).prefault(5).describe('Attempts before the migration waits for a person.'),
+    waitBetweenAttempts: duration().prefault('1m').describe('Wait after an attempt that undid itself.'),
+    window: Window.optional(),
+  })
+  .prefault({})
+  .describe('The switch of the writes: short, guarded, undone by itself before its point of no return.');
+
+export const Watch = z
+  .strictObject({
+    for: duration()
+      .prefault('72h')
+      .describe('How long the way back stays open after the switch: writes are replicated back to the source.'),
+    every: duration(100).prefault('30s').describe('Rhythm of lag and health checks.'),
+    validateEvery: durationOrNone(SECOND)
+      .prefault('6h')
+      .describe('Rhythm of validation while watching; none: not at all.'),
+    onFailure: z
+      .enum(['hold', 'undo'])
+      .prefault('hold')
+      .describe('What a failed check does: hold waits for a person, undo moves the writes back.'),
+  })
+  .prefault({})
+  .describe('After the switch: what is checked, and how long the way back stays open.');
+
+export const Validation = z
+  .strictObject({
+    parallelism: z.int().min(1).max(64).prefault(2).describe('Tables compared at once.'),
+    leafRows: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .prefault(1_000)
+      .describe('Rows of one leaf, which is read whole once its hash differs.'),
+    lockTimeout: duration(1, 60 * SECOND)
+      .prefault('2s')
+      .describe('How long a row or table lock may be waited for to settle a suspect.'),
+    exclude: z
+      .array(tablePattern())
+      .prefault([])
+      .describe('Tables that are moved but not compared, as patterns. The certificate names them.'),
+  })
+  .prefault({})
+  .describe('Comparison of both sides under live writes, before the switch and while watching.');
+
+const Database = z
+  .strictObject({
+    dependsOn: z
+      .array(z.string())
+      .prefault([])
+      .describe(
+        'Units that switch before this one, written TYPE/NAME, such as database/customers. Undo goes the other way round.',
+      ),
+    source: Side('database to move from').describe('The database to move from; the primary until the switch.'),
+    target: Side('database to move to').describe(
+      "The database to move to. It exists already; its tables in scope don't, or are empty.",
+    ),
+    tables: Tables,
+    schema: z
+      .enum(['copy', 'existing'])
+      .prefault('copy')
+      .describe('copy: made on the target with pg_dump. existing: made by a tool of your own, and compared.'),
+    endpoints: z
+      .array(Endpoint)
+      .prefault([])
+      .describe('All that must point at the primary; paused, moved and resumed by the switch.'),
+    copy: Copy,
+    cutover: Cutover,
+    watch: Watch,
+    validation: Validation,
+    taskQueue: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'expected letters, digits, dots, hyphens and underscores' })
+      .optional()
+      .describe(
+        "Queues of this database's own, for workers next to it: NAME, NAME-bulk and NAME-switch. Default: godwit, godwit-bulk, godwit-switch.",
+      ),
+  })
+  .describe('One database: a unit, written database/NAME.');
+
+export const Gate = z.strictObject({
+  approvals: z
+    .int()
+    .min(0)
+    .max(20)
+    .prefault(1)
+    .describe('How many different people must approve; 0 turns the gate off.'),
+  validFor: duration(SECOND).prefault('24h').describe('How long an approval counts.'),
+});
+
+/** `STAGE` or `STAGE:TYPE/NAME`; which units there are, `normalize.ts` knows. */
+const GATE_ID = '^(prepare|switch|finalize)(:database/[a-z0-9-]+)?$';
+
+const Gates = z
+  .object({
+    prepare: Gate.optional().describe('Before anything is written to either database. Default: off.'),
+    switch: Gate.optional().describe('Before the writes are moved. Default: one approval.'),
+    finalize: Gate.optional().describe('Before the way back is removed, for good. Default: one approval.'),
+  })
+  .catchall(Gate)
+  .meta({ propertyNames: { pattern: GATE_ID } })
+  .prefault({})
+  .describe(
+    "Points that wait for people, by STAGE or STAGE:UNIT, such as switch:database/orders. The gate of one unit stands in place of its stage's gate, for that unit. An approval is typed: it repeats the migration's name and is bound to the plan.",
+  );
+
+const Rollback = z
+  .strictObject({
+    databases: duration(SECOND)
+      .prefault('30m')
+      .describe('For moving the writes of one database back and removing what was made for it.'),
+    infrastructure: duration(SECOND).prefault('15m').describe('For infrastructure.'),
+    services: duration(SECOND).prefault('5m').describe('For each service.'),
+    traffic: duration(SECOND).prefault('2m').describe('For moving the traffic back.'),
+  })
+  .prefault({})
+  .describe('Time budgets of undo. One that passes is reported; it is never a reason to stop undoing.');
+
+export const Migration = z
+  .strictObject({
+    $schema: z.string().optional().describe('Where editors find this schema, in a JSON file. Without effect.'),
+    apiVersion: z.literal(API_VERSION).describe('Version of this format.'),
+    kind: z.literal(KIND).describe('What the file describes.'),
+    metadata: z
+      .strictObject({ name: label().describe("The migration's name: what a person types to confirm an approval.") })
+      .describe('What the migration is called.'),
+    spec: z
+      .strictObject({
+        databases: z
+          .record(label(), Database)
+          .refine((databases) => Object.keys(databases).length > 0, { error: 'expected at least one database' })
+          .meta({ minProperties: 1 })
+          .describe('The databases to move, by name. They go in the order of dependsOn, at once where it allows.'),
+        gates: Gates,
+        rollback: Rollback,
+      })
+      .describe('What moves, and how.'),
+  })
+  .describe('A migration: what moves from where to where, how carefully, and who is asked.');
+
+/** The document as written. */
+export type MigrationDocument = z.input<typeof Migration>;
+/** The document with defaults, in milliseconds and bytes. */
+export type ParsedMigration = z.output<typeof Migration>;
+export type ParsedDatabase = ParsedMigration['spec']['databases'][string];

@@ -1,0 +1,105 @@
+/** docs/specification.md, made from the schema: field, type, default, meaning. */
+import { stringify } from 'yaml';
+import { allFields, migrationJsonSchema, type FieldPlace, type SchemaNode } from './json-schema.js';
+import { settable } from './settable.js';
+
+const INTRO = `# Specification
+
+<!-- Made from spec/schema.ts by \`npm run schema\`; change it there. -->
+
+A migration is one file, YAML or JSON, with everything that has a default left out. \`godwit validate FILE\` checks it
+without any connection; [examples/](../examples) has small and full ones. Editors complete and check by
+[spec/migration.schema.json](../spec/migration.schema.json), which a file names in its first line:
+
+\`\`\`yaml
+# yaml-language-server: $schema=../spec/migration.schema.json
+\`\`\`
+
+**Durations** are written \`250ms\`, \`90s\`, \`1h30m\`, \`72h\` or \`3d\`. **Sizes** are written \`512kB\`, \`16MB\` or \`1GiB\`:
+kB, MB, GB and TB count in thousands, KiB, MiB, GiB and TiB in 1,024s. A number without a unit is refused.
+
+**Table patterns** are \`schema.table\`; \`*\` stands for any run of characters. **Units** are written \`TYPE/NAME\`, such as
+\`database/orders\`.
+
+**Secrets** never stand in the file. A reference says where the worker finds one: \`{env: NAME}\`, \`{file: /path}\` or
+\`{secretsManager: ID, key: NAME}\`. It is resolved where the worker runs, each time it is needed, and never enters a
+workflow's history.
+
+Fields marked ⟳ can be changed while a migration runs, see [below](#changing-a-running-migration).
+`;
+
+export function specificationPage(): string {
+  const sections = new Map<string, FieldPlace[]>();
+  for (const place of allFields(migrationJsonSchema())) {
+    // One gate is like the other; the table of `spec.gates` names the stages.
+    if (/^spec\.gates\.(switch|finalize)$/.test(place.parent)) continue;
+    const parent = place.parent.replace(/^spec\.gates\.prepare$/, 'spec.gates.GATE');
+    sections.set(parent, [...(sections.get(parent) ?? []), place]);
+  }
+  const parts = [...sections].map(([parent, fields]) => section(parent, fields));
+  return [INTRO, ...parts, runningSection()].join('\n');
+}
+
+function section(parent: string, fields: FieldPlace[]): string {
+  const heading = parent === '' ? 'The file' : `\`${parent}\``;
+  const rows = fields.map((place) => {
+    const change = settable.some(({ path }) => `spec.databases.NAME.${path}` === `${parent}.${place.name}`);
+    return `| \`${place.name}\`${change ? ' ⟳' : ''} | ${typeOf(place.node)} | ${defaultOf(place)} | ${cell(place.node.description ?? '')} |`;
+  });
+  return [`## ${heading}`, '', '| field | type | default | meaning |', '| --- | --- | --- | --- |', ...rows, ''].join(
+    '\n',
+  );
+}
+
+function runningSection(): string {
+  const rows = settable.map(({ path, meaning }) => `| \`databases.NAME.${path}\` | ${cell(meaning)} |`);
+  return [
+    '## Changing a running migration',
+    '',
+    'This list is closed: everything else was planned, approved or built upon. A step that runs keeps its values; the',
+    'next one takes the new ones.',
+    '',
+    '```sh',
+    'godwit set ID databases.orders.copy.rateLimit=20MB',
+    "godwit set ID databases.orders.cutover.window='mon-fri 22:00-04:00'",
+    '```',
+    '',
+    '| path | meaning |',
+    '| --- | --- |',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+function typeOf(node: SchemaNode): string {
+  if (node.title !== undefined) return node.title;
+  if (node.anyOf !== undefined) return 'secret reference';
+  if (node.const !== undefined) return shown(node.const);
+  if (node.enum !== undefined) return node.enum.map(shown).join(' or ');
+  if (node.type === 'array') return `list of ${elementOf(node.items)}`;
+  if (node.type === 'object') return 'mapping';
+  if (node.type === 'integer') return `${node.minimum} to ${node.maximum}`;
+  return 'text';
+}
+
+function elementOf(items: SchemaNode['items']): string {
+  if (typeof items !== 'object' || Array.isArray(items)) return 'values';
+  if (items.type === 'object') return 'mappings';
+  if (items.enum !== undefined) return items.enum.map(shown).join(', ');
+  return items.title === undefined ? 'text' : `${items.title}s`;
+}
+
+function defaultOf({ node, required }: FieldPlace): string {
+  if (required) return '**required**';
+  return node.default === undefined ? '' : shown(node.default);
+}
+
+/** As YAML writes it in one line. */
+function shown(value: unknown): string {
+  return `\`${stringify(value, { collectionStyle: 'flow', flowCollectionPadding: false, singleQuote: true }).trim()}\``;
+}
+
+/** A bar would end the cell, and a star begin emphasis. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('*', '\\*');
+}

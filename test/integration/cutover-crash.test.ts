@@ -1,0 +1,178 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
+import { injectFaults } from '../../activities/fault.js';
+import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
+import { startPair, type ServerPair } from '../support/postgres.js';
+import { replicatedMove } from '../support/replicated-move.js';
+import { WRITER_TABLES, Writers } from '../support/writers.js';
+
+const BEFORE_CEDE = ['lag', 'prepare', 'pause', 'fence', 'marker', 're-check', 'ready'];
+const AFTER_CEDE = ['cede', 'standbys', 'stop', 'advance', 'open', 'flip', 'reverse'];
+
+let pair: ServerPair;
+beforeAll(async () => {
+  // The launcher starts an apply worker at most this often; the default of 5 s would only make the tests wait.
+  pair = await startPair({ wal_retrieve_retry_interval: '200ms' });
+});
+afterAll(() => pair.destroy());
+afterEach(() => injectFaults(null));
+
+/** Runs an attempt in a process that dies by SIGKILL right after `point`. */
+async function dieAt(point: string, input: SwitchInput): Promise<void> {
+  const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
+  await new Promise<void>((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      ['--import', 'tsx', script, JSON.stringify({ input, point })],
+      (error, _out, complaint) => {
+        if (error?.signal === 'SIGKILL') resolve();
+        else reject(new Error(`the attempt did not die at ${point}: ${complaint}`));
+      },
+    );
+    child.unref();
+  });
+}
+
+async function accepts(server: ServerPair['source'], database: string): Promise<boolean> {
+  return server.query('update account set balance = balance where id = 1', [], database).then(
+    () => true,
+    () => false,
+  );
+}
+
+const inputOf = (move: DatabaseMove, direction: 'forward' | 'back'): SwitchInput => ({
+  move,
+  direction,
+  mode: 'switch',
+  attempt: 1,
+});
+
+describe('a worker killed inside the switch', () => {
+  test.each(BEFORE_CEDE)(
+    'after %s leaves the source as the only writer, and the next attempt switches',
+    async (point) => {
+      const name = `before_${point.replace('-', '_')}`;
+      const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
+      const writers = Writers.start(pair, name);
+      await writers.progress(20);
+      await dieAt(`switch.${point}`, inputOf(move, 'forward'));
+      expect(await settle(move)).toEqual({ primary: 'source' });
+      expect(await accepts(pair.target, name)).toBe(false);
+      await writers.progress(20);
+      expect(await switchWrites(inputOf(move, 'forward'))).toEqual({ kind: 'switched', figures: expect.anything() as unknown });
+      await writers.progress(20);
+      expect(await writers.stop(pair.target)).toMatchObject({ unexpected: [], handovers: 1, lost: 0, balanced: true });
+    },
+  );
+
+  test.each(AFTER_CEDE)(
+    'after %s has switched: the next attempt completes it, and the way back is open',
+    async (point) => {
+      const name = `after_${point.replace('-', '_')}`;
+      const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
+      const writers = Writers.start(pair, name);
+      await writers.progress(20);
+      await dieAt(`switch.${point}`, inputOf(move, 'forward'));
+      expect(await settle(move)).toEqual({ primary: 'target' });
+      expect(await accepts(pair.source, name)).toBe(false);
+      await writers.progress(20);
+      await undoSwitch(move);
+      await writers.progress(20);
+      expect(await writers.stop(pair.source)).toMatchObject({ unexpected: [], handovers: 2, lost: 0, balanced: true });
+    },
+  );
+
+  test('before the cede costs the source no more than the lease: it opens by itself when nobody comes', async () => {
+    const move = await replicatedMove(pair, 'lease_runs_out', WRITER_TABLES, SHORT_LEASE);
+    await dieAt('switch.fence', inputOf(move, 'forward'));
+    expect(await accepts(pair.source, 'lease_runs_out')).toBe(false);
+    await expect.poll(() => accepts(pair.source, 'lease_runs_out'), { timeout: 10_000 }).toBe(true);
+    expect(await accepts(pair.target, 'lease_runs_out')).toBe(false);
+  });
+});
+
+const SHORT_LEASE = {
+  cutover: { maxPause: 2_000, maxLag: 5_000, attempts: 3, waitBetweenAttempts: 100, window: null },
+};
+
+describe('an attempt that wakes up late', () => {
+  test.each(['prepare', 'fence', 'marker', 'ready', 'cede', 'stop', 'advance', 'open', 'flip'])(
+    'stalled after %s changes nothing once the writes have gone forward and back',
+    async (point) => {
+      const name = `late_${point}`;
+      const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
+      const writers = Writers.start(pair, name);
+      let wake = (): void => undefined;
+      const asleep = new Promise<void>((reached) => {
+        injectFaults((at) => {
+          if (at !== `switch.${point}`) return;
+          injectFaults(null);
+          reached();
+          return new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        });
+      });
+      const late = switchWrites(inputOf(move, 'forward'));
+      late.catch(() => undefined);
+      await asleep;
+      expect(await switchWrites(inputOf(move, 'forward'))).toEqual({ kind: 'switched', figures: expect.anything() as unknown });
+      await writers.progress(10);
+      expect(await switchWrites(inputOf(move, 'back'))).toEqual({ kind: 'switched', figures: expect.anything() as unknown });
+      wake();
+      await expect(late).rejects.toThrow();
+      expect(await accepts(pair.target, name)).toBe(false);
+      await writers.progress(10);
+      expect(await settle(move)).toEqual({ primary: 'source' });
+      expect(await writers.stop(pair.source)).toMatchObject({ unexpected: [], handovers: 2, lost: 0, balanced: true });
+    },
+  );
+
+  test('two attempts at once end with one primary and nothing lost', async () => {
+    const move = await replicatedMove(pair, 'two_at_once', WRITER_TABLES, SHORT_LEASE);
+    const writers = Writers.start(pair, 'two_at_once');
+    await writers.progress(10);
+    await Promise.allSettled([switchWrites(inputOf(move, 'forward')), switchWrites(inputOf(move, 'forward'))]);
+    const { primary } = await settle(move);
+    await writers.progress(10);
+    expect(await writers.stop(pair[primary])).toMatchObject({ unexpected: [], lost: 0, balanced: true });
+    expect(await accepts(pair[primary === 'source' ? 'target' : 'source'], 'two_at_once')).toBe(false);
+  });
+});
+
+describe('a server that crashes inside the switch', () => {
+  test.each(['fence', 'marker', 'ready', 'cede', 'advance', 'open'])(
+    'the target, after %s, costs nothing that was acknowledged',
+    async (point) => {
+      await crashOf('target', point);
+    },
+  );
+
+  test.each(['fence', 'ready', 'cede', 'open'])(
+    'the source, after %s, costs nothing that was acknowledged',
+    async (point) => {
+      await crashOf('source', point);
+    },
+  );
+});
+
+async function crashOf(side: 'source' | 'target', point: string): Promise<void> {
+  const name = `crash_${side}_${point}`;
+  const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
+  const writers = Writers.start(pair, name);
+  await writers.progress(20);
+  injectFaults(async (at) => {
+    if (at !== `switch.${point}`) return;
+    injectFaults(null);
+    await pair[side].restart('immediate');
+  });
+  await switchWrites(inputOf(move, 'forward')).catch(() => undefined);
+  const { primary } = await settle(move);
+  await writers.progress(20);
+  expect(await accepts(pair[primary === 'source' ? 'target' : 'source'], name)).toBe(false);
+  const report = await writers.stop(pair[primary]);
+  expect(report).toMatchObject({ lost: 0, balanced: true });
+  expect(report.handovers).toBe(primary === 'source' ? 0 : 1);
+}

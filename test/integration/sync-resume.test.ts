@@ -1,0 +1,166 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
+import { catchUp } from '../../activities/postgres/replication/catch-up.js';
+import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
+import type { DatabaseMove } from '../../activities/contract.js';
+import type { Progress } from '../../spec/status.js';
+import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
+import { digestOf, finishedRanges, prepareReplication, until } from '../support/sync.js';
+
+let pair: ServerPair;
+beforeAll(async () => {
+  // Version 15 starts at most one apply worker in this time, whichever subscription wants it.
+  pair = await startPair({ wal_retrieve_retry_interval: '100ms' });
+});
+afterAll(() => pair.destroy());
+
+const SLOW = { parallelism: 2, rangeSize: 256 * 1024, rateLimit: 3_000_000 };
+const FAST = { ...SLOW, rateLimit: null };
+
+async function database(name: string): Promise<void> {
+  await pair.source.createDatabase(name);
+  await pair.target.createDatabase(name);
+  await pair.source.query(
+    `create table item (id bigint primary key, name text);
+     insert into item select i, repeat(md5(i::text), 8) from generate_series(1, 40000) i;
+     create table heap (a text); alter table heap replica identity full;
+     insert into heap select repeat('h', 100) || i from generate_series(1, 3000) i;
+     create index on item (name);`,
+    [],
+    name,
+  );
+}
+
+function child(move: DatabaseMove): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', 'test/support/sync-child.ts', JSON.stringify(move)], {
+    stdio: 'ignore',
+    env: process.env,
+  });
+}
+
+async function killed(process: ChildProcess): Promise<void> {
+  const ended = once(process, 'exit');
+  process.kill('SIGKILL');
+  await ended;
+}
+
+const slots = (): Promise<unknown[]> =>
+  pair.source.query('select slot_name from pg_replication_slots where slot_name ~ $1', ['godwit']);
+
+describe('an interrupted initial sync', () => {
+  test('killed in the middle of the rows, it keeps ranges that still match and copies the others again', async () => {
+    await database('killed');
+    const move = moveOf(pair, 'killed', { copy: SLOW });
+    await prepareReplication(move);
+    const process = child(move);
+    await until(async () => (await finishedRanges(pair, 'killed')) >= 8, '8 ranges are copied');
+    await killed(process);
+    expect(await slots()).toHaveLength(1);
+
+    // Changes to finished ranges: an update, a delete, an insert, and two values that change places.
+    const finished = await pair.target.query<{ lo: string }>(
+      `select lo from godwit.copy_range where state = 'done' and kind = 'key' and lo is not null order by seq`,
+      [],
+      'killed',
+    );
+    const [first, second, third] = finished.map((range) => Number(range.lo));
+    await pair.source.query(
+      `update item set name = 'changed' where id = ${first}; delete from item where id = ${second};
+       insert into item values (-5, 'new');
+       update item i set name = j.name from item j
+       where (i.id, j.id) in ((${Number(third)} + 1, ${Number(third)} + 2), (${Number(third)} + 2, ${Number(third)} + 1));`,
+      [],
+      'killed',
+    );
+
+    const figures = await initialSync({ ...move, database: { ...move.database, copy: FAST } });
+    expect(figures.rangesKept).toBeGreaterThan(0);
+    expect(figures.rows).toBe(43_000);
+    await catchUp(move);
+    expect(await digestOf(pair.target, 'killed')).toEqual(await digestOf(pair.source, 'killed'));
+    expect(await slots()).toHaveLength(1);
+    await undoInitialSync(move);
+  });
+
+  test('cancelled, it ends within seconds, leaves no slot and no connection, and goes on when run again', async () => {
+    await database('paused');
+    const move = moveOf(pair, 'paused', { copy: SLOW });
+    await prepareReplication(move);
+    const environment = new MockActivityEnvironment();
+    const heartbeats: Progress[] = [];
+    environment.on('heartbeat', (progress: Progress) => heartbeats.push(progress));
+    const copying = environment.run(initialSync, move).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    await until(async () => (await finishedRanges(pair, 'paused')) >= 8, '8 ranges are copied');
+    const asked = performance.now();
+    environment.cancel();
+    expect(await copying).toBeInstanceOf(CancelledFailure);
+    expect(performance.now() - asked).toBeLessThan(5_000);
+    expect(heartbeats.some((progress) => progress.what === 'ranges' && progress.bytesTotal > progress.bytesDone)).toBe(
+      true,
+    );
+    expect(await slots()).toEqual([]);
+    for (const server of [pair.source, pair.target]) {
+      expect(
+        await server.query(`select application_name from pg_stat_activity where application_name ~ $1`, [move.key]),
+      ).toEqual([]);
+    }
+
+    const figures = await initialSync({ ...move, database: { ...move.database, copy: FAST } });
+    expect(figures.rangesKept).toBeGreaterThanOrEqual(8);
+    await catchUp(move);
+    expect(await digestOf(pair.target, 'paused')).toEqual(await digestOf(pair.source, 'paused'));
+    await undoInitialSync(move);
+  });
+
+  test('with all rows there and only the subscription missing, it starts replication from the slot and copies nothing', async () => {
+    await database('rows');
+    const move = moveOf(pair, 'rows', { copy: FAST });
+    await prepareReplication(move);
+    const process = child(move);
+    await until(async () => {
+      const done = await pair.target
+        .query<{ lsn: string | null }>(
+          `select rows_lsn::text as lsn from godwit.copy_run where not exists (select from pg_subscription)`,
+          [],
+          'rows',
+        )
+        .catch(() => []);
+      return done[0]?.lsn != null;
+    }, 'all rows are there');
+    await killed(process);
+    const before = await slots();
+    await pair.source.query(`insert into item values (-1, 'between')`, [], 'rows');
+    const figures = await initialSync(move);
+    expect(figures.rows).toBe(43_000);
+    expect(figures.rangesKept).toBe(0);
+    expect(await slots()).toEqual(before);
+    await catchUp(move);
+    expect(await digestOf(pair.target, 'rows')).toEqual(await digestOf(pair.source, 'rows'));
+    const indexes = `select indexname from pg_indexes where schemaname = 'public' order by 1`;
+    expect(await pair.target.query(indexes, [], 'rows')).toEqual(await pair.source.query(indexes, [], 'rows'));
+    await undoInitialSync(move);
+  });
+
+  test('a second run takes over from a first that still copies', async () => {
+    await database('twice');
+    const move = moveOf(pair, 'twice', { copy: SLOW });
+    await prepareReplication(move);
+    const first = initialSync(move).then(
+      () => 'done',
+      () => 'ended',
+    );
+    await until(async () => (await finishedRanges(pair, 'twice')) >= 2, '2 ranges are copied');
+    await initialSync({ ...move, database: { ...move.database, copy: FAST } });
+    expect(await first).toBe('ended');
+    await catchUp(move);
+    expect(await digestOf(pair.target, 'twice')).toEqual(await digestOf(pair.source, 'twice'));
+    await undoInitialSync(move);
+  });
+});

@@ -1,0 +1,213 @@
+/** Every pair that Postgres calls equal or hashes alike, though it isn't the same: on real servers, one value on each side. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Session } from '../../activities/postgres/session.js';
+import { describeTables } from '../../activities/postgres/validation/describe.js';
+import type { Dialect } from '../../activities/postgres/validation/expression.js';
+import { pin } from '../../activities/postgres/validation/lanes.js';
+import { startPair, type ServerPair } from '../support/postgres.js';
+
+const TYPES = `
+  create extension citext; create extension hstore;
+  create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+  create type mood as enum ('calm', 'angry');
+  create type measure as (amount numeric, unit text);
+  create type nested as (inner_one measure, moods mood[]);
+  create domain price as numeric;
+  create domain prices as numeric[];
+  create domain feeling as mood;
+  create domain measured as measure;
+  create type spans as range (subtype = interval);
+  create type mood_range as range (subtype = mood);
+`;
+/** Numbers of types are handed out as they come: these make them differ on the target. */
+const OTHER_NUMBERS = `create type public.shift_a as enum ('x'); create type public.shift_b as (x int); create schema ext;`;
+/** What an operator may have set there; text forms depend on all of it. */
+const HOSTILE = [
+  `datestyle = 'German, DMY'`,
+  `intervalstyle = 'sql_standard'`,
+  `timezone = 'Asia/Kathmandu'`,
+  `bytea_output = 'escape'`,
+  'extra_float_digits = -5',
+  `xmlbinary = 'hex'`,
+];
+
+/** Type, one value, another; both are also compared with themselves. */
+const PAIRS: [string, string, string, string][] = [
+  ['int8 folds to 32 bits', 'int8', '1', '4294967296'],
+  ['timestamptz folds to 32 bits', 'timestamptz', `'2000-01-01 00:00:00.000001+00'`, `'2000-01-01 01:11:34.967296+00'`],
+  ['timestamp folds to 32 bits', 'timestamp', `'2000-01-01 00:00:00.000001'`, `'2000-01-01 01:11:34.967296'`],
+  ['time folds to 32 bits', 'time', `'00:00:00.000001'`, `'01:11:34.967296'`],
+  ['timetz of one instant', 'timetz', `'12:00+00'`, `'13:00+01'`],
+  ['numeric scale', 'numeric', '1.0', '1.00'],
+  ['float8 sign of zero', 'float8', `'0.0'`, `'-0.0'`],
+  ['float4 sign of zero', 'float4', `'0.0'`, `'-0.0'`],
+  ['float8 last digit', 'float8', '0.1', '0.10000000000000002'],
+  ['interval of a day and of 24 hours', 'interval', `'1 day'`, `'24 hours'`],
+  ['interval of a month and of 30 days', 'interval', `'1 mon'`, `'30 days'`],
+  ['bpchar padding', 'bpchar', `'a'`, `'a '`],
+  ['citext', 'citext', `'A'`, `'a'`],
+  ['nondeterministic collation', 'text collate any_case', `'A'`, `'a'`],
+  ['jsonb with swapped elements', 'jsonb', `'{"a": 1, "b": 2}'`, `'{"a": 2, "b": 1}'`],
+  ['jsonb scale of a number', 'jsonb', `'[1.0]'`, `'[1.00]'`],
+  ['json white space', 'json', `'{"a":1}'`, `'{"a": 1}'`],
+  ['xml', 'xml', `'<a/>'`, `'<a></a>'`],
+  ['enum label', 'mood', `'calm'`, `'angry'`],
+  ['inet with and without a mask', 'inet', `'10.0.0.1/8'`, `'10.0.0.1'`],
+  ['bit strings of zeros', 'varbit', `B'0'`, `B'00'`],
+  ['point sign of zero', 'point', `'(0,0)'`, `'(-0,0)'`],
+  ['path open and closed', 'path', `'[(0,0),(1,1)]'`, `'((0,0),(1,1))'`],
+  ['tsvector weights', 'tsvector', `'a:1'`, `'a:1A'`],
+  ['money', 'money', '1::money', '1.01::money'],
+  ['bytea', 'bytea', `'\\x5c'`, `'\\x5c5c'`],
+  ['null and nothing', 'text', 'null', `''`],
+  ['regclass', 'regclass', `'pg_class'`, `'pg_type'`],
+  ['hstore', 'hstore', `'a=>1'`, `'a=>NULL'`],
+  ['array of int8', 'int8[]', `'{1}'`, `'{4294967296}'`],
+  ['array of numeric', 'numeric[]', `'{1.0}'`, `'{1.00}'`],
+  ['array of float8', 'float8[]', `'{0}'`, `'{-0}'`],
+  ['array of interval', 'interval[]', `'{1 day}'`, `'{24 hours}'`],
+  ['array of bpchar', 'bpchar[]', `array['a']::bpchar[]`, `array['a ']::bpchar[]`],
+  ['array of citext', 'citext[]', `'{A}'`, `'{a}'`],
+  ['array of jsonb', 'jsonb[]', `array['{"a":1,"b":2}']::jsonb[]`, `array['{"a":2,"b":1}']::jsonb[]`],
+  ['array of enum', 'mood[]', `'{calm}'`, `'{angry}'`],
+  ['array of domain', 'price[]', `'{1.0}'`, `'{1.00}'`],
+  ['array of composite', 'measure[]', `array[row(1.0,'m')::measure]`, `array[row(1.00,'m')::measure]`],
+  ['array of ranges', 'numrange[]', `array[numrange(1.0,2)]`, `array[numrange(1.00,2)]`],
+  ['array of timestamptz', 'timestamptz[]', `'{2000-01-01 00:00:00.000001+00}'`, `'{2000-01-01 01:11:34.967296+00}'`],
+  ['array of bytea', 'bytea[]', `array['\\x5c']::bytea[]`, `array['\\x5c5c']::bytea[]`],
+  ['array with null and with "NULL"', 'text[]', `array[null]::text[]`, `array['NULL']`],
+  ['array that begins elsewhere', 'int[]', `'{1}'`, `'[0:0]={1}'`],
+  ['array of another shape', 'int[]', `'{1,2}'`, `'{{1,2}}'`],
+  ['array that is empty, and null', 'int[]', `'{}'`, 'null'],
+  ['range of int8', 'int8range', `'[1,8589934592)'`, `'[4294967296,8589934592)'`],
+  ['range of numeric', 'numrange', `'[1.0,2)'`, `'[1.00,2)'`],
+  ['range with open and closed bound', 'numrange', `'[1,2)'`, `'[1,2]'`],
+  ['range of timestamptz', 'tstzrange', `'[2000-01-01 00:00:00.000001+00,)'`, `'[2000-01-01 01:11:34.967296+00,)'`],
+  ['range of interval', 'spans', `'[1 day,2 days)'`, `'[24 hours,2 days)'`],
+  ['range of enum', 'mood_range', `'[calm,angry)'`, `'[calm,angry]'`],
+  ['multirange of numeric', 'nummultirange', `'{[1.0,2)}'`, `'{[1.00,2)}'`],
+  ['domain of numeric', 'price', '1.0', '1.00'],
+  ['domain of an array', 'prices', `'{1.0}'`, `'{1.00}'`],
+  ['domain of an enum', 'feeling', `'calm'`, `'angry'`],
+  ['domain of a composite', 'measured', `row(1.0,'m')::measure::measured`, `row(1.00,'m')::measure::measured`],
+  ['composite with numeric', 'measure', `row(1.0,'m')::measure`, `row(1.00,'m')::measure`],
+  ['composite of nulls, and null', 'measure', `row(null,null)::measure`, 'null'],
+  ['composite with null and with nothing', 'measure', `row(1,null)::measure`, `row(1,'')::measure`],
+  [
+    'composite in a composite',
+    'nested',
+    `row(row(1.0,'m')::measure, '{calm}')::nested`,
+    `row(row(1.00,'m')::measure, '{calm}')::nested`,
+  ],
+  [
+    'enum in an array in a composite',
+    'nested',
+    `row(row(1,'m')::measure, '{calm}')::nested`,
+    `row(row(1,'m')::measure, '{angry}')::nested`,
+  ],
+];
+
+let pair: ServerPair;
+let source: Session;
+let target: Session;
+beforeAll(async () => {
+  pair = await startPair();
+  await pair.source.createDatabase('traps');
+  // another encoding: bytes differ on disk, values don't
+  await pair.target.query(`create database traps template template0 encoding 'LATIN1' locale 'C'`);
+  for (const setting of HOSTILE) await pair.target.query(`alter database traps set ${setting}`);
+  source = await Session.open('source', pair.source.url('traps'), { purpose: 'test' });
+  target = await Session.open('target', pair.target.url('traps'), { purpose: 'test' });
+  await target.run(OTHER_NUMBERS);
+  for (const session of [source, target]) {
+    await pin(session);
+    await session.run('set search_path = public');
+    await session.run(TYPES);
+  }
+  const columns = PAIRS.map(([, type], index) => `create table t${index} (id int primary key, v ${type});`).join('\n');
+  for (const session of [source, target]) {
+    await session.run(columns);
+    for (const [index, [, , one, other]] of PAIRS.entries()) {
+      await session.run(`insert into t${index} values (1, ${one}), (2, ${other})`);
+    }
+    // as an operator's sessions have it; ours don't
+    await session.run('set search_path = pg_catalog');
+  }
+});
+afterAll(async () => {
+  await Promise.all([source.close(), target.close()]);
+  await pair.destroy();
+});
+
+/** Hashes of a table's rows by id. To compare two values, both must have one key: here seed is a constant. */
+async function hashes(session: Session, name: string, dialect: Dialect): Promise<Record<string, string>> {
+  const [table] = await describeTables(source, target, [{ schema: 'public', name }], dialect);
+  const statements = session.side === 'source' ? table?.source : table?.target;
+  if (statements === undefined) throw new Error('not described');
+  const seeded = statements.hash.replaceAll('r."id"', '7');
+  const rows = await session.rows<{ id: number; hash: string }>(
+    `select id, (${seeded})::text as hash from public.${name} as r`,
+  );
+  return Object.fromEntries(rows.map((row) => [row.id, row.hash]));
+}
+
+describe.each(['record', 'text'] as const)('by %s', (dialect) => {
+  test.each(PAIRS.map(([name], index) => [name, index] as const))('%s: two values, two hashes', async (_, index) => {
+    const here = await hashes(source, `t${index}`, dialect);
+    const there = await hashes(target, `t${index}`, dialect);
+    expect(here['1']).not.toBe(here['2']);
+    expect(here['1']).toMatch(/^-?\d+$/);
+    expect(there).toEqual(here);
+  });
+
+  test('sums of unkeyed rows tell values that were swapped between rows', async () => {
+    await both('create table public.swapped (a text, b text)');
+    await source.run(`insert into public.swapped values ('1', 'x'), ('2', 'y')`);
+    await target.run(`insert into public.swapped values ('1', 'y'), ('2', 'x')`);
+    const [table] = await describeTables(source, target, [{ schema: 'public', name: 'swapped' }], dialect);
+    const here = await table?.source.passBuckets(source, 0);
+    const there = await table?.target.passBuckets(target, 0);
+    expect(here?.get('0')?.count).toBe(2);
+    expect(here?.get('0')?.sum).not.toBe(there?.get('0')?.sum);
+    await both('drop table public.swapped');
+  });
+});
+
+test('text that both encodings know hashes the same, in a column and inside of containers', async () => {
+  await both(
+    `create table public.umlauts (id int primary key, v text, vs text[], c public.measure, "ü" char(5), x public.citext);
+     insert into public.umlauts values (1, 'Grüße', '{Äpfel}', row(1, 'Öre'), 'é', 'Ü')`,
+  );
+  for (const dialect of ['record', 'text'] as const) {
+    expect(await hashes(source, 'umlauts', dialect)).toEqual(await hashes(target, 'umlauts', dialect));
+  }
+});
+
+test('columns in another order are compared by name; a column of another type is refused', async () => {
+  await source.run('create table public.ordered (id int primary key, a int, b text)');
+  await target.run('create table public.ordered (b text, id int primary key, a int)');
+  await both(`insert into public.ordered (id, a, b) values (1, 2, 'three')`);
+  expect(await hashes(source, 'ordered', 'record')).toEqual(await hashes(target, 'ordered', 'record'));
+  await target.run('alter table public.ordered alter a type bigint');
+  await expect(hashes(source, 'ordered', 'record')).rejects.toMatchObject({ type: 'SchemaMismatch' });
+  await target.run('alter table public.ordered drop a');
+  await expect(hashes(source, 'ordered', 'record')).rejects.toMatchObject({ type: 'SchemaMismatch' });
+});
+
+test('an extension that lives in another schema over there, as a key too, compares', async () => {
+  await target.run('alter extension citext set schema ext');
+  await source.run('create table public.folk (name public.citext primary key, v public.citext)');
+  await target.run('create table public.folk (name ext.citext primary key, v ext.citext)');
+  await source.run(`insert into public.folk values ('Anna', 'x')`);
+  await target.run(`insert into public.folk values ('anna', 'x')`);
+  const [table] = await describeTables(source, target, [{ schema: 'public', name: 'folk' }], 'record');
+  const [here] = (await table?.source.read(source, [['ANNA']])) ?? [];
+  const [there] = (await table?.target.read(target, [['ANNA']])) ?? [];
+  expect(here?.signature).toMatch(/^-?\d+$/);
+  expect(there?.signature).toMatch(/^-?\d+$/);
+  expect(here?.signature).not.toBe(there?.signature);
+});
+
+async function both(sql: string): Promise<void> {
+  await Promise.all([source.run(sql), target.run(sql)]);
+}

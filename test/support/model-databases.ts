@@ -1,0 +1,269 @@
+/**
+ * A model of what Godwit's activities do to two databases, for tests of control flow: who takes writes, what is left
+ * behind, and levers that make a step fail or take long. Not a stand-in for Postgres: the activities have tests of
+ * their own against real ones.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Activities, ActivityName, DatabaseMove, SwitchInput, SwitchOutcome } from '../../activities/contract.js';
+import { cancellation, heartbeat } from '../../activities/activity-context.js';
+import { failure } from '../../activities/failure.js';
+import { CancelledFailure } from '@temporalio/activity';
+import type { FailureType } from '../../spec/failures.js';
+import type { Finding } from '../../spec/findings.js';
+import type { NormalDatabase, NormalMigration } from '../../spec/normal.js';
+import type { CertificateSummary, Primary, SwitchFigures } from '../../spec/status.js';
+
+/** What exists in the two databases for one scope. */
+interface Scope {
+  things: Set<'claim' | 'schema' | 'fence' | 'publication' | 'sync'>;
+  primary: Primary;
+}
+
+export interface Call {
+  activity: ActivityName;
+  database: string | null;
+  input: unknown;
+}
+
+interface Lever {
+  activity: ActivityName;
+  database?: string;
+  /** How often it still works. */
+  times: number;
+  act: (input: unknown) => unknown;
+}
+
+export class ModelDatabases {
+  readonly calls: Call[] = [];
+  readonly scopes = new Map<string, Scope>();
+  /** Moments at which both sides took writes, or rows were lost: must stay empty. */
+  readonly broken: string[] = [];
+  findings: Finding[] = [];
+  digest = 'sha256:model';
+  problems: string[] = [];
+  verdict: CertificateSummary['verdict'] = 'equal';
+  #levers: Lever[] = [];
+  #running = new Map<ActivityName, number>();
+
+  constructor(readonly normalOf: (document: unknown) => NormalMigration) {}
+
+  // ── levers ──
+
+  /** The next `times` calls fail like this. */
+  fail(activity: ActivityName, type: FailureType, message: string, times = 1, database?: string): void {
+    this.#pull({
+      activity,
+      times,
+      act: () => {
+        throw failure(type, message);
+      },
+      ...(database === undefined ? {} : { database }),
+    });
+  }
+
+  /** The next switches undo themselves. */
+  notNow(reason: string, times = 1): void {
+    this.#pull({ activity: 'switchWrites', times, act: () => ({ kind: 'not-now', reason }) });
+  }
+
+  /** The next call runs until released; a cancel ends it, unless it is one that must not be cut short. */
+  hold(activity: ActivityName, database?: string): { reached: Promise<void>; release: () => void } {
+    let reach = (): void => undefined;
+    let release = (): void => undefined;
+    const reached = new Promise<void>((resolve) => (reach = resolve));
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const act = async (): Promise<undefined> => {
+      reach();
+      await Promise.race([released, cancelled()]);
+      return undefined;
+    };
+    this.#pull({ activity, times: 1, act, ...(database === undefined ? {} : { database }) });
+    return { reached, release };
+  }
+
+  #pull(lever: Lever): void {
+    this.#levers.push(lever);
+  }
+
+  // ── what a test asks ──
+
+  count(activity: ActivityName, database?: string): number {
+    return this.calls.filter(
+      (call) => call.activity === activity && (database === undefined || call.database === database),
+    ).length;
+  }
+
+  /** Activities in the order in which they began, without those that only look. */
+  get order(): string[] {
+    return this.calls.map(({ activity, database }) => (database === null ? activity : `${activity} ${database}`));
+  }
+
+  running(activity: ActivityName): number {
+    return this.#running.get(activity) ?? 0;
+  }
+
+  get primaries(): Primary[] {
+    return [...this.scopes.values()].map(({ primary }) => primary);
+  }
+
+  get leftBehind(): string[] {
+    return [...this.scopes].flatMap(([key, { things }]) => [...things].map((thing) => `${key}: ${thing}`));
+  }
+
+  // ── the activities ──
+
+  readonly activities: Activities = {
+    normalize: (input) => this.#run('normalize', input, () => this.normalOf(input.document)),
+    checkNamespace: () => this.#run('checkNamespace', null, () => undefined),
+    preflightDatabase: (move) => this.#run('preflightDatabase', move, () => this.findings),
+    preflightWorkers: (input) => this.#run('preflightWorkers', input, () => []),
+    planDatabase: (move) =>
+      this.#run('planDatabase', move, () => ({
+        facts: {
+          unit: move.database.unit,
+          marks: move.migration,
+          source: { systemIdentifier: '1', serverVersion: '15', database: move.database.name },
+          target: { systemIdentifier: '2', serverVersion: '15', database: move.database.name },
+          tables: 1,
+          bytes: 1,
+          rowsEstimate: 1,
+          schemaSignature: 'model',
+        },
+        steps: [],
+        findings: this.findings,
+      })),
+    assemblePlan: (input) =>
+      this.#run('assemblePlan', input, () => ({
+        version: 1 as const,
+        name: input.normal.name,
+        digest: this.digest,
+        spec: input.normal,
+        facts: input.parts.map((part) => part.facts),
+        steps: [],
+        findings: this.findings,
+      })),
+    observe: (move) =>
+      this.#run('observe', move, () => {
+        const { primary } = this.#scope(move);
+        return {
+          primary,
+          authority: { source: null, target: null },
+          replicating: primary === 'target' ? ('back' as const) : ('forward' as const),
+          lagMs: 3,
+          retainedBytes: 0,
+          problems: this.problems,
+        };
+      }),
+    claim: (move) => this.#make(move, 'claim', 'claim', { tables: 3 }),
+    prepareSchema: (move) => this.#make(move, 'prepareSchema', 'schema', { created: 3 }),
+    installFence: (move) => this.#make(move, 'installFence', 'fence', undefined),
+    createPublication: (move) => this.#make(move, 'createPublication', 'publication', undefined),
+    initialSync: (move) =>
+      this.#make(move, 'initialSync', 'sync', {
+        tables: 3,
+        rows: 30,
+        bytes: 300,
+        copyMs: 1,
+        indexMs: 1,
+        rangesKept: 0,
+      }),
+    catchUp: (move) => this.#run('catchUp', move, () => ({ lagMs: 3 })),
+    validate: (move) =>
+      this.#run('validate', move, () => ({
+        id: `certificate-${this.calls.length}`,
+        verdict: this.verdict,
+        tables: 3,
+        rows: 30,
+        differences: this.verdict === 'different' ? 1 : 0,
+        lsn: '0/1',
+        at: new Date().toISOString(),
+        tookMs: 1,
+      })),
+    switchWrites: (input) => this.#run('switchWrites', input, () => this.#switch(input)),
+    settle: (move) => this.#run('settle', move, () => ({ primary: this.#scope(move).primary })),
+    finalizeDatabase: (move) => this.#run('finalizeDatabase', move, () => this.#scope(move).things.clear()),
+    undoSwitch: (move) => this.#run('undoSwitch', move, () => void (this.#scope(move).primary = 'source')),
+    undoInitialSync: (move) => this.#remove(move, 'undoInitialSync', 'sync'),
+    undoPublication: (move) => this.#remove(move, 'undoPublication', 'publication'),
+    undoFence: (move) => this.#remove(move, 'undoFence', 'fence'),
+    undoSchema: (move) => this.#remove(move, 'undoSchema', 'schema'),
+    undoClaim: (move) => this.#remove(move, 'undoClaim', 'claim'),
+  };
+
+  #scope(move: DatabaseMove): Scope {
+    const known = this.scopes.get(move.key) ?? { things: new Set(), primary: 'source' };
+    this.scopes.set(move.key, known);
+    return known;
+  }
+
+  #make<T>(move: DatabaseMove, activity: ActivityName, thing: ThingName, result: T): Promise<T> {
+    return this.#run(activity, move, () => {
+      this.#scope(move).things.add(thing);
+      return result;
+    });
+  }
+
+  #remove(move: DatabaseMove, activity: ActivityName, thing: ThingName): Promise<void> {
+    return this.#run(activity, move, () => {
+      const scope = this.#scope(move);
+      if (scope.primary === 'target') this.broken.push(`${activity} ran while the writes were on the target`);
+      scope.things.delete(thing);
+    });
+  }
+
+  #switch({ move, direction, mode, attempt }: SwitchInput): SwitchOutcome {
+    const scope = this.#scope(move);
+    for (const thing of ['claim', 'schema', 'fence', 'publication', 'sync'] as const) {
+      if (!scope.things.has(thing)) this.broken.push(`switched without ${thing}`);
+    }
+    const figures: SwitchFigures = {
+      direction,
+      attempt,
+      at: new Date().toISOString(),
+      pauseMs: 25,
+      fencedMs: 10,
+      steps: [],
+    };
+    if (mode === 'rehearse') return { kind: 'rehearsed', figures };
+    scope.primary = direction === 'forward' ? 'target' : 'source';
+    return { kind: 'switched', figures };
+  }
+
+  /** A lever's answer, if it gives one, stands for the step's own. */
+  async #run<T>(activity: ActivityName, input: unknown, step: () => T): Promise<T> {
+    const database = databaseOf(input);
+    this.calls.push({ activity, database, input });
+    this.#running.set(activity, this.running(activity) + 1);
+    try {
+      const lever = this.#levers.find(
+        (one) => one.activity === activity && one.times > 0 && (one.database ?? database) === database,
+      );
+      if (lever !== undefined) {
+        lever.times -= 1;
+        const answer = (await lever.act(input)) as T | undefined;
+        if (answer !== undefined) return answer;
+      }
+      return step();
+    } finally {
+      this.#running.set(activity, this.running(activity) - 1);
+    }
+  }
+}
+
+type ThingName = 'claim' | 'schema' | 'fence' | 'publication' | 'sync';
+
+async function cancelled(): Promise<never> {
+  for (;;) {
+    heartbeat();
+    if (cancellation().aborted) throw new CancelledFailure('cancelled');
+    await sleep(20, undefined, { signal: cancellation() }).catch(() => undefined);
+  }
+}
+
+function databaseOf(input: unknown): string | null {
+  if (typeof input !== 'object' || input === null) return null;
+  const move = 'move' in input ? input.move : input;
+  if (typeof move !== 'object' || move === null || !('database' in move)) return null;
+  const { database } = move as { database: NormalDatabase };
+  return database.name;
+}

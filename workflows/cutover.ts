@@ -1,0 +1,55 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { SwitchOutcome } from '../activities/contract.js';
+import { opensIn } from './opening.js';
+import { phase, type Phase, type PhaseInput } from './phase.js';
+import { switchActivities } from './proxies.js';
+
+export type CutoverInput = PhaseInput & {
+  /** Attempts before this turn; people count them through. */
+  attemptsBefore?: number;
+};
+
+export type Switched = Extract<SwitchOutcome, { kind: 'switched' }>;
+
+/** Moves the writes of one database to its target; undone, moves them back without loss. */
+export async function cutover(input: CutoverInput): Promise<Switched> {
+  return phase(input, { stage: 'switch', steps: ['switchWrites'] }, async (cutting) => {
+    const { control, move, note } = cutting;
+    const databases = switchActivities(move().database.taskQueues);
+    let reason = 'no attempt was allowed';
+    for (let attempt = 1; attempt <= move().database.cutover.attempts; attempt += 1) {
+      await withinWindow(cutting);
+      await control.checkpoint(); // pause and abort end here; what follows ends by itself
+      const outcome = await databases.switchWrites({
+        move: move(),
+        direction: 'forward',
+        mode: 'switch',
+        attempt: (input.attemptsBefore ?? 0) + attempt,
+      });
+      if (outcome.kind === 'switched') return outcome; // from here on, back only by another switch
+      reason = outcome.kind === 'not-now' ? outcome.reason : 'it was only rehearsed';
+      note(`attempt ${attempt} of ${move().database.cutover.attempts} undid itself: ${reason}`);
+      if (attempt < move().database.cutover.attempts) {
+        await control.sleep(() => move().database.cutover.waitBetweenAttempts);
+      }
+    }
+    throw notInTheseAttempts(move().database.cutover.attempts, reason);
+  });
+}
+
+/** An attempt begins inside the window only; a `set` of the window counts at once. */
+async function withinWindow({ control, move, note }: Phase): Promise<void> {
+  const closedFor = (): number => opensIn(move().database.cutover.window, Date.now());
+  if (closedFor() === 0) return;
+  note(`waits for its window, which opens at ${new Date(Date.now() + closedFor()).toISOString()}`);
+  while (closedFor() > 0) await control.doze(closedFor());
+  note(null);
+}
+
+function notInTheseAttempts(attempts: number, reason: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'Blocked',
+    message: `none of ${attempts} attempts could switch, and each undid itself; the last: ${reason}`,
+    nonRetryable: true,
+  });
+}

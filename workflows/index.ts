@@ -1,0 +1,10 @@
+/** Every workflow by the name it is started with. Nothing else is exported: the worker registers whatever it finds. */
+export { cutover } from './cutover.js';
+export { finalize } from './finalize.js';
+export { initialSync } from './initialSync.js';
+export { migration } from './migration.js';
+export { plan } from './plan.js';
+export { preflight } from './preflight.js';
+export { replicationSetup } from './replicationSetup.js';
+export { rollback } from './rollback.js';
+export { validation } from './validation.js';

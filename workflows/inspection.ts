@@ -1,0 +1,39 @@
+/** Reading only: what preflight and plan find, for their own workflows and for the first stage of a migration. */
+import type { DatabaseMove } from '../activities/contract.js';
+import type { Finding } from '../spec/findings.js';
+import type { NormalMigration } from '../spec/normal.js';
+import type { Plan } from '../spec/plan.js';
+import type { Control } from './control.js';
+import { databasesOf, moveOf } from './phase.js';
+import { lightActivities } from './proxies.js';
+
+/** What stands in the way, of every database and of the workers that will move it. */
+export async function findings(control: Control): Promise<Finding[]> {
+  const found = await Promise.all(
+    moves(control).map((move) =>
+      control.step(async () => {
+        const { light } = move.database.taskQueues;
+        const { migration, database } = move;
+        return Promise.all([
+          lightActivities(light).preflightDatabase(move),
+          lightActivities().preflightWorkers({ migration, unit: database.unit, queues: database.taskQueues }),
+        ]);
+      }),
+    ),
+  );
+  return found.flat(2);
+}
+
+export async function wholePlan(control: Control, normal: NormalMigration): Promise<Plan> {
+  const parts = await Promise.all(
+    moves(control).map((move) =>
+      control.step(() => lightActivities(move.database.taskQueues.light).planDatabase(move)),
+    ),
+  );
+  return control.step(() => lightActivities().assemblePlan({ normal, parts }));
+}
+
+function moves({ state }: Control): DatabaseMove[] {
+  const databases = databasesOf(state.normal);
+  return databases.map(({ unit }) => moveOf(state.migration, databases, unit));
+}

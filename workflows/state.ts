@@ -1,0 +1,180 @@
+/**
+ * Everything a migration knows of itself: what continue-as-new carries, what the query `state` answers, and what
+ * brings a terminated migration back. Facts only: the word for them (`needs-attention`, …) is derived in status.ts.
+ */
+import type { Finding } from '../spec/findings.js';
+import type { Milliseconds, NormalMigration } from '../spec/normal.js';
+import type { MessageRecord, Problem, UnitStatus } from '../spec/status.js';
+import type { UndoRecord } from '../spec/undo.js';
+import type { Stage, UnitRef } from '../spec/units.js';
+
+/** Raise it when a field changes its meaning or can no longer be defaulted, and lift older ones in `upcast`. */
+export const STATE_VERSION = 1;
+
+/** What the operator asked for and the workflow has not yet begun to do. */
+export interface Interrupt {
+  kind: 'abort' | 'rollback';
+  by: string | null;
+  reason: string | null;
+}
+
+export interface Approval {
+  by: string;
+  at: string;
+  expiresAt: string;
+}
+
+export interface GateState {
+  /** The workflow has come to it and waits, or has passed it. */
+  reached: boolean;
+  passed: boolean;
+  approvals: Approval[];
+}
+
+export interface UnitProgress extends UnitStatus {
+  /** All of `prepare` is done. */
+  prepared: boolean;
+  /** A cutover has begun since the last rollback, so that its writes may be on the target. */
+  switchBegan: boolean;
+  /** Attempts of the switch, over all its turns, for people. */
+  attempts: number;
+  /** Children started for this unit, for their ids. */
+  children: number;
+  /** What is worth knowing while nothing is wrong: an attempt that undid itself, a look that found no evidence. */
+  note: string | null;
+  watched: Milliseconds;
+  /** Since the last look and the last validation, while watching. */
+  sinceLook: Milliseconds;
+  sinceValidation: Milliseconds;
+  /** Looks in a row that found something wrong. */
+  badLooks: number;
+  /** The last look saw that all is well; time is counted as watched only then. */
+  healthy: boolean;
+}
+
+export interface MigrationState {
+  version: typeof STATE_VERSION;
+  /** Workflow id of the migration, which its scope keys are made of. */
+  migration: string;
+  normal: NormalMigration | null;
+  /** Search attributes are known to exist; setting one that doesn't would stall the workflow. */
+  namespaceChecked: boolean;
+  /** Digest that the start was bound to. */
+  wantedDigest: string | null;
+  planDigest: string | null;
+  stage: Stage | 'preflight';
+  units: UnitProgress[];
+  /** By gate id. */
+  gates: Record<string, GateState>;
+  paused: boolean;
+  interrupt: Interrupt | null;
+  /** What is being undone. */
+  undoing: 'nothing' | 'switch' | 'everything';
+  rolledBack: boolean;
+  /** The stage without a way back has begun. */
+  finalizing: boolean;
+  ended: 'migrated' | 'undone' | 'failed' | null;
+  /** A problem of the whole, such as findings of preflight. */
+  problem: Problem | null;
+  /** What ended it, or what the undo in progress is slow at. */
+  note: string | null;
+  /** Units to rehearse, and the `seq` of the message that asked. */
+  rehearsals: { unit: UnitRef; record: number }[];
+  findings: Finding[];
+  undoLog: UndoRecord[];
+  messages: MessageRecord[];
+  /** All that ever came; `messages` keeps the newest. */
+  messageCount: number;
+  startedAt: string;
+  updatedAt: string;
+}
+
+export function newState(migration: string, now: string): MigrationState {
+  return {
+    version: STATE_VERSION,
+    migration,
+    normal: null,
+    namespaceChecked: false,
+    wantedDigest: null,
+    planDigest: null,
+    stage: 'preflight',
+    units: [],
+    gates: {},
+    paused: false,
+    interrupt: null,
+    undoing: 'nothing',
+    rolledBack: false,
+    finalizing: false,
+    ended: null,
+    problem: null,
+    note: null,
+    rehearsals: [],
+    findings: [],
+    undoLog: [],
+    messages: [],
+    messageCount: 0,
+    startedAt: now,
+    updatedAt: now,
+  };
+}
+
+/** Takes the normal form in: one unit for each database, one state for each gate. */
+export function adopt(state: MigrationState, normal: NormalMigration): void {
+  state.normal = normal;
+  state.units = normal.databases.map(({ unit }) => newUnit(unit));
+  state.gates = Object.fromEntries(
+    normal.gates.map(({ id }) => [id, { reached: false, passed: false, approvals: [] }]),
+  );
+}
+
+function newUnit(unit: UnitRef): UnitProgress {
+  return {
+    unit,
+    stage: 'preflight',
+    phase: 'preflight',
+    state: 'pending',
+    primary: 'source',
+    sync: null,
+    lagMs: null,
+    certificate: null,
+    switches: [],
+    rehearsal: null,
+    problem: null,
+    prepared: false,
+    switchBegan: false,
+    attempts: 0,
+    children: 0,
+    note: null,
+    watched: 0,
+    sinceLook: 0,
+    sinceValidation: 0,
+    badLooks: 0,
+    healthy: true,
+  };
+}
+
+/**
+ * A state on its way in, from an older run or from a person who brings a migration back. Answers null for what isn't
+ * one. Older versions are lifted here, one step at a time, when there are any.
+ */
+export function upcast(carried: unknown): MigrationState | null {
+  if (!isState(carried)) return null;
+  return { ...newState(carried.migration, carried.startedAt), ...carried };
+}
+
+function isState(value: unknown): value is MigrationState {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'version' in value &&
+    value.version === STATE_VERSION &&
+    'migration' in value &&
+    typeof value.migration === 'string' &&
+    'units' in value &&
+    Array.isArray(value.units) &&
+    'undoLog' in value &&
+    Array.isArray(value.undoLog) &&
+    'messages' in value &&
+    Array.isArray(value.messages)
+  );
+}

@@ -1,0 +1,111 @@
+/** What people see of a state: derived, never stored beside it. */
+import type { NormalGate } from '../spec/normal.js';
+import type { GateStatus, State, StatusDocument, UnitStatus } from '../spec/status.js';
+import type { Approval, MigrationState, UnitProgress } from './state.js';
+
+export function stateOf(state: MigrationState): State {
+  if (state.ended !== null) return state.ended;
+  if (state.paused) return 'paused';
+  if (state.problem !== null || state.units.some((unit) => unit.problem !== null)) return 'needs-attention';
+  if (state.undoing !== 'nothing') return 'undoing';
+  if (state.rolledBack) return 'rolled-back';
+  if (openGates(state).length > 0) return 'awaiting-approval';
+  return 'running';
+}
+
+export function openGates(state: MigrationState): NormalGate[] {
+  return (state.normal?.gates ?? []).filter(({ id }) => {
+    const gate = state.gates[id];
+    return gate !== undefined && gate.reached && !gate.passed;
+  });
+}
+
+export function validApprovals(approvals: Approval[], now: number): Approval[] {
+  return approvals.filter(({ expiresAt }) => Date.parse(expiresAt) > now);
+}
+
+export function statusOf(state: MigrationState): StatusDocument {
+  return {
+    version: 1,
+    migration: state.migration,
+    name: state.normal?.name ?? '',
+    state: stateOf(state),
+    stage: state.stage,
+    planDigest: state.planDigest,
+    units: state.units.map(unitStatus),
+    gates: gatesOf(state),
+    findings: state.findings,
+    undoLog: state.undoLog,
+    messages: state.messages,
+    reason: reasonOf(state),
+    startedAt: state.startedAt,
+    updatedAt: state.updatedAt,
+    spec: state.normal,
+  };
+}
+
+function unitStatus(progress: UnitProgress): UnitStatus {
+  const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, problem } = progress;
+  return { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, problem };
+}
+
+function gatesOf(state: MigrationState): GateStatus[] {
+  return (state.normal?.gates ?? []).map((gate) => {
+    const { reached, passed, approvals } = state.gates[gate.id] ?? { reached: false, passed: false, approvals: [] };
+    return {
+      id: gate.id,
+      state: gate.approvals === 0 ? 'off' : passed ? 'passed' : reached ? 'open' : 'not-reached',
+      needed: gate.approvals,
+      approvals,
+      confirm: state.normal?.name ?? '',
+    };
+  });
+}
+
+/** Why it waits or stopped, most pressing first; null while all goes well. */
+export function reasonOf(state: MigrationState): string | null {
+  const problems = [
+    ...(state.problem === null ? [] : [`${state.problem.message}. ${state.problem.next}`]),
+    ...state.units.flatMap(({ unit, problem }) =>
+      problem === null ? [] : [`${unit}: ${problem.message}. ${problem.next}`],
+    ),
+  ];
+  const lines = [
+    ...(state.note === null ? [] : [state.note]),
+    ...problems,
+    ...(state.ended === null ? waits(state) : []),
+    ...state.units.flatMap(({ unit, note }) => (note === null ? [] : [`${unit}: ${note}`])),
+  ];
+  return lines.length === 0 ? null : lines.join('\n');
+}
+
+function waits(state: MigrationState): string[] {
+  const asked = state.interrupt === null ? [] : [`${state.interrupt.kind} was asked for; what runs now ends first`];
+  const paused = state.paused ? ['paused: `resume` goes on'] : [];
+  const rolledBack = state.rolledBack
+    ? ['the writes are back on the source and changes still flow to the target: `switch` goes forward again']
+    : [];
+  const gates = openGates(state).map(({ id, approvals }) => {
+    const given = state.gates[id]?.approvals.length ?? 0;
+    return `waits for approval of the gate ${id}: ${given} of ${approvals} given`;
+  });
+  return [...asked, ...paused, ...rolledBack, ...gates];
+}
+
+/** Shown by Temporal's UI beside the workflow. */
+export function detailsOf(state: MigrationState): string {
+  const reason = reasonOf(state);
+  const units = state.units.map(
+    ({ unit, stage, phase, state: progress, primary, lagMs }) =>
+      `| ${unit} | ${stage} | ${phase} | ${progress} | ${primary} | ${lagMs === null ? '' : `${Math.round(lagMs)} ms`} |`,
+  );
+  const pending = state.undoLog.filter((entry) => entry.state !== 'done').length;
+  return [
+    `**${state.normal?.name ?? state.migration}**: ${stateOf(state)}, stage ${state.stage}`,
+    ...(reason === null ? [] : ['', ...reason.split('\n').map((line) => `> ${line}`)]),
+    ...(units.length === 0
+      ? []
+      : ['', '| unit | stage | phase | state | writes on | lag |', '|---|---|---|---|---|---|', ...units]),
+    ...(pending === 0 ? [] : ['', `An abort would undo ${pending} ${pending === 1 ? 'step' : 'steps'}.`]),
+  ].join('\n');
+}

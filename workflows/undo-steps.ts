@@ -1,0 +1,55 @@
+/** What undoes each step, in the words of the plan, and how a person finishes it by hand when that fails for good. */
+import type { Activities, DatabaseMove } from '../activities/contract.js';
+
+/** Steps that leave something behind, in the order in which they run. */
+export type UndoneStep =
+  'claim' | 'prepareSchema' | 'installFence' | 'createPublication' | 'initialSync' | 'switchWrites';
+
+type UndoActivity = Extract<keyof Activities, `undo${string}`>;
+
+export interface StepUndo {
+  activity: UndoActivity;
+  title: string;
+  guardsRest?: true;
+}
+
+export const UNDO: Record<UndoneStep, StepUndo> = {
+  claim: { activity: 'undoClaim', title: 'give the tables up and remove the authority rows of both sides' },
+  prepareSchema: { activity: 'undoSchema', title: 'drop what the migration made in the schema of the target' },
+  installFence: { activity: 'undoFence', title: 'remove the fences and marker tables of both sides' },
+  createPublication: { activity: 'undoPublication', title: 'drop the publications' },
+  initialSync: { activity: 'undoInitialSync', title: 'drop subscriptions and slots, and the rows that were copied' },
+  switchWrites: { activity: 'undoSwitch', title: 'move the writes back to the source', guardsRest: true },
+};
+
+/** Named by prefix: every object of a scope carries its key. */
+const BY_HAND: Record<UndoActivity, (move: DatabaseMove) => string> = {
+  undoClaim: ({ key }) =>
+    `on both sides: delete from godwit.authority where scope = '${key}'; drop the schema godwit once that table is empty`,
+  undoSchema: ({ key }) => `on the target: drop the tables that were made for the scope ${key}; they hold copies only`,
+  undoFence: ({ key }) =>
+    `on both sides: drop the triggers named godwit_fence_${key} and godwit_fence_truncate_${key}, then the functions ` +
+    `of schema godwit that carry ${key} in their names. Only while the target takes no writes`,
+  undoPublication: ({ key }) => `on both sides: drop publication if exists godwit_${key}`,
+  undoInitialSync: ({ key }) =>
+    `on the side that has the subscription godwit_${key}_…: alter subscription … disable; alter subscription … set ` +
+    `(slot_name = none); drop subscription …; on the other side: select pg_drop_replication_slot(…) for the slot of the same name. ` +
+    `An abandoned slot fills the disk with WAL`,
+  undoSwitch: ({ migration, database }) =>
+    `the writes of ${database.name} may still be on the target, and its other steps were left as they are. Mend the cause, ` +
+    `then \`godwit abort ${migration}\` tries everything again`,
+};
+
+const GENERAL = 'mend the cause, then abort the migration again: every undo finds out what is left to do';
+
+export function byHand(activity: string, move: unknown): string {
+  return isUndoActivity(activity) && isMove(move) ? `${BY_HAND[activity](move)}; or ${GENERAL}` : GENERAL;
+}
+
+function isUndoActivity(name: string): name is UndoActivity {
+  return Object.hasOwn(BY_HAND, name);
+}
+
+function isMove(input: unknown): input is DatabaseMove {
+  return typeof input === 'object' && input !== null && 'key' in input && 'migration' in input && 'database' in input;
+}
