@@ -35,6 +35,7 @@ await chmod('dist/clients/godwit.js', 0o755);
 const { bundleWorkflowCode } = await import('@temporalio/worker');
 const { code } = await bundleWorkflowCode({
   workflowsPath: new URL('./dist/workflows/index.js', import.meta.url).pathname,
+  payloadConverterPath: new URL('./dist/workflows/payload-converter.js', import.meta.url).pathname,
   logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
 });
 await writeFile('dist/workflow-bundle.js', code);

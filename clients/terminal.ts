@@ -53,7 +53,8 @@ export function processTerminal(): Terminal {
     },
     interrupt: () => {
       const controller = new AbortController();
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+      // Not once: a listener that is gone makes others think that nobody handles the signal, and end the process with it.
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort());
       return controller.signal;
     },
   };

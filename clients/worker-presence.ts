@@ -20,7 +20,11 @@ const SILENCE_MS = 10_000;
 /** https://grpc.io/docs/guides/status-codes/: what Temporal answers to a query of a queue that nobody polls. */
 const FAILED_PRECONDITION = 9;
 
-export async function hasWorker(temporal: Temporal, taskQueue: string, since = Date.now() - POLLER_AGE_MS): Promise<boolean> {
+export async function hasWorker(
+  temporal: Temporal,
+  taskQueue: string,
+  since = Date.now() - POLLER_AGE_MS,
+): Promise<boolean> {
   const { pollers } = await temporal.connection.workflowService.describeTaskQueue({
     namespace: temporal.namespace,
     taskQueue: { name: taskQueue },

@@ -22,6 +22,8 @@ export interface LabOptions {
   onProgress?: OnProgress;
   /** Rows of the shop, when it is made. */
   size?: ShopSize;
+  /** Requests a second that clients of the shop send for as long as the lab stands. @default none */
+  load?: number;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -67,7 +69,14 @@ export class Lab {
       const save = (): void => writeState(folder, state);
       save();
       try {
-        await startServers({ state, components, size: options.size ?? DEMO_SIZE, onProgress, save });
+        await startServers({
+          state,
+          components,
+          size: options.size ?? DEMO_SIZE,
+          load: options.load ?? null,
+          onProgress,
+          save,
+        });
       } catch (error) {
         await stopAll(state.components.filter((component) => !before.includes(component)));
         throw error;

@@ -29,6 +29,9 @@ const SETTINGS: Record<string, string> = {
   log_min_messages: 'warning',
 };
 
+/** A crashed server replays its WAL first, on a machine that does other things as well. */
+const RECOVERY_TIMEOUT_MS = 120_000;
+
 export interface PostgresOptions {
   name: string;
   /** Made if missing; kept by `stop`, removed by `destroy`. */
@@ -97,7 +100,7 @@ export class PostgresServer {
     await this.#process.ready(async () => {
       await this.query('select 1');
       return true;
-    });
+    }, RECOVERY_TIMEOUT_MS);
   }
 
   /** `immediate` is a crash: no checkpoint, recovery at the next start. */

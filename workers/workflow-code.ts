@@ -18,9 +18,11 @@ export async function workflowCode(): Promise<WorkflowBundleOption> {
 }
 
 async function bundleInto(path: string): Promise<void> {
+  const extension = existsSync(join(root, 'workflows', 'index.ts')) ? 'ts' : 'js';
   const ignore = (): void => undefined;
   const { code } = await bundleWorkflowCode({
-    workflowsPath: join(root, 'workflows', existsSync(join(root, 'workflows', 'index.ts')) ? 'index.ts' : 'index.js'),
+    workflowsPath: join(root, 'workflows', `index.${extension}`),
+    payloadConverterPath: join(root, 'workflows', `payload-converter.${extension}`),
     logger: { log: ignore, trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore },
   });
   await mkdir(join(path, '..'), { recursive: true });

@@ -38,9 +38,6 @@ const MESSAGES_KEPT = 200;
 /** A reason is a sentence; what is longer would be carried along for weeks. */
 const TEXT_KEPT = 500;
 
-/** Longer ago than any rhythm, and, unlike Infinity, the same after a round trip through JSON. */
-const DUE: Milliseconds = Number.MAX_SAFE_INTEGER;
-
 const STATE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.state, SearchAttributeType.KEYWORD);
 const STAGE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.stage, SearchAttributeType.KEYWORD);
 
@@ -164,8 +161,8 @@ export class Control {
     if (unit === undefined) this.state.problem = null;
     for (const progress of this.state.units) {
       if (progress.problem === null || (unit !== undefined && progress.unit !== unit)) continue;
-      progress.sinceLook = DUE;
-      if (progress.problem.type === 'ValidationDiffers') progress.sinceValidation = DUE;
+      progress.lookNow = true;
+      progress.validateNow = progress.problem.type === 'ValidationDiffers';
       progress.problem = null;
     }
   }
@@ -364,9 +361,12 @@ export class Control {
     for (const child of this.#children) this.#tell(child, name, payload);
   }
 
-  /** A child that has just ended can't be told any more, and needn't. */
+  /**
+   * A child that has just ended can't be told any more, and needn't. Handlers run in the root scope, from which nothing
+   * can be sent any more once Temporal's Cancel came: abort would never reach the child.
+   */
   #tell(child: OpenChild, name: MessageName, payload: unknown): void {
-    child.signal(name, payload ?? {}).catch(() => undefined);
+    CancellationScope.nonCancellable(() => child.signal(name, payload ?? {})).catch(() => undefined);
   }
 
   #stopSteps(): void {

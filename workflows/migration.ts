@@ -228,7 +228,15 @@ async function rollBack(trip: Trip): Promise<void> {
     enter(trip, unit, 'switch', 'rollback');
     const { figures } = await control.attempt(unit, () => child(trip, unit, rollback));
     if (figures !== null) unit.switches.push(figures);
-    const fresh = { watched: 0, sinceLook: 0, sinceValidation: 0, badLooks: 0, healthy: true };
+    const fresh = {
+      watched: 0,
+      sinceLook: 0,
+      sinceValidation: 0,
+      badLooks: 0,
+      healthy: true,
+      lookNow: false,
+      validateNow: false,
+    };
     Object.assign(unit, { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back', ...fresh });
     control.touched();
   });

@@ -42,14 +42,18 @@ export interface UnitProgress extends UnitStatus {
   children: number;
   /** What is worth knowing while nothing is wrong: an attempt that undid itself, a look that found no evidence. */
   note: string | null;
+  /** Time that a look at its end found well. */
   watched: Milliseconds;
   /** Since the last look and the last validation, while watching. */
   sinceLook: Milliseconds;
   sinceValidation: Milliseconds;
   /** Looks in a row that found something wrong. */
   badLooks: number;
-  /** The last look saw that all is well; time is counted as watched only then. */
+  /** The last look saw that all is well. */
   healthy: boolean;
+  /** A person said `retry`: don't wait for the rhythm. */
+  lookNow: boolean;
+  validateNow: boolean;
 }
 
 export interface MigrationState {
@@ -150,6 +154,8 @@ function newUnit(unit: UnitRef): UnitProgress {
     sinceValidation: 0,
     badLooks: 0,
     healthy: true,
+    lookNow: false,
+    validateNow: false,
   };
 }
 

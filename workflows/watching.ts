@@ -23,8 +23,6 @@ export async function watchUntil(trip: Trip, isDone: () => boolean, rest: () => 
     for (const unit of state.units) {
       unit.sinceLook += slept;
       unit.sinceValidation += slept;
-      // No evidence is not good evidence: time in which nothing could be seen isn't watched time.
-      if (unit.healthy && unit.problem === null) unit.watched += slept;
     }
     await atOnce(state.units, (unit) => look(trip, unit));
     await control.checkpoint();
@@ -44,23 +42,27 @@ function rhythm(trip: Trip, unit: UnitProgress): NormalDatabase['watch'] {
 function untilNextLook(trip: Trip): Milliseconds {
   const waits = trip.state.units.map((unit) => {
     const { every, for: whole } = rhythm(trip, unit);
-    const next = every - unit.sinceLook;
+    if (unit.lookNow) return 0;
     const left = whole - unit.watched;
-    return unit.healthy && unit.problem === null && left > 0 ? Math.min(next, left) : next;
+    return (left > 0 ? Math.min(every, left) : every) - unit.sinceLook;
   });
   return Math.max(1, ...(waits.length === 0 ? [] : [Math.min(...waits)]));
 }
 
 async function look(trip: Trip, unit: UnitProgress): Promise<void> {
-  const { every, validateEvery } = rhythm(trip, unit);
-  if (unit.sinceLook < every) return;
-  unit.sinceLook = 0;
+  const { every, for: whole, validateEvery } = rhythm(trip, unit);
+  const left = whole - unit.watched;
+  if (!unit.lookNow && unit.sinceLook < (left > 0 ? Math.min(every, left) : every)) return;
+  const wasWell = unit.healthy && unit.problem === null;
+  const between = unit.sinceLook;
+  Object.assign(unit, { sinceLook: 0, lookNow: false });
   const seen = await evidence(trip, unit);
   unit.healthy = seen !== null && wrong(seen).length === 0;
   if (seen !== null) judge(trip, unit, seen);
-  const due = validateEvery !== null && unit.sinceValidation >= validateEvery;
-  const asked = unit.sinceValidation === Number.MAX_SAFE_INTEGER;
-  if (unit.healthy && unit.problem === null && (due || asked)) await validate(trip, unit);
+  // No evidence is not good evidence: time in which nothing could be seen isn't watched time.
+  if (wasWell && unit.healthy) unit.watched += between;
+  const due = unit.validateNow || (validateEvery !== null && unit.sinceValidation >= validateEvery);
+  if (unit.healthy && unit.problem === null && due) await validate(trip, unit);
 }
 
 /** Null when neither good nor bad could be seen. */
@@ -107,7 +109,7 @@ function judge(trip: Trip, unit: UnitProgress, seen: Observation): void {
  * side that differs from it would lose what was acknowledged.
  */
 async function validate(trip: Trip, unit: UnitProgress): Promise<void> {
-  unit.sinceValidation = 0;
+  Object.assign(unit, { sinceValidation: 0, validateNow: false });
   try {
     const certificate = await child(trip, unit, validation);
     unit.certificate = certificate;

@@ -4,6 +4,7 @@ import type { Session } from './session.js';
 import { statement } from './statements.js';
 
 const BLOCKERS = statement(import.meta.url, './sql/blockers.sql');
+const CANCEL_AUTOVACUUM = statement(import.meta.url, './sql/cancel_autovacuum.sql');
 
 interface Blocker {
   what: string;
@@ -30,17 +31,9 @@ export async function blockersOf(session: Session, tables: ScopeTable[]): Promis
 }
 
 /**
- * Autovacuum yields a table lock only after `deadlock_timeout` (1 s); cancelled first, the lock comes within 1 ms.
- * One that prevents wraparound is not ours to cancel: it shows among the blockers.
+ * Autovacuum, analyzing or vacuuming, yields a table lock only after `deadlock_timeout` (1 s); cancelled first, the lock
+ * comes within 1 ms. One that prevents wraparound is not ours to cancel: it shows among the blockers.
  */
 export async function cancelAutovacuum(session: Session, tables: ScopeTable[]): Promise<void> {
-  await session.rows(
-    `select pg_cancel_backend(v.pid)
-     from pg_stat_progress_vacuum v
-     join pg_stat_activity a on a.pid = v.pid and a.backend_type = 'autovacuum worker' and a.query not like '%wraparound%'
-     join pg_class c on c.oid = v.relid join pg_namespace n on n.oid = c.relnamespace
-     join json_to_recordset($1::json) as t(schema text, name text) on t.schema = n.nspname and t.name = c.relname
-     where v.datname = current_database()`,
-    [JSON.stringify(tables)],
-  );
+  await session.rows(CANCEL_AUTOVACUUM, [JSON.stringify(tables)]);
 }

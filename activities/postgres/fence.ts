@@ -13,6 +13,7 @@ import { blockersOf, cancelAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
 import { scopeNames } from './names.js';
 import { scopeTables, type ScopeTable } from './scope.js';
+import { forgetLimits, restoreLimits } from './sequences.js';
 import type { Session } from './session.js';
 import { identifier, literal, qualified, statement } from './statements.js';
 
@@ -71,6 +72,7 @@ export async function replaceDdlFence(session: Session, key: string, state: Fenc
     sql
       .replaceAll(':ddl_fence', identifier(names.ddlFence))
       .replaceAll(':deadline', literal(deadline))
+      .replaceAll(':trigger', literal(names.trigger))
       .replaceAll(':scope', literal(key)),
   );
 }
@@ -263,9 +265,22 @@ export async function removeFence(session: Session, key: string): Promise<void> 
     heartbeat();
   }
   if ((await session.row(`select from pg_namespace where nspname = 'godwit'`)) === undefined) return;
+  await liftCaps(session, key);
   await session.run(
     `drop function if exists godwit.${identifier(names.fence)}(), godwit.${identifier(names.ddlFence)}()`,
   );
   await session.run(`drop sequence if exists godwit.${identifier(names.breach)}`);
   await session.run(`drop table if exists godwit.${identifier(names.marker)}`);
+}
+
+/** A side that has ceded keeps its sequences capped, also after the writes are back on the other. */
+async function liftCaps(session: Session, key: string): Promise<void> {
+  const known = await session.row<{ known: boolean }>(
+    `select to_regclass('godwit.sequence_limit') is not null as known`,
+  );
+  if (!known?.known) return;
+  await session.transaction(async () => {
+    await restoreLimits(session, key);
+    await forgetLimits(session, key);
+  });
 }

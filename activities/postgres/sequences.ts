@@ -6,7 +6,7 @@
  */
 import { failure } from '../failure.js';
 import type { Session } from './session.js';
-import { literal, qualified, statement, type TableName } from './statements.js';
+import { qualified, statement, type TableName } from './statements.js';
 
 const SEQUENCES = statement(import.meta.url, './sql/sequences.sql');
 
@@ -21,6 +21,8 @@ interface SequenceRow extends TableName {
   maxValue: string;
   start: string;
   cycle: boolean;
+  /** Values that each session takes at once. */
+  cache: string;
 }
 
 /** What one sequence was set to on the new side. */
@@ -28,6 +30,8 @@ export interface PromisedSequence extends TableName {
   /** Null: not called yet on either side. */
   upTo: bigint | null;
   increment: bigint;
+  /** Whether sessions of the new side may hold values of their own. */
+  cached: boolean;
 }
 
 async function readSequences(session: Session, key: string): Promise<SequenceRow[]> {
@@ -40,20 +44,35 @@ export async function setSequencesAhead(from: Session, to: Session, key: string)
   const promised = sequences.map((sequence) => promise(sequence));
   if (promised.length === 0) return [];
   await restoreLimits(to, key);
-  const settings = promised
-    .map(({ upTo, ...name }) => (upTo === null ? null : `setval(${literal(qualified(name))}::regclass, ${upTo}, true)`))
-    .filter((call) => call !== null);
-  if (settings.length > 0) await to.run(`select ${settings.join(', ')}`);
+  const called = promised.filter((one) => one.upTo !== null);
+  // setval() leaves values that other sessions have cached as they are; ALTER SEQUENCE voids them.
+  const restarted = called.filter((one) => one.cached);
+  await inOneGo(
+    to,
+    restarted.map((one) => `alter sequence ${qualified(one)} restart with ${one.upTo}`),
+  );
+  await to.rows(
+    `select setval(format('%I.%I', t.schema, t.name)::regclass, t."upTo", true)
+     from json_to_recordset($1::json) as t(schema text, name text, "upTo" bigint)`,
+    [JSON.stringify(called.map(({ schema, name, upTo }) => ({ schema, name, upTo: String(upTo) })))],
+  );
   return promised;
+}
+
+/** Many statements in one round trip: a switch waits for each. */
+async function inOneGo(session: Session, statements: string[]): Promise<void> {
+  if (statements.length > 0) await session.run(statements.join(';\n'));
 }
 
 function promise(sequence: SequenceRow): PromisedSequence {
   const increment = BigInt(sequence.increment);
-  const name = { schema: sequence.schema, name: sequence.name };
-  if (sequence.lastValue === null) return { ...name, upTo: null, increment };
-  const ahead = BigInt(sequence.lastValue) + MARGIN * increment;
-  const upTo = increment > 0n ? min(ahead, BigInt(sequence.maxValue)) : max(ahead, BigInt(sequence.minValue));
-  return { ...name, upTo, increment };
+  const same = { schema: sequence.schema, name: sequence.name, increment, cached: BigInt(sequence.cache) > 1n };
+  if (sequence.lastValue === null) return { ...same, upTo: null };
+  const last = BigInt(sequence.lastValue);
+  const ahead = last + MARGIN * increment;
+  const fits = increment > 0n ? ahead <= BigInt(sequence.maxValue) : ahead >= BigInt(sequence.minValue);
+  // Near its end a margin would use up ids that the application still has: the cede's own look has to do.
+  return { ...same, upTo: fits ? ahead : last };
 }
 
 /**
@@ -64,7 +83,10 @@ function promise(sequence: SequenceRow): PromisedSequence {
 export async function capSequences(from: Session, key: string, promised: PromisedSequence[]): Promise<void> {
   const before = await readSequences(from, key);
   await rememberLimits(from, key, before);
-  for (const sequence of before) await from.run(`alter sequence ${qualified(sequence)} ${cap(sequence)}`);
+  await inOneGo(
+    from,
+    before.map((sequence) => `alter sequence ${qualified(sequence)} ${cap(sequence)}`),
+  );
   // ALTER SEQUENCE holds its lock until the cede commits, so what is read now is final.
   const final = await readSequences(from, key);
   for (const sequence of final) {
@@ -109,18 +131,41 @@ async function rememberLimits(session: Session, key: string, sequences: Sequence
   );
 }
 
-/** Undoes the caps of an earlier cede on this side; fine when there are none. */
+/** Undoes the caps of an earlier cede on this side, and remembers them until `forgetLimits`; fine when there are none. */
 export async function restoreLimits(session: Session, key: string): Promise<void> {
-  const limits = await session.rows<Omit<SequenceRow, 'lastValue' | 'increment'>>(
+  const limits = await session.rows<Omit<SequenceRow, 'lastValue' | 'increment' | 'cache'>>(
     `select schema_name as schema, sequence_name as name, min_value::text as "minValue", max_value::text as "maxValue",
             start_value::text as start, cycle
      from godwit.sequence_limit where scope = $1`,
     [key],
   );
-  for (const limit of limits) {
-    const bounds = `minvalue ${limit.minValue} maxvalue ${limit.maxValue} start with ${limit.start}`;
-    await session.run(`alter sequence ${qualified(limit)} ${bounds} ${limit.cycle ? 'cycle' : 'no cycle'}`);
-  }
+  await inOneGo(
+    session,
+    limits.map((limit) => {
+      const bounds = `minvalue ${limit.minValue} maxvalue ${limit.maxValue} start with ${limit.start}`;
+      return `alter sequence if exists ${qualified(limit)} ${bounds} ${limit.cycle ? 'cycle' : 'no cycle'}`;
+    }),
+  );
+}
+
+/** For a promise that is taken back: this side has ceded before, and goes on as it was. Fine when it never has. */
+export async function capAgain(session: Session, key: string): Promise<void> {
+  const capped = await session.rows<TableName & Record<string, unknown>>(
+    'select schema_name as schema, sequence_name as name from godwit.sequence_limit where scope = $1',
+    [key],
+  );
+  if (capped.length === 0) return;
+  const sequences = (await readSequences(session, key)).filter((sequence) =>
+    capped.some((one) => one.schema === sequence.schema && one.name === sequence.name),
+  );
+  await inOneGo(
+    session,
+    sequences.map((sequence) => `alter sequence ${qualified(sequence)} ${cap(sequence)}`),
+  );
+}
+
+/** What a side does that opens: its limits are its own again. */
+export async function forgetLimits(session: Session, key: string): Promise<void> {
   await session.run('delete from godwit.sequence_limit where scope = $1', [key]);
 }
 

@@ -71,7 +71,8 @@ async function settingsOf(admin: OpenEndpoint['admin']): Promise<Map<string, str
   return new Map(rows.map((row) => [String(row['key']), String(row['value'] ?? '')]));
 }
 
-function tooOld(version: string): Found<SettingId>[] {
+/** Exported for the versions that aren't at hand. */
+export function tooOld(version: string): Found<SettingId>[] {
   const [, major, minor] = /(\d+)\.(\d+)/.exec(version) ?? [];
   if (major === undefined || minor === undefined) return [];
   const old = Number(major) < OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) < OLDEST[1]);

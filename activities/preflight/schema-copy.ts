@@ -2,6 +2,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { findDump } from '../postgres/schema/dump.js';
 import { leftOutOf } from '../postgres/schema/selection.js';
+import type { ScopeTable } from '../postgres/scope.js';
+import type { Session } from '../postgres/session.js';
 import { defineCheck, type Found } from './check.js';
 import { readServer } from './servers.js';
 
@@ -27,24 +29,40 @@ export const schemaCopy = defineCheck<Id>({
   find: async (source, { move, tables, claimed }) => {
     if (move.database.schema !== 'copy' || claimed || tables.length === 0) return [];
     const { version_number: version } = await readServer(source);
-    const found: Found<Id>[] = [];
-    await findDump(Math.floor(version / 10_000)).catch((error: unknown) => {
-      found.push({
+    return [...(await missingDump(Math.floor(version / 10_000))), ...(await incomplete(source, tables))];
+  },
+});
+
+/** Exported for the versions that aren't at hand. */
+export async function missingDump(major: number): Promise<Found<Id>[]> {
+  try {
+    await findDump(major);
+    return [];
+  } catch (error) {
+    return [
+      {
         id: 'pg-dump-missing',
         evidence: expected(error, 'PreflightFailed'),
         repair: ['Install it where the worker runs, or make the schema by yourself: schema: existing'],
-      });
-    });
-    await leftOutOf(source, tables).catch((error: unknown) => {
-      found.push({
+      },
+    ];
+  }
+}
+
+async function incomplete(source: Session, tables: ScopeTable[]): Promise<Found<Id>[]> {
+  try {
+    await leftOutOf(source, tables);
+    return [];
+  } catch (error) {
+    return [
+      {
         id: 'table-incomplete',
         evidence: expected(error, 'UnsupportedTable'),
         repair: ['Name the missing tables in tables.include, or these in tables.exclude'],
-      });
-    });
-    return found;
-  },
-});
+      },
+    ];
+  }
+}
 
 /** The message of a failure of this type; any other is thrown on. */
 function expected(error: unknown, type: string): string {

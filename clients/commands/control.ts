@@ -35,12 +35,9 @@ export async function control(
       ...(options.unit === undefined ? {} : { unit: options.unit }),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
     };
-    if (closed && (isBack || name === 'resume')) {
-      await bringBack(terminal, temporal, id, name);
-      return outcome(terminal, temporal, id, name, options, null);
-    }
     const before = options.wait === true ? await viewMigration(temporal, id) : null;
-    await send(temporal, id, name, message);
+    if (closed && (isBack || name === 'resume')) await bringBack(terminal, temporal, id, name);
+    else await send(temporal, id, name, message);
     return outcome(terminal, temporal, id, name, options, before);
   });
 }
@@ -89,14 +86,14 @@ async function say(
   terminal: Terminal,
   status: StatusDocument,
   name: ControlName,
-  { output }: ControlOptions,
+  { output, wait }: ControlOptions,
 ): Promise<void> {
   const { green, dim, bold } = terminal.colours;
   await print(terminal, output, status, () =>
     [
       `${green(`${name}: accepted`)}  ${bold(status.migration)} is ${paintState(status.state, terminal.colours)}, stage ${status.stage}`,
       ...reasonLines(status).map((line) => `  ${line}`),
-      `  ${dim('→')} godwit status ${status.migration} --watch`,
+      ...(wait === true ? [] : [`  ${dim('→')} godwit status ${status.migration} --watch`]),
     ].join('\n'),
   );
 }

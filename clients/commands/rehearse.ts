@@ -1,4 +1,5 @@
 import { withTemporal } from '../connection.js';
+import { CliError } from '../errors.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import { send, whoAmI } from '../messaging.js';
 import { print } from '../output/document.js';
@@ -29,6 +30,12 @@ export async function rehearse(terminal: Terminal, id: string, options: ControlO
     terminal.note('The rehearsal is on its way; it runs as soon as the copy is complete and has caught up.');
     const goal = rehearsed(before, options.unit);
     const { exitCode, view } = await waitFor(terminal, temporal, id, { goal, since: before });
+    if (exitCode === EXIT.failed) {
+      const own = view.status.messages.findLast(({ name }) => name === 'rehearse');
+      throw new CliError(own?.outcome.replace(/^accepted; /, '') ?? 'the rehearsal came to nothing', {
+        next: ['nothing has moved; try again when what is in the way is gone'],
+      });
+    }
     const found = rehearsals(view, options.unit);
     await print(terminal, options.output, found, () => found.map((one) => text(one, terminal.colours)).join('\n\n'));
     return exitCode;
@@ -47,7 +54,7 @@ function rehearsed(before: MigrationView, unit: string | undefined): Goal {
       return EXIT.done;
     }
     const own = view.status.messages.findLast(({ name }) => name === 'rehearse');
-    if (own !== undefined && own.outcome !== 'accepted') return EXIT.failed;
+    if (own?.outcome.includes('could not be rehearsed') === true) return EXIT.failed;
     return view.status.state === 'needs-attention' ? EXIT.waiting : ended(view);
   };
 }

@@ -24,7 +24,7 @@ export async function set(terminal: Terminal, id: string, words: string[], optio
       let trial = before.spec;
       for (const { path, value } of assignments) {
         const applied = applySetting(trial, path, value);
-        if (!applied.ok) throw new UsageError(`${applied.error}.`, ['nothing was changed']);
+        if (!applied.ok) throw new UsageError(applied.error, ['nothing was changed']);
         trial = applied.normal;
       }
     }

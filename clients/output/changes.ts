@@ -88,7 +88,8 @@ function gateLines(old: StatusDocument | null, status: StatusDocument): string[]
 }
 
 function undoLines(old: StatusDocument | null, status: StatusDocument): string[] {
-  return status.undoLog.flatMap((entry) => {
+  // Newest first, the order in which they are undone.
+  return status.undoLog.toReversed().flatMap((entry) => {
     const was = old?.undoLog.find(({ seq }) => seq === entry.seq);
     if (was?.state === entry.state || (was === undefined && old === null)) return [];
     switch (entry.state) {

@@ -4,17 +4,24 @@ import type { Milliseconds } from '../../spec/normal.js';
 import type { Progress } from '../../spec/status.js';
 import { bytes, count, duration, rate } from './figures.js';
 
-/** Between 0 and 1; by bytes where they are known, since rows differ in size. */
+/** Between 0 and 1; rows and ranges by bytes where they are known, since they differ in size. */
 export function fraction(progress: Progress): number {
-  const [done, total] =
-    progress.bytesTotal > 0 ? [progress.bytesDone, progress.bytesTotal] : [progress.done, progress.total];
+  const [done, total] = movesBytes(progress)
+    ? [progress.bytesDone, progress.bytesTotal]
+    : [progress.done, progress.total];
   return total > 0 ? Math.min(1, done / total) : 0;
 }
 
-/** Null while no rate is known. */
+/** Null while no rate is known, and when nothing remains. */
 export function remaining(progress: Progress): Milliseconds | null {
-  if (progress.bytesPerSecond <= 0 || progress.bytesTotal <= 0) return null;
-  return (Math.max(0, progress.bytesTotal - progress.bytesDone) / progress.bytesPerSecond) * 1000;
+  const left = progress.bytesTotal - progress.bytesDone;
+  if (!movesBytes(progress) || progress.bytesPerSecond <= 0 || left <= 0) return null;
+  return (left / progress.bytesPerSecond) * 1000;
+}
+
+/** Indexes are built from bytes that were counted when they were copied. */
+function movesBytes({ what, bytesTotal }: Progress): boolean {
+  return (what === 'rows' || what === 'ranges') && bytesTotal > 0;
 }
 
 export function bar(progress: Progress, width: number): string {
@@ -32,8 +39,8 @@ export function progressText(progress: Progress): string {
   const left = remaining(progress);
   return [
     `${Math.floor(fraction(progress) * 100)} %`,
-    `${count(progress.done)} of ${count(progress.total)} ${progress.what}`,
-    progress.bytesTotal > 0 ? `${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}` : null,
+    progress.total > 0 ? `${count(progress.done)} of ${count(progress.total)} ${progress.what}` : null,
+    movesBytes(progress) ? `${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}` : null,
     progress.bytesPerSecond > 0 ? rate(progress.bytesPerSecond) : null,
     left === null ? null : `ETA ${duration(left)}`,
   ]

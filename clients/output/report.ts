@@ -11,6 +11,8 @@ export interface Report {
   name: string;
   state: string;
   stage: string;
+  /** Temporal's own word for its workflow: `RUNNING`, `COMPLETED`, `TERMINATED`, … */
+  execution: string;
   reason: string | null;
   startedAt: string;
   endedAt: string | null;
@@ -33,6 +35,7 @@ export function reportOf({ status, execution }: MigrationView): Report {
     name: status.name,
     state: status.state,
     stage: status.stage,
+    execution: execution.status,
     reason: status.reason,
     startedAt: status.startedAt,
     endedAt: execution.closedAt,
@@ -72,7 +75,7 @@ function summary(report: Report): string {
     ...grid(
       ['', ''],
       [
-        ['State', `${report.state}, stage ${report.stage}`],
+        ['State', `${report.state}, stage ${report.stage} (workflow ${report.execution.toLowerCase()})`],
         ['Started', report.startedAt],
         ['Ended', took],
         ['Plan', report.planDigest ?? 'started without a plan'],

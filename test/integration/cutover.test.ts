@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
+import { switchWrites } from '../../activities/postgres/cutover.js';
 import { finalizeDatabase } from '../../activities/postgres/finalize.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
@@ -34,7 +34,6 @@ describe('a switch', () => {
       await old.query(`insert into entry (note) values ('before ${direction}')`, [], 'there_and_back');
       written += 1;
       const outcome = await switchWrites({ move, direction, mode: 'switch', attempt: 1 });
-      console.log(JSON.stringify(outcome));
       expect(outcome.kind).toBe('switched');
       expect(await refusal(old.query(`insert into entry (note) values ('too late')`, [], 'there_and_back'))).toBe(
         '25006',

@@ -50,7 +50,9 @@ const statesOf = ({ components }: LabStatus): Record<string, string> =>
   Object.fromEntries(components.map(({ name, state }) => [name, state]));
 
 test('up makes a shop, an empty target, and the files that a user needs', async () => {
-  const { environment, files, status } = await up().then(async (lab) => ({ ...lab, status: await lab.status() }));
+  const lab = await up();
+  const { environment, files } = lab;
+  const status = await lab.status();
   expect(await ask(environment.SHOP_URL, '(select count(*) from shop.orders) > 0')).toBe(true);
   expect(await ask(environment.SHOP_URL, 'current_user')).toBe('shop');
   expect(await ask(environment.GODWIT_TARGET_URL, `to_regclass('shop.orders')`)).toBeNull();
@@ -63,6 +65,14 @@ test('up makes a shop, an empty target, and the files that a user needs', async 
 
   expect(status).toMatchObject({ state: 'up', environment, files });
   expect(statesOf(status)).toEqual({ source: 'running', target: 'running', pgbouncer: 'running' });
+});
+
+test('a lab may stand under load, which ends with it', async () => {
+  const lab = await Lab.up({ folder, size: SMALL_SIZE, load: 50, env: sharedTemporal() });
+  const muchAsked = (): Promise<unknown> =>
+    ask(lab.environment.SHOP_URL, `(select count(*) from shop.event where server <> 'seed') > 20`);
+  await expect.poll(muchAsked, { timeout: 30_000 }).toBe(true);
+  expect(await lab.down()).toBe(4);
 });
 
 test('a lab outlives the process that made it, and another one stops it to the last process', async () => {

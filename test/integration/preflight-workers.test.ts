@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
@@ -85,7 +86,7 @@ test('a namespace without them fails, and says what to run', async () => {
   const namespace = `bare-${randomUUID().slice(0, 8)}`;
   await connection.workflowService.registerNamespace({
     namespace,
-    workflowExecutionRetentionPeriod: { seconds: 86_400 },
+    workflowExecutionRetentionPeriod: msToTs('1 day'),
   });
   const bare = new Client({ connection, namespace });
   const env = new MockActivityEnvironment({}, { client: bare });

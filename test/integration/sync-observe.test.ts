@@ -65,7 +65,7 @@ test('a change that can not be applied is a problem with a count, and its lag gr
   expect(seen.lagMs).toBeGreaterThan(1_000);
   await pair.target.query('alter table item add column name text', [], 'stuck');
   await catchUp(move);
-  expect((await observe(move)).lagMs).toBeLessThan(2_000);
+  expect(await observe(move)).toMatchObject({ problems: [], replicating: 'forward' });
   await undoPreparation(move);
 });
 

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import pg from 'pg';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -123,18 +124,19 @@ describe('an interrupted initial sync', () => {
     await database('rows');
     const move = moveOf(pair, 'rows', { copy: FAST });
     await prepareReplication(move);
+    const lock = new pg.Client({ connectionString: pair.target.url('rows') });
+    await lock.connect();
+    await lock.query('begin; lock table pg_subscription in share mode');
     const process = child(move);
     await until(async () => {
-      const done = await pair.target
-        .query<{ lsn: string | null }>(
-          `select rows_lsn::text as lsn from godwit.copy_run where not exists (select from pg_subscription)`,
-          [],
-          'rows',
-        )
-        .catch(() => []);
-      return done[0]?.lsn != null;
-    }, 'all rows are there');
+      const waiting = await pair.target.query(
+        `select from pg_stat_activity where wait_event_type = 'Lock' and query ~* '^create subscription' and datname = 'rows'`,
+      );
+      return waiting.length > 0;
+    }, 'only the subscription is missing');
     await killed(process);
+    await lock.query('rollback');
+    await lock.end();
     const before = await slots();
     await pair.source.query(`insert into item values (-1, 'between')`, [], 'rows');
     const figures = await initialSync(move);

@@ -1,5 +1,6 @@
 /** The way of a migration: forward through its stages, back, and forward again. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Finding } from '../../spec/findings.js';
 import { gate, Lab } from '../support/migrations.js';
 
 let lab: Lab;
@@ -181,7 +182,7 @@ describe.concurrent('a migration', () => {
 });
 
 describe.concurrent('preflight and plan', () => {
-  const wrong = {
+  const wrong: Finding = {
     id: 'wal-level',
     severity: 'error',
     unit: 'database/orders',
@@ -189,7 +190,7 @@ describe.concurrent('preflight and plan', () => {
     title: 'wal_level is replica',
     evidence: '',
     repair: [],
-  } as const;
+  };
 
   it('hold a migration at their errors before anything changes, and look again on retry', async () => {
     const migration = await lab.migrate({}, (model) => model.findings.push(wrong));

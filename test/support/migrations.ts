@@ -12,6 +12,9 @@ import type { MigrationResult } from '../../workflows/migration.js';
 import type { MigrationState } from '../../workflows/state.js';
 import { ModelDatabases } from './model-databases.js';
 
+/** Each look is a query, and so a task of the worker: 66 a second of ten migrations at once took all of two cores. */
+const POLL_MS = 100;
+
 /** What a test asks for; the rest is as short as a test wants it. */
 export interface TestDocument {
   databases?: (Partial<NormalDatabase> & { name: string })[];
@@ -189,7 +192,7 @@ export class Migration {
   }
 
   /** Waits for a fact; says what was seen instead when it doesn't come. */
-  async until(what: string, isSo: (status: StatusDocument) => boolean, timeoutMs = 20_000): Promise<StatusDocument> {
+  async until(what: string, isSo: (status: StatusDocument) => boolean, timeoutMs = 60_000): Promise<StatusDocument> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const status = await this.status();
@@ -199,7 +202,16 @@ export class Migration {
           `waited for ${what}, and saw ${status.state} in ${status.stage}: ${status.reason ?? 'no reason'}`,
         );
       }
-      await new Promise((resolve) => setTimeout(resolve, 15));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** Waits for a fact that no query of the migration shows. */
+  async untilFact(what: string, isSo: () => Promise<boolean>, timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (!(await isSo())) {
+      if (Date.now() > deadline) throw new Error(`waited for ${what} in vain`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 

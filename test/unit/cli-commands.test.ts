@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
-import { run } from '../../clients/godwit.js';
+import { run } from '../../clients/command-line.js';
 import { godwit } from '../../clients/program.js';
 import { captureTerminal, type CaptureOptions } from '../support/terminal.js';
 

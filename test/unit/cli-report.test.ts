@@ -15,7 +15,7 @@ describe('godwit report', () => {
   const markdown = reportMarkdown(reportOf(migrated));
 
   test('says how it ended, how long it took and how many events it needed', () => {
-    expect(markdown).toContain('| State | migrated, stage finalize |');
+    expect(markdown).toContain('| State | migrated, stage finalize (workflow completed) |');
     expect(markdown).toContain('| Ended | 2026-03-01T12:00:00.000Z (2h) |');
     expect(markdown).toContain('| History | 700 events |');
   });

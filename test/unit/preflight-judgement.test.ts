@@ -1,5 +1,7 @@
 /** What can't be had from the servers at hand: settings and versions of other releases. */
 import { expect, test } from 'vitest';
+import { tooOld } from '../../activities/preflight/pgbouncer-console.js';
+import { missingDump } from '../../activities/preflight/schema-copy.js';
 import { judgeVersion, judgeVersions } from '../../activities/preflight/servers.js';
 import { judge, type Setting } from '../../activities/preflight/settings.js';
 
@@ -44,4 +46,19 @@ test('an older target is a warning, a newer one is said, the same is silent', ()
   expect(judgeVersions(recent, old)).toMatchObject([{ id: 'target-older', evidence: 'source 18.1, target 13.5' }]);
   expect(judgeVersions(old, recent)).toMatchObject([{ id: 'target-newer', repair: [] }]);
   expect(judgeVersions(old, { version_number: 130_011, version: '13.11' })).toEqual([]);
+});
+
+test('a PgBouncer that is too old is a warning', () => {
+  expect(tooOld('PgBouncer 1.17.0')).toMatchObject([
+    { id: 'pgbouncer-version', evidence: 'PgBouncer 1.17.0; expected 1.18 or newer' },
+  ]);
+  for (const version of ['PgBouncer 1.18.0', 'PgBouncer 1.25.1', 'PgBouncer 2.0', 'a fork']) {
+    expect(tooOld(version)).toEqual([]);
+  }
+});
+
+test('a server newer than every pg_dump of the worker is an error', async () => {
+  expect(await missingDump(99)).toMatchObject([
+    { id: 'pg-dump-missing', evidence: expect.stringContaining('needs pg_dump 99 or newer') as string },
+  ]);
 });

@@ -94,7 +94,10 @@ export function keyCuts(lo: bigint, hi: bigint, spread: bigint[], wanted: number
     Number(last - first) >= SPREAD_COVERS * Number(hi - lo);
   const points = covers ? spread : [lo, hi + 1n];
   const cuts = Array.from({ length: wanted - 1 }, (_, i) => valueAt(points, (i + 1) / wanted));
-  return increasing(cuts, lo);
+  return increasing(
+    cuts.filter((cut) => cut <= hi),
+    lo,
+  );
 }
 
 function valueAt(points: bigint[], part: number): bigint {

@@ -34,7 +34,7 @@ export async function catchUp(move: DatabaseMove): Promise<{ lagMs: number }> {
       const problems =
         subscription === null
           ? ['the target has no subscription']
-          : problemsOf(subscription, slot, { sender: 'source', receiver: 'target' });
+          : problemsOf(subscription, slot, { sender: 'source', receiver: 'target', arriving: false });
       if (subscription?.workerPid != null) workerSeen = performance.now();
       const gone = performance.now() - workerSeen > PATIENCE_WITHOUT_WORKER_MS;
       if (subscription === null || isBroken(slot) || gone) {

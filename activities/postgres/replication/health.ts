@@ -64,18 +64,20 @@ export async function slotOf(sender: Session, key: string, from: Primary): Promi
   };
 }
 
-/** In words, for people; empty: healthy. */
+/**
+ * In words, for people; empty: healthy. Errors are counted for ever, so they are a problem only while nothing arrives.
+ */
 export function problemsOf(
   subscription: SubscriptionView,
   slot: SlotView | null,
-  sides: { sender: Primary; receiver: Primary },
+  sides: { sender: Primary; receiver: Primary; arriving: boolean },
 ): string[] {
   const problems: string[] = [];
   if (!subscription.enabled) problems.push(`the subscription on the ${sides.receiver} is disabled`);
   if (subscription.enabled && subscription.workerPid === null) {
     problems.push(`the apply worker on the ${sides.receiver} is not running: its server log says why`);
   }
-  if (subscription.applyErrors !== null && subscription.applyErrors > 0) {
+  if (!sides.arriving && subscription.applyErrors !== null && subscription.applyErrors > 0) {
     problems.push(
       `applying changes on the ${sides.receiver} failed ${subscription.applyErrors} times so far: its server log says why`,
     );

@@ -56,8 +56,11 @@ async function look(
   const subscription = to === null ? null : await subscriptionOf(to, move.key, sender);
   const slot = from === null ? null : await slotOf(from, move.key, sender);
   observation.retainedBytes = slot?.retainedBytes ?? null;
-  if (subscription !== null && from !== null) problems.push(...problemsOf(subscription, slot, { sender, receiver }));
-  if (from !== null && to !== null) observation.lagMs = await lagOf(from, to, move.key);
+  const lag = from !== null && to !== null ? await lagOf(from, to, move.key) : { ms: null, arriving: false };
+  observation.lagMs = lag.ms;
+  if (subscription !== null && from !== null) {
+    problems.push(...problemsOf(subscription, slot, { sender, receiver, arriving: lag.arriving }));
+  }
   return observation;
 }
 
@@ -93,19 +96,20 @@ async function directionOf(
   return null;
 }
 
-async function lagOf(from: Session, to: Session, key: string): Promise<number | null> {
+/** `arriving`: a marker came in time; else the age of the newest that ever came. */
+async function lagOf(from: Session, to: Session, key: string): Promise<{ ms: number | null; arriving: boolean }> {
   const table = `godwit.${identifier(scopeNames(key).marker)}`;
   const marker = await writeMarker(from, key);
   const took = await awaitMarker(to, key, marker.id, MARKER_TIMEOUT_MS);
-  if (took !== null) return took;
+  if (took !== null) return { ms: took, arriving: true };
   const newest = await to.row<{ at: string | null }>(`select max(written_at)::text as at from ${table}`);
-  if (newest?.at == null) return null;
+  if (newest?.at == null) return { ms: null, arriving: false };
   // Both times are of the sending server's clock.
   const age = await from.row<{ ms: number }>(
     `select extract(epoch from clock_timestamp() - $1::timestamptz)::float8 * 1000 as ms`,
     [newest.at],
   );
-  return age?.ms ?? null;
+  return { ms: age?.ms ?? null, arriving: false };
 }
 
 function messageOf(error: unknown): string {

@@ -9,7 +9,10 @@ join pg_catalog.pg_class c on c.oid = l.relation
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join json_to_recordset($1::json) as t(schema text, name text) on t.schema = n.nspname and t.name = c.relname
 left join pg_catalog.pg_stat_activity a on a.pid = l.pid
-left join pg_catalog.pg_prepared_xacts p on l.virtualtransaction = '-1/' || p.transaction::text
+-- A prepared transaction keeps the virtual id that its backend had; only its lock on its own id tells which one it is.
+left join pg_catalog.pg_locks own
+  on l.pid is null and own.pid is null and own.locktype = 'transactionid' and own.virtualtransaction = l.virtualtransaction
+left join pg_catalog.pg_prepared_xacts p on p.transaction = own.transactionid
 where l.granted and l.pid is distinct from pg_backend_pid()
   and l.database = (select oid from pg_database where datname = current_database())
   and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')

@@ -22,11 +22,24 @@ begin
     select c.object_identity into touched
     from pg_catalog.pg_event_trigger_ddl_commands() c
     left join pg_catalog.pg_trigger t on c.classid = 'pg_catalog.pg_trigger'::regclass and t.oid = c.objid
-    left join pg_catalog.pg_inherits i on c.classid = 'pg_catalog.pg_class'::regclass and i.inhrelid = c.objid
-    join pg_catalog.pg_class r
-      on r.oid in (i.inhparent, coalesce(t.tgrelid, case when c.classid = 'pg_catalog.pg_class'::regclass then c.objid end))
-    join pg_catalog.pg_namespace n on n.oid = r.relnamespace
-    join godwit.scope_table s on s.scope = :scope and s.schema_name = n.nspname and s.table_name = r.relname
+    -- The table itself, what it is attached to, and what is attached to it: rows routed from a root that is nobody's
+    -- business fire no statement trigger of the partition they end in.
+    cross join lateral (
+      select coalesce(t.tgrelid, case when c.classid = 'pg_catalog.pg_class'::regclass then c.objid end) as oid
+      union all
+      select i.inhparent from pg_catalog.pg_inherits i
+      where c.classid = 'pg_catalog.pg_class'::regclass and i.inhrelid = c.objid
+      union all
+      select i.inhrelid from pg_catalog.pg_inherits i
+      where c.classid = 'pg_catalog.pg_class'::regclass and i.inhparent = c.objid
+    ) r
+    join pg_catalog.pg_class k on k.oid = r.oid
+    join pg_catalog.pg_namespace n on n.oid = k.relnamespace
+    where exists (
+        select from godwit.scope_table s
+        where s.scope = :scope and s.schema_name = n.nspname and s.table_name = k.relname)
+      -- One that was just renamed or moved to another schema is known by its fence alone.
+      or exists (select from pg_catalog.pg_trigger f where f.tgrelid = k.oid and f.tgname = :trigger)
     limit 1;
   end if;
   if touched is not null then

@@ -20,7 +20,7 @@ attached as (
 select n.nspname as schema, c.relname as name,
        pg_catalog.pg_sequence_last_value(c.oid)::text as "lastValue",
        q.seqincrement::text as increment, q.seqmin::text as "minValue", q.seqmax::text as "maxValue",
-       q.seqstart::text as start, q.seqcycle as cycle
+       q.seqstart::text as start, q.seqcycle as cycle, q.seqcache::text as cache
 from pg_catalog.pg_class c
 join pg_catalog.pg_sequence q on q.seqrelid = c.oid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -2,6 +2,7 @@
 import type { Primary } from '../../../spec/status.js';
 import type { DatabaseMove } from '../../contract.js';
 import { Session } from '../session.js';
+import { backendOf, type Backend } from './cancel.js';
 import { otherSide } from '../sides.js';
 
 /**
@@ -35,7 +36,7 @@ export interface Lane {
 
 export class Lanes {
   readonly #move: DatabaseMove;
-  readonly #sessions: { session: Session; pid: number }[] = [];
+  readonly backends: Backend[] = [];
   readonly lanes: Lane[] = [];
 
   private constructor(move: DatabaseMove) {
@@ -64,29 +65,13 @@ export class Lanes {
     const session = await Session.open(side, this.#move.database[side], {
       purpose: `${this.#move.key} validation`,
     });
-    const found = await session.row<{ pid: number }>('select pg_backend_pid() as pid');
-    this.#sessions.push({ session, pid: found?.pid ?? 0 });
+    this.backends.push(await backendOf(session, side));
     await session.rows(PINNED);
     return session;
   }
 
-  /** Ends running statements now: a closed connection would only be noticed after seconds, or at the statement's end. */
-  async cancel(): Promise<void> {
-    for (const side of ['source', 'target'] as const) {
-      const pids = this.#sessions.filter(({ session }) => session.side === side).map(({ pid }) => pid);
-      try {
-        await using session = await Session.open(side, this.#move.database[side], {
-          purpose: `${this.#move.key} validation cancel`,
-        });
-        await session.rows('select pg_cancel_backend(pid) from unnest($1::int[]) as pid', [pids]);
-      } catch {
-        // the server is gone, and with it what should be cancelled
-      }
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#sessions.map(({ session }) => session.close()));
+    await Promise.all(this.backends.map(({ session }) => session.close()));
   }
 }
 

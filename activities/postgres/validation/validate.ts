@@ -21,6 +21,7 @@ import {
   type FoundDifference,
 } from './certificate.js';
 import type { ComparedTable } from './compared-table.js';
+import { backendOf, cancelledBy } from './cancel.js';
 import { describeTables } from './describe.js';
 import { dialectOf } from './expression.js';
 import { Lanes, PINNED_SETTINGS, type Lane } from './lanes.js';
@@ -61,15 +62,18 @@ export async function validate(move: DatabaseMove): Promise<CertificateSummary> 
 export async function validateUntil(move: DatabaseMove, signal: AbortSignal): Promise<CertificateSummary> {
   signal.throwIfAborted();
   await using sides = await bothSides(move, 'validation control');
-  const footing = await footingOf(sides, move);
-  try {
-    return await compare(sides, footing, move, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    // a switch in the middle stops markers, and isn't broken replication
-    await requireFooting(sides, move, footing);
-    throw error;
-  }
+  const backends = await Promise.all([backendOf(sides.source, 'source'), backendOf(sides.target, 'target')]);
+  return await cancelledBy(signal, move, backends, async () => {
+    const footing = await footingOf(sides, move);
+    try {
+      return await compare(sides, footing, move, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // a switch in the middle stops markers, and isn't broken replication
+      await requireFooting(sides, move, footing);
+      throw error;
+    }
+  });
 }
 
 async function compare(
@@ -134,32 +138,27 @@ async function passAll(move: DatabaseMove, primary: Primary, states: TableState[
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   await using lanes = await Lanes.open(move, primary, Math.max(1, move.database.validation.parallelism), both);
-  const cancel = (): void => void lanes.cancel();
-  both.addEventListener('abort', cancel, { once: true });
+  const options: SettleOptions = {
+    scope: move.key,
+    lockTimeout: move.database.validation.lockTimeout,
+    markerTimeout: MARKER_TIMEOUT_MS,
+    signal: both,
+  };
   const progress = progressOf(move, states);
   const beat = setInterval(progress, HEARTBEAT_EVERY_MS);
   try {
-    both.throwIfAborted();
-    const work = await piecesOf(lanes, states);
-    const options: SettleOptions = {
-      scope: move.key,
-      lockTimeout: move.database.validation.lockTimeout,
-      markerTimeout: MARKER_TIMEOUT_MS,
-      signal: both,
-    };
-    await inLanes(lanes.lanes, work, stop, (lane, { state, piece }) =>
-      pass(lane, state, piece, move.database.validation.leafRows, options),
-    );
-    // a lock that could not be had then may be free now
-    const open = states.filter((state) => state.settled.suspects.length > 0 && !state.stopped);
-    await inLanes(lanes.lanes, open, stop, (lane, state) => settleAgain(lane, state, options));
+    await cancelledBy(both, move, lanes.backends, async () => {
+      const work = await piecesOf(lanes, states);
+      await inLanes(lanes.lanes, work, stop, (lane, { state, piece }) =>
+        pass(lane, state, piece, move.database.validation.leafRows, options),
+      );
+      // a lock that could not be had then may be free now
+      const open = states.filter((state) => state.settled.suspects.length > 0 && !state.stopped);
+      await inLanes(lanes.lanes, open, stop, (lane, state) => settleAgain(lane, state, options));
+    });
     progress();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
   } finally {
     clearInterval(beat);
-    both.removeEventListener('abort', cancel);
   }
 }
 
