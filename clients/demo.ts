@@ -79,6 +79,8 @@ class Demo {
   readonly #terminal: Terminal;
   readonly #lab: Lab;
   readonly #temporal: Temporal;
+  /** What was shown last, so that only what is new is shown next. */
+  #seen: MigrationView | null = null;
   readonly #moved: { figures: SwitchFigures; clients: WindowFigures }[] = [];
 
   constructor(terminal: Terminal, lab: Lab, temporal: Temporal) {
@@ -192,7 +194,12 @@ class Demo {
       if (isThere(only(view), view)) return EXIT.done;
       return ['needs-attention', 'failed', 'undone'].includes(view.status.state) ? EXIT.failed : null;
     };
-    const { exitCode, view } = await waitFor(this.#terminal, this.#temporal, ID, { goal, timeoutMs: PATIENCE_MS });
+    const { exitCode, view } = await waitFor(this.#terminal, this.#temporal, ID, {
+      goal,
+      since: this.#seen,
+      timeoutMs: PATIENCE_MS,
+    });
+    this.#seen = view;
     if (exitCode === EXIT.done) return view;
     throw new CliError(
       `the demo waited for ${what}, and the migration is ${view.status.state}: ${view.status.reason ?? 'no reason given'}`,

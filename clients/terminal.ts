@@ -28,6 +28,21 @@ export function wantsColour(env: NodeJS.ProcessEnv, isTerminal: boolean): boolea
   return isTerminal && env['TERM'] !== 'dumb';
 }
 
+/** Shows nothing and asks nobody: for those who only want to know the commands. */
+export function mutedTerminal(): Terminal {
+  return {
+    out: () => undefined,
+    note: () => undefined,
+    interactive: false,
+    columns: 100,
+    colours: picocolors.createColors(false),
+    env: {},
+    readInput: () => Promise.resolve(''),
+    ask: () => Promise.resolve(''),
+    interrupt: () => new AbortController().signal,
+  };
+}
+
 export function processTerminal(): Terminal {
   const { stdin, stdout, stderr, env } = process;
   // `godwit list | head -1` closes our output while we write: that is no error.

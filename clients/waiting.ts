@@ -11,8 +11,8 @@ import { viewMigration, type MigrationView } from './view.js';
 /** Null: it isn't there yet. */
 export type Goal = (view: MigrationView) => ExitCode | null;
 
-/** A look costs one query and one description; the demo's switches are over in less than this. */
-const LOOK_EVERY_MS = 1_000;
+/** A look costs one query and one description: close together while something happens, else once a second. */
+const LOOK_AGAIN_MS = { first: 250, longest: 1_000 };
 
 export interface WaitOptions {
   goal: Goal;
@@ -34,16 +34,20 @@ export async function waitFor(
 ): Promise<Waited> {
   const interrupted = terminal.interrupt();
   const deadline = timeoutMs === undefined ? Infinity : Date.now() + timeoutMs;
-  for (let before = since; ;) {
+  let before = since;
+  let pauseMs = LOOK_AGAIN_MS.first;
+  for (;;) {
     const view = await viewMigration(temporal, id);
-    for (const line of changes(before, view, new Date())) terminal.note(line);
+    const news = changes(before, view, new Date());
+    for (const line of news) terminal.note(line);
+    pauseMs = news.length > 0 ? LOOK_AGAIN_MS.first : Math.min(pauseMs * 2, LOOK_AGAIN_MS.longest);
     const exitCode = goal(view);
     if (exitCode !== null) return { exitCode, view };
     if (Date.now() >= deadline) {
       terminal.note(`Not there after ${duration(timeoutMs ?? 0)}; \`${id}\` goes on: godwit status ${id} --watch`);
       return { exitCode: EXIT.failed, view };
     }
-    await sleep(LOOK_EVERY_MS, undefined, { signal: interrupted }).catch(() => undefined);
+    await sleep(pauseMs, undefined, { signal: interrupted }).catch(() => undefined);
     if (interrupted.aborted) {
       terminal.note(`No longer watching; \`${id}\` goes on: godwit status ${id} --watch`);
       return { exitCode: EXIT.failed, view };

@@ -58,6 +58,7 @@ export function matches(pattern: string, table: TableName): boolean {
     noext: true,
     dot: true,
     nonegate: true,
+    bash: true,
   });
 }
 

@@ -1,3 +1,4 @@
+import type { StatusDocument } from '../../spec/status.js';
 import { withTemporal } from '../connection.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import type { MessageFlags, WaitFlags } from '../flags.js';
@@ -29,14 +30,13 @@ export async function approve(
       // What was just looked at is what is approved, even if it changes before the message arrives.
       ...(planDigest === null ? {} : { digest: planDigest }),
     });
+    const missing = approvalsMissing(status, gate);
     await print(terminal, options.output, status, () => {
-      const now = status.gates.find(({ id: known }) => known === gate);
-      const missing = (now?.needed ?? 0) - (now?.approvals.length ?? 0);
-      const outcome =
-        now?.state === 'passed' || missing <= 0 ? 'that is enough' : `${plural(missing, 'approval')} more needed`;
+      const outcome = missing === 0 ? 'that is enough' : `${plural(missing, 'approval')} more needed`;
       return `${terminal.colours.green('approved')}  ${gate} of ${id}: ${outcome}`;
     });
     if (options.wait !== true) return EXIT.done;
+    if (missing > 0) return EXIT.waiting;
     const waited = await waitFor(terminal, temporal, id, {
       goal: settledSince(before),
       since: before,
@@ -45,4 +45,10 @@ export async function approve(
     hint(terminal, waited.view);
     return waited.exitCode;
   });
+}
+
+/** Of other people, before the gate opens. */
+function approvalsMissing(status: StatusDocument, id: string): number {
+  const gate = status.gates.find((known) => known.id === id);
+  return gate === undefined || gate.state === 'passed' ? 0 : Math.max(0, gate.needed - gate.approvals.length);
 }

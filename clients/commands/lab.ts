@@ -58,9 +58,9 @@ function statusText(status: LabStatus, colours: Colours): string {
   const rows = status.components.map((component) => [
     component.name,
     paint(component, colours),
-    component.address,
+    component.page ?? component.address ?? '',
     component.pid === null ? '' : String(component.pid),
-    component.problem ?? component.log ?? '',
+    component.problem ?? component.log,
   ]);
   const next =
     status.state === 'up' && status.files !== null

@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { run } from '../../clients/command-line.js';
 import { CliWorld } from '../support/cli-world.js';
+import { captureTerminal } from '../support/terminal.js';
 
 let world: CliWorld;
 
@@ -146,6 +148,20 @@ describe('a migration by command line', () => {
   });
 });
 
+describe('a gate that asks for two people', () => {
+  test('is not opened by one of them, and says that another is needed', async () => {
+    const { id, file } = await world.specification();
+    await appendFile(file, '  gates: {switch: {approvals: 2}}\n');
+    await world.cli(['start', file, '--wait', '--task-queue', world.queues.light]);
+    const words = ['approve', id, 'switch', '--confirm', id];
+    const first = await world.cli([...words, '--wait']);
+    expect(first.exitCode).toBe(3);
+    expect(first.stdout).toContain('1 approval more needed');
+    expect((await world.cli(words)).stdout).toContain('1 approval more needed');
+    expect((await world.cli([...words, '--by', 'bob@ops'])).stdout).toContain('that is enough');
+  });
+});
+
 describe('a migration whose workflow was terminated', () => {
   test('is rolled back from what it knew, and then aborted', async () => {
     const id = await world.switched();
@@ -235,5 +251,32 @@ describe('finding migrations', () => {
     await expect
       .poll(async () => (await world.cli(['status', id.slice(0, -1)])).stderr, { timeout: 10_000 })
       .toContain(`did you mean \`${id}\``);
+  });
+});
+
+describe('completion', () => {
+  async function completed(...words: string[]): Promise<string> {
+    // The library writes to the console itself.
+    const written: string[] = [];
+    const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void written.push(line));
+    try {
+      await run(['complete', '--', ...words], captureTerminal({ env: { TEMPORAL_ADDRESS: world.address } }));
+    } finally {
+      log.mockRestore();
+    }
+    return written.join('\n');
+  }
+
+  test('offers migrations, their gates and units', async () => {
+    const id = await world.atTheSwitch();
+    await expect.poll(() => completed('status', ''), { timeout: 10_000 }).toContain(`${id}\tawaiting-approval`);
+    expect(await completed('approve', id, '')).toContain('switch\topen');
+    expect(await completed('pause', id, '--unit', '')).toContain('database/orders');
+  });
+
+  test('offers commands and options without asking any server', async () => {
+    expect(await completed('roll')).toContain('rollback\t');
+    expect(await completed('list', '--state', '')).toContain('needs-attention');
+    expect(await completed('validate', 'examples/m')).toContain('examples/minimal.yaml');
   });
 });

@@ -225,14 +225,23 @@ describe.each(['closed', 'leased'] as const)('the %s fence', (kind) => {
 
   test('leaves every row as it was, lets reads and tables out of scope alone, and counts no breach', async () => {
     expect(await pair.source.query(CONTENTS, [], name)).toEqual(contents);
-    await pair.source.query(`insert into outside values (30, 'free'); update outside set note = 'changed' where id = 30`, [], name);
+    await pair.source.query(
+      `insert into outside values (30, 'free'); update outside set note = 'changed' where id = 30`,
+      [],
+      name,
+    );
     expect(await wasBreached(session, move.key)).toBe(false);
   });
 });
 
 describe('the open fence', () => {
   test('lets an application role write that may nothing in our schema', async () => {
-    const move = await replicatedMove(pair, 'open_to_all', `${TABLES}; grant all on all tables in schema public to app;`, SCOPE);
+    const move = await replicatedMove(
+      pair,
+      'open_to_all',
+      `${TABLES}; grant all on all tables in schema public to app;`,
+      SCOPE,
+    );
     const client = await connect(pair.source.url('open_to_all'));
     await client.query('set role app');
     await client.query('insert into account values (10, 0, null); truncate entry; insert into measure values (50, 1)');
@@ -253,7 +262,11 @@ describe('the fence of the target', () => {
   afterAll(() => target?.close());
 
   test('lets logical apply pass: INSERT, UPDATE, DELETE, and TRUNCATE', async () => {
-    await pair.source.query('insert into account values (10, 0, null); update account set balance = 5 where id = 2', [], name);
+    await pair.source.query(
+      'insert into account values (10, 0, null); update account set balance = 5 where id = 2',
+      [],
+      name,
+    );
     await pair.source.query('insert into measure values (51, 1)', [], name);
     await until(pair.target, name, 'select from account where id = 2 and balance = 5');
     await until(pair.target, name, 'select from measure_low where at = 51');
@@ -266,9 +279,9 @@ describe('the fence of the target', () => {
   test('refuses everybody else, replica-role TRUNCATE included', async () => {
     for (const statement of ['insert into account values (99, 0, null)', 'truncate account cascade']) {
       expect(await refusalOf(pair.target.query(statement, [], name))).toBe(READ_ONLY);
-      expect(
-        await refusalOf(pair.target.query(`set session_replication_role = replica; ${statement}`, [], name)),
-      ).toBe(READ_ONLY);
+      expect(await refusalOf(pair.target.query(`set session_replication_role = replica; ${statement}`, [], name))).toBe(
+        READ_ONLY,
+      );
     }
   });
 
@@ -401,7 +414,10 @@ describe('the triggers of the fence', () => {
     ],
     ['DROP TRIGGER', () => `drop trigger ${scopeNames(move.key).truncateTrigger} on measure`],
   ])('are missed after %s, and a switch is refused before anything is paused', async (_, change) => {
-    const spoiled = change().match(/account|measure_low|entry|measure/g)?.at(0) ?? '';
+    const spoiled =
+      change()
+        .match(/account|measure_low|entry|measure/g)
+        ?.at(0) ?? '';
     await source.run(`set search_path = public`);
     await source.run('begin');
     await source.run(change());
@@ -421,7 +437,11 @@ describe('the triggers of the fence', () => {
     expect(reached).not.toContain('switch.pause');
     expect(await refusalOf(pair.source.query('update account set balance = 1 where id = 1', [], name))).toBeUndefined();
     await pair.source.query(`alter table account enable always trigger ${trigger()}`, [], name);
-    await pair.source.query(`alter table account enable always trigger ${scopeNames(move.key).truncateTrigger}`, [], name);
+    await pair.source.query(
+      `alter table account enable always trigger ${scopeNames(move.key).truncateTrigger}`,
+      [],
+      name,
+    );
     expect(await switchWrites({ move, direction: 'forward', mode: 'rehearse', attempt: 1 })).toMatchObject({
       kind: 'rehearsed',
     });
@@ -448,7 +468,11 @@ describe('fencing', () => {
     const writer = await connect(pair.source.url(name));
     await writer.query('begin; update account set balance = 777 where id = 2');
     const switching = attempt();
-    await until(pair.source, name, `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'`);
+    await until(
+      pair.source,
+      name,
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'`,
+    );
     await writer.query('commit');
     await writer.end();
     expect(await switching).toMatchObject({ kind: 'switched' });
@@ -468,7 +492,11 @@ describe('fencing', () => {
   });
 
   test('gives way to a prepared transaction and names it by its gid', async () => {
-    await pair.source.query(`begin; update account set balance = 779 where id = 2; prepare transaction 'half-done'`, [], name);
+    await pair.source.query(
+      `begin; update account set balance = 779 where id = 2; prepare transaction 'half-done'`,
+      [],
+      name,
+    );
     const outcome = await attempt();
     await openAndFenced(pair.source, pair.target, name);
     await pair.source.query(`rollback prepared 'half-done'`, [], name);
@@ -480,7 +508,11 @@ describe('fencing', () => {
     const writer = await connect(pair.source.url(name));
     await writer.query('begin; update account set balance = 780 where id = 2');
     const switching = attempt();
-    await until(pair.source, name, `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'`);
+    await until(
+      pair.source,
+      name,
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'`,
+    );
     const began = performance.now();
     await pair.source.query('update account set balance = balance + 1 where id = 1', [], name);
     expect(performance.now() - began).toBeLessThan(1_000);
@@ -499,8 +531,14 @@ describe('fencing', () => {
 
 describe('autovacuum', () => {
   test.each([
-    ['VACUUM', 'autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1, autovacuum_analyze_threshold = 1000000000'],
-    ['ANALYZE', 'autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1, autovacuum_vacuum_threshold = 1000000000, autovacuum_vacuum_insert_threshold = -1'],
+    [
+      'VACUUM',
+      'autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1, autovacuum_analyze_threshold = 1000000000',
+    ],
+    [
+      'ANALYZE',
+      'autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1, autovacuum_vacuum_threshold = 1000000000, autovacuum_vacuum_insert_threshold = -1',
+    ],
   ])('does not hold the fence up: %s is cancelled', async (what, settings) => {
     const name = `vacuum_${what.toLowerCase()}`;
     const move = await replicatedMove(
@@ -508,7 +546,11 @@ describe('autovacuum', () => {
       name,
       'create table account (id int primary key, balance int not null, fat text) with (fillfactor = 10); insert into account values (1, 1)',
     );
-    await pair.source.query(`insert into account select n, n, repeat('x', 100) from generate_series(2, 30000) n`, [], name);
+    await pair.source.query(
+      `insert into account select n, n, repeat('x', 100) from generate_series(2, 30000) n`,
+      [],
+      name,
+    );
     // So slow that it is there for minutes.
     await pair.source.query(
       `alter table account set (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, ${settings}); update account set balance = 0`,
@@ -555,7 +597,9 @@ describe('the lease', () => {
     injectFaults(async (point) => {
       if (point !== 'switch.ready') return;
       await expect
-        .poll(() => refusalOf(pair.source.query('update account set balance = 9 where id = 1', [], name)), { timeout: 10_000 })
+        .poll(() => refusalOf(pair.source.query('update account set balance = 9 where id = 1', [], name)), {
+          timeout: 10_000,
+        })
         .toBeUndefined();
       passed = undefined;
     });
@@ -577,7 +621,9 @@ describe('the lease', () => {
         if (point !== 'switch.ready') return;
         frozen = clock();
         await expect
-          .poll(() => refusalOf(pair.source.query('update account set balance = 10 where id = 1', [], name)), { timeout: 10_000 })
+          .poll(() => refusalOf(pair.source.query('update account set balance = 10 where id = 1', [], name)), {
+            timeout: 10_000,
+          })
           .toBeUndefined();
       });
       const outcome = await switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 });
@@ -598,6 +644,8 @@ describe('the lease', () => {
     expect(outcome).toMatchObject({ kind: 'not-now', reason: expect.stringContaining('a write passed') as string });
     injectFaults(null);
     await openAndFenced(pair.source, pair.target, name);
-    expect(await switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 2 })).toMatchObject({ kind: 'switched' });
+    expect(await switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 2 })).toMatchObject({
+      kind: 'switched',
+    });
   });
 });

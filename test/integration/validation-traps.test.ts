@@ -31,6 +31,11 @@ const HOSTILE = [
   `xmlbinary = 'hex'`,
 ];
 
+/** The hash of jsonb turns by one of 32 bits with every element, so it misses two that are swapped 32 apart. */
+function apart(first: number, last: number): string {
+  return `'[${first},${'0,'.repeat(31)}${last}]'`;
+}
+
 /** Type, one value, another; both are also compared with themselves. */
 const PAIRS: [string, string, string, string][] = [
   ['int8 folds to 32 bits', 'int8', '1', '4294967296'],
@@ -47,7 +52,7 @@ const PAIRS: [string, string, string, string][] = [
   ['bpchar padding', 'bpchar', `'a'`, `'a '`],
   ['citext', 'citext', `'A'`, `'a'`],
   ['nondeterministic collation', 'text collate any_case', `'A'`, `'a'`],
-  ['jsonb with swapped elements', 'jsonb', `'{"a": 1, "b": 2}'`, `'{"a": 2, "b": 1}'`],
+  ['jsonb with swapped elements', 'jsonb', apart(1, 2), apart(2, 1)],
   ['jsonb scale of a number', 'jsonb', `'[1.0]'`, `'[1.00]'`],
   ['json white space', 'json', `'{"a":1}'`, `'{"a": 1}'`],
   ['xml', 'xml', `'<a/>'`, `'<a></a>'`],
@@ -68,7 +73,7 @@ const PAIRS: [string, string, string, string][] = [
   ['array of interval', 'interval[]', `'{1 day}'`, `'{24 hours}'`],
   ['array of bpchar', 'bpchar[]', `array['a']::bpchar[]`, `array['a ']::bpchar[]`],
   ['array of citext', 'citext[]', `'{A}'`, `'{a}'`],
-  ['array of jsonb', 'jsonb[]', `array['{"a":1,"b":2}']::jsonb[]`, `array['{"a":2,"b":1}']::jsonb[]`],
+  ['array of jsonb', 'jsonb[]', `array[${apart(1, 2)}::jsonb]`, `array[${apart(2, 1)}::jsonb]`],
   ['array of enum', 'mood[]', `'{calm}'`, `'{angry}'`],
   ['array of domain', 'price[]', `'{1.0}'`, `'{1.00}'`],
   ['array of composite', 'measure[]', `array[row(1.0,'m')::measure]`, `array[row(1.00,'m')::measure]`],

@@ -206,6 +206,12 @@ export class Migration {
     }
   }
 
+  /** Fills the history with signals that change nothing, until the server suggests a new run: past 4 MB it does. */
+  async fillHistory(): Promise<void> {
+    const ballast = 'x'.repeat(200_000);
+    for (let sent = 0; sent < 25; sent += 1) await this.handle.signal('godwit-note', ballast);
+  }
+
   /** Waits for a fact that no query of the migration shows. */
   async untilFact(what: string, isSo: () => Promise<boolean>, timeoutMs: number): Promise<void> {
     const deadline = Date.now() + timeoutMs;

@@ -12,7 +12,9 @@ import {
 import { ranges, shiftFor } from '../../activities/postgres/validation/leaves.js';
 import { fill } from '../../activities/postgres/validation/template.js';
 
-const base = (name: string, send: string | null = `${name}send`): TypeShape => ({
+type Base = Extract<TypeShape, { kind: 'base' }>;
+
+const base = (name: string, send: string | null = `${name}send`): Base => ({
   kind: 'base',
   name,
   builtin: true,
@@ -20,7 +22,7 @@ const base = (name: string, send: string | null = `${name}send`): TypeShape => (
   output: `pg_catalog.${name}out`,
   castName: name,
 });
-const extension: TypeShape = { ...base('citext'), builtin: false, output: 'ext.citextout', castName: 'ext.citext' };
+const extension: Base = { ...base('citext'), builtin: false, output: 'ext.citextout', castName: 'ext.citext' };
 const mood: TypeShape = { kind: 'enum', name: 'mood', castName: 'public.mood' };
 const array = (element: TypeShape): TypeShape => ({ kind: 'array', name: '_x', castName: 'x[]', element });
 const domain = (of: TypeShape): TypeShape => ({ kind: 'domain', name: 'd', castName: 'public.d', base: of });
@@ -98,7 +100,7 @@ describe('the hash of a row', () => {
 
   test('has a form that knows nothing of schemas, and tells types apart that hash in other ways', () => {
     const form = (type: TypeShape): string => rowExpression([{ name: 'v', type }], { kind: 'none' }, 'record').form;
-    expect(form({ ...extension, output: 'public.citextout' } as TypeShape)).toBe(form(extension));
+    expect(form({ ...extension, output: 'public.citextout' })).toBe(form(extension));
     expect(form(base('int8'))).not.toBe(form(base('int4')));
     expect(form(composite({ name: 'a', type: base('int4') }))).not.toBe(
       form(composite({ name: 'b', type: base('int4') })),

@@ -7,8 +7,6 @@ import type { SyncFigures } from '../../../spec/status.js';
 import type { DatabaseMove } from '../../contract.js';
 import { cancellation } from '../../activity-context.js';
 import { failure } from '../../failure.js';
-import { connectionString } from '../connection.js';
-import { sqlState } from '../errors.js';
 import { admitCopy } from '../fence.js';
 import { scopeNames } from '../names.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
@@ -140,28 +138,12 @@ async function measured(
 async function subscribe(move: DatabaseMove, target: Session): Promise<void> {
   const names = scopeNames(move.key);
   const name = names.slot('source');
-  await hideFromLog(target);
   await ensureSubscription(target, {
     name,
     publication: names.publication,
-    connection: await connectionString('source', move.database.source, name),
+    publisher: { side: 'source', url: move.database.source },
     enabled: true,
   });
-}
-
-/** CREATE SUBSCRIPTION holds the source's password; a server that logs DDL would write it down. Superusers only. */
-export async function hideFromLog(session: Session): Promise<void> {
-  for (const setting of [
-    'log_statement = none',
-    'log_min_duration_statement = -1',
-    'log_min_error_statement = panic',
-  ]) {
-    try {
-      await session.run(`set ${setting}`);
-    } catch (error) {
-      if (sqlState(error) !== '42501') throw error;
-    }
-  }
 }
 
 async function figuresOf(target: Session, key: string): Promise<SyncFigures> {

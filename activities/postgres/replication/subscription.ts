@@ -1,6 +1,10 @@
 /** Subscriptions by name: made on slots that exist already, dropped without asking the publisher. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SecretReference } from '../../../spec/normal.js';
+import type { Primary } from '../../../spec/status.js';
 import { failure } from '../../failure.js';
+import { connectionString } from '../connection.js';
+import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
 import { identifier, literal } from '../statements.js';
 
@@ -11,8 +15,8 @@ export interface SubscriptionOptions {
   /** Name of the subscription, and of the slot on the publisher. */
   name: string;
   publication: string;
-  /** libpq connection string as the subscribing server reaches the publisher. Kept by Postgres in pg_subscription. */
-  connection: string;
+  /** The subscribing server connects to this URL itself; Postgres keeps it, password and all, in pg_subscription. */
+  publisher: { side: Primary; url: SecretReference };
   /** False: proves rights and the network path now, applies nothing until `enableSubscription`. */
   enabled: boolean;
 }
@@ -28,12 +32,30 @@ export async function ensureSubscription(session: Session, options: Subscription
     if (options.enabled) await enableSubscription(session, options.name);
     return;
   }
+  const { side, url } = options.publisher;
+  const connection = await connectionString(side, url, options.name);
+  await hideFromLog(session);
   await session.run(
-    `create subscription ${identifier(options.name)} connection ${literal(options.connection)}
+    `create subscription ${identifier(options.name)} connection ${literal(connection)}
      publication ${identifier(options.publication)}
      with (create_slot = false, copy_data = false, two_phase = false, enabled = ${options.enabled},
            slot_name = ${literal(options.name)})`,
   );
+}
+
+/** CREATE SUBSCRIPTION holds the publisher's password; a server that logs DDL would write it down. Superusers only. */
+async function hideFromLog(session: Session): Promise<void> {
+  for (const setting of [
+    'log_statement = none',
+    'log_min_duration_statement = -1',
+    'log_min_error_statement = panic',
+  ]) {
+    try {
+      await session.run(`set ${setting}`);
+    } catch (error) {
+      if (sqlState(error) !== '42501') throw error;
+    }
+  }
 }
 
 export async function enableSubscription(session: Session, name: string): Promise<void> {

@@ -1,0 +1,142 @@
+/** An abort in every phase, on the real stack under load: both databases are as they were found, and nobody lost a write. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Load } from '../../lab/load.js';
+import { NOTHING_LOST, RealWorld, type Catalogs, type DatabaseDocument, type Shop } from '../support/real-world.js';
+
+let world: RealWorld;
+let shop: Shop;
+let load: Load;
+beforeAll(async () => {
+  world = await RealWorld.start({ faulty: 2 });
+  shop = await world.shop();
+  load = await world.load(shop);
+});
+afterAll(() => world.stop());
+
+/** Writes that came back from the target, over all tests. */
+let returned = 0;
+
+async function begun(change: Partial<DatabaseDocument> = {}): Promise<string> {
+  const { id, file } = await world.specification(
+    { [shop.name]: { ...shop.database, ...change } },
+    { switch: { approvals: 0 } },
+  );
+  await world.must(['start', file]);
+  return id;
+}
+
+async function atTheSwitchGate(): Promise<string> {
+  const { id, file } = await world.specification({ [shop.name]: shop.database });
+  await world.must(['start', file]);
+  await world.atGate(id, 'switch');
+  return id;
+}
+
+async function undone(id: string): Promise<Catalogs> {
+  await world.until(id, 'the end', ({ state }) => state === 'undone' || state === 'failed');
+  const status = await world.status(id);
+  expect(status).toMatchObject({ state: 'undone', units: [{ state: 'undone', primary: 'source' }] });
+  expect(status.undoLog.filter((entry) => entry.state !== 'done')).toEqual([]);
+  expect(await world.ended(id)).toBe('COMPLETED');
+  return world.catalogs(shop.name);
+}
+
+describe('an abort leaves both databases as they were found', () => {
+  test.each([
+    ['preflight', 'before.preflightDatabase'],
+    ['the plan', 'before.planDatabase'],
+    ['replicationSetup, when the tables are claimed', 'after.claim'],
+    ['replicationSetup, when the schema is there', 'after.prepareSchema'],
+    ['replicationSetup, when the fences stand', 'after.installFence'],
+    ['replicationSetup, when the publications are there', 'after.createPublication'],
+    ['initialSync, when replication runs', 'after.initialSync'],
+    ['initialSync, while it catches up', 'before.catchUp'],
+    ['validation', 'after.validate'],
+  ])('during %s', async (_phase, point) => {
+    await world.faults.at(point, 'stall');
+    const id = await begun();
+    await world.faults.reached(point);
+    await world.must(['abort', id, '--yes', '--wait', '--reason', 'a test']);
+    expect(await undone(id)).toEqual(shop.found);
+  });
+
+  test('in the middle of the copy', async () => {
+    const id = await begun({ copy: { rangeSize: '8KiB', rateLimit: '50kB' } });
+    await world.fact('three copied ranges', async () => (await copied()) >= 3);
+    await world.must(['abort', id, '--yes', '--wait']);
+    expect(await undone(id)).toEqual(shop.found);
+  });
+
+  test('at the gate of the switch', async () => {
+    const id = await atTheSwitchGate();
+    await world.must(['abort', id, '--yes', '--wait']);
+    expect(await undone(id)).toEqual(shop.found);
+  });
+
+  test.each([
+    ['before its point of no return', 'switch.fence'],
+    ['past its point of no return', 'switch.cede'],
+    ['when the target is open', 'switch.open'],
+  ])('inside the switch, %s: it is recorded at once, the switch ends, and goes back', async (_when, point) => {
+    await world.faults.at(point, 'stall');
+    const id = await begun();
+    await world.faults.reached(point);
+    const asked = await world.must(['abort', id, '--yes', '-o', 'json']);
+    expect(asked.stdout).toContain('"accepted"');
+    await world.faults.release(point);
+    const catalogs = await undone(id);
+    returned += (await world.status(id)).units[0]?.switches.length ?? 0;
+    expect(catalogs).toEqual(shop.found);
+  });
+
+  test('while watching: the writes come back first', async () => {
+    const id = await begun();
+    await world.until(id, 'the watch', ({ stage }) => stage === 'watch');
+    await world.must(['abort', id, '--yes', '--wait']);
+    expect(await undone(id)).toEqual(shop.found);
+    returned += 1;
+  });
+
+  test('in the middle of a rollback', async () => {
+    const id = await begun();
+    await world.until(id, 'the watch', ({ stage }) => stage === 'watch');
+    await world.faults.at('switch.cede', 'stall');
+    await world.must(['rollback', id, '--yes']);
+    await world.faults.reached('switch.cede');
+    await world.must(['abort', id, '--yes']);
+    await world.faults.release('switch.cede');
+    expect(await undone(id)).toEqual(shop.found);
+    returned += 1;
+  });
+
+  test('after a rollback', async () => {
+    const id = await begun();
+    await world.until(id, 'the watch', ({ stage }) => stage === 'watch');
+    await world.must(['rollback', id, '--yes', '--wait']);
+    await world.must(['abort', id, '--yes', '--wait']);
+    expect(await undone(id)).toEqual(shop.found);
+    returned += 1;
+  });
+
+  test('at the gate of finalize', async () => {
+    const id = await begun({ watch: { for: '100ms', every: '100ms', validateEvery: 'none' } });
+    await world.atGate(id, 'finalize');
+    await world.must(['abort', id, '--yes', '--wait']);
+    expect(await undone(id)).toEqual(shop.found);
+    returned += 1;
+  });
+});
+
+test('and through all of them no client lost a write, and there were never two writers', async () => {
+  await load.stop();
+  expect(returned).toBeGreaterThan(0);
+  const verdict = await world.verdictOf(load, shop, 'source', { count: 1_000 });
+  expect(verdict).toMatchObject({ ...NOTHING_LOST, ledger: { accountsOff: 0 } });
+});
+
+async function copied(): Promise<number> {
+  const target = world.pair.target;
+  const there = await target.query(`select to_regclass('godwit.copy_range') is not null as so`, [], shop.name);
+  if (there[0]?.['so'] !== true) return 0;
+  return (await target.query(`select from godwit.copy_range where state = 'done'`, [], shop.name)).length;
+}

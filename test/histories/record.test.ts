@@ -1,0 +1,111 @@
+/** Records the histories that replay.test.ts replays. Runs only when asked: `GODWIT_RECORD=1`. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gate, Lab, type Migration } from '../support/migrations.js';
+import { saveHistory } from './histories.js';
+
+const WATCHED = { for: 3_600_000, every: 50, validateEvery: 100, onFailure: 'hold' } as const;
+const watched = { databases: [{ name: 'orders', watch: WATCHED }] };
+
+describe.skipIf(process.env['GODWIT_RECORD'] === undefined)('recording', () => {
+  let lab: Lab;
+  beforeAll(async () => {
+    lab = await Lab.start();
+  });
+  afterAll(async () => {
+    await lab.stop();
+  });
+
+  const save = (name: string, migration: Migration): Promise<void> =>
+    saveHistory(name, lab.client.workflow.getHandle(migration.id));
+
+  it('there, back, there again and done', async () => {
+    const migration = await lab.migrate({ databases: [{ name: 'orders', watch: { ...WATCHED, for: 200 } }] });
+    await migration.reachesGate('switch');
+    await migration.send('rehearse');
+    await migration.until('figures', ({ units }) => units[0]?.rehearsal !== null);
+    await migration.approve('switch');
+    await migration.reachesGate('finalize');
+    await migration.send('rollback');
+    await migration.reaches('rolled-back');
+    await migration.send('switch');
+    await migration.reachesGate('switch');
+    await migration.approve('switch');
+    await migration.reachesGate('finalize');
+    await migration.approve('finalize');
+    expect((await migration.result()).state).toBe('migrated');
+    await save('migration-there-and-back', migration);
+    const child = (phase: string, turn: number): Promise<void> =>
+      saveHistory(`phase-${phase}`, lab.client.workflow.getHandle(`${migration.id}/database/orders/${phase}/${turn}`));
+    await child('replicationSetup', 1);
+    await child('initialSync', 2);
+    await child('validation', 3);
+    await child('cutover', 4);
+  });
+
+  it('two databases, an attempt that undid itself, one that fails, a retry', async () => {
+    const databases = [{ name: 'orders' }, { name: 'billing', dependsOn: ['database/orders'] as const }];
+    const migration = await lab.migrate(
+      {
+        gates: [gate('switch:database/billing')],
+        databases: databases.map((one) => ({ ...one, dependsOn: [...(one.dependsOn ?? [])] })),
+      },
+      (model) => {
+        model.notNow('a transaction held a lock', 1);
+        model.fail('claim', 'ScopeTaken', 'migration other has shop.orders');
+      },
+    );
+    await migration.reaches('needs-attention');
+    await migration.send('retry');
+    await migration.reachesGate('switch:database/billing');
+    await migration.approve('switch:database/billing');
+    expect((await migration.result()).state).toBe('migrated');
+    await save('migration-two-databases', migration);
+  });
+
+  it('paused and resumed in the copy, a setting changed, aborted inside the switch', async () => {
+    let copying = Promise.resolve();
+    let lever = { reached: Promise.resolve(), release: (): void => undefined };
+    const migration = await lab.migrate({ gates: [] }, (model) => {
+      ({ reached: copying } = model.hold('initialSync'));
+      lever = model.hold('switchWrites');
+    });
+    await copying;
+    await migration.send('pause');
+    await migration.reaches('paused');
+    await migration.send('set', { path: 'databases.orders.copy.parallelism', value: 4 });
+    await migration.send('resume');
+    await lever.reached;
+    await migration.send('abort');
+    lever.release();
+    expect((await migration.result()).state).toBe('undone');
+    await save('migration-aborted-in-switch', migration);
+  });
+
+  it('cancelled while watching, with an undo that fails, and brought back', async () => {
+    const migration = await lab.migrate({ gates: [], ...watched }, (model) =>
+      model.fail('undoFence', 'PermissionDenied', 'must be owner'),
+    );
+    await migration.until('watch', ({ stage }) => stage === 'watch');
+    await migration.handle.cancel();
+    await expect(migration.result()).rejects.toThrow();
+    await save('migration-undo-failed', migration);
+    const again = await lab.startAs(migration.id, { carry: await migration.state(), then: 'abort' });
+    expect((await again.result()).state).toBe('undone');
+    await save('migration-brought-back', again);
+  });
+
+  it('held while watching, well again, rolled back and aborted', async () => {
+    const migration = await lab.migrate(
+      { gates: [], ...watched },
+      (model) => void (model.problems = ['no apply worker']),
+    );
+    await migration.reaches('needs-attention');
+    migration.model.problems = [];
+    await migration.reaches('running');
+    await migration.send('rollback');
+    await migration.reaches('rolled-back');
+    await migration.send('abort');
+    expect((await migration.result()).state).toBe('undone');
+    await save('migration-held-in-watch', migration);
+  });
+});

@@ -1,0 +1,45 @@
+/** Where worker processes die or stall: files that they look for at each point. Any number of workers share them. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const PATIENCE_MS = 120_000;
+
+export class Faults {
+  private constructor(readonly folder: string) {}
+
+  static async make(): Promise<Faults> {
+    return new Faults(await mkdtemp(join(tmpdir(), 'godwit-faults-')));
+  }
+
+  /** The next worker that reaches the point dies, or stalls until `release`. */
+  async at(point: string, kind: 'kill' | 'stall'): Promise<void> {
+    await rm(this.#reached(point), { force: true });
+    await writeFile(join(this.folder, point), kind);
+  }
+
+  /** Waits until a worker is there. */
+  async reached(point: string): Promise<void> {
+    const deadline = Date.now() + PATIENCE_MS;
+    while (!existsSync(this.#reached(point))) {
+      if (Date.now() > deadline) throw new Error(`no worker came to ${point}`);
+      await sleep(10);
+    }
+  }
+
+  /** Takes the wish back, and lets whoever stalls go on. */
+  async release(point: string): Promise<void> {
+    await rm(join(this.folder, point), { force: true });
+    await rm(this.#reached(point), { force: true });
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  #reached(point: string): string {
+    return join(this.folder, `${point}.reached`);
+  }
+}
