@@ -26,20 +26,40 @@ export class Endpoints {
 
   /** Pauses all at once. Fails with `Blocked`, nothing left paused, if one didn't complete within `timeout`. */
   async pause(timeout: Milliseconds): Promise<void> {
-    const paused = await Promise.all(this.all.map(async (one) => ((await one.pause(timeout)) ? null : one.name)));
-    const late = paused.filter((name) => name !== null);
+    const late: string[] = [];
+    try {
+      await this.#each(async (one) => {
+        if (!(await one.pause(timeout))) late.push(one.name);
+      });
+    } catch (error) {
+      await this.resume();
+      throw error;
+    }
     if (late.length === 0) return;
     await this.resume();
     throw failure('Blocked', `open transactions kept ${late.join(', ')} from pausing within ${Math.round(timeout)} ms`);
   }
 
-  /** @param images entries to write back exactly; null: made from the side's URL */
-  async pointAt(side: Primary, images: Record<string, string> | null): Promise<void> {
-    await Promise.all(this.all.map((one) => one.pointAt(side, images?.[one.name] ?? null)));
+  /**
+   * Points all at one side and resumes each as soon as it is there: one that can't be moved doesn't hold up the clients of
+   * the others. @param images entries to write back exactly; null: made from the side's URL
+   */
+  async moveTo(side: Primary, images: Record<string, string> | null): Promise<void> {
+    await this.#each(async (one) => {
+      await one.pointAt(side, images?.[one.name] ?? null);
+      await one.resume();
+    });
   }
 
   async resume(): Promise<void> {
-    await Promise.all(this.all.map((one) => one.resume()));
+    await this.#each((one) => one.resume());
+  }
+
+  /** Fails with the first failure, once all have come to an end: a RESUME would wait behind a PAUSE that is still under way. */
+  async #each(work: (one: PgBouncerEndpoint) => Promise<void>): Promise<void> {
+    const done = await Promise.allSettled(this.all.map(work));
+    const failed = done.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -47,8 +47,7 @@ if (values.help) {
   try {
     await workers.done;
     log.info('stopped');
-  } catch (error) {
-    log.fatal({ reason: error instanceof Error ? error.message : String(error) }, 'a worker failed');
+  } catch {
     process.exitCode = 1;
   }
 }

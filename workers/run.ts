@@ -44,6 +44,8 @@ const SWITCH_GRACE_MS = 60_000;
 /** A copy resumes where it was, so it needs no time to end. */
 const BULK_GRACE_MS = 1_000;
 
+const ALL_QUEUES = [DEFAULT_TASK_QUEUES.light, DEFAULT_TASK_QUEUES.bulk, DEFAULT_TASK_QUEUES.switch];
+
 export async function startWorkers(options: WorkersOptions = {}): Promise<Workers> {
   const log = options.log ?? makeLog('info');
   installRuntime(log);
@@ -62,7 +64,7 @@ export async function startWorkers(options: WorkersOptions = {}): Promise<Worker
   const workers: Worker[] = [];
   let health: Health | null = null;
   try {
-    for (const taskQueue of new Set(options.queues ?? Object.values(DEFAULT_TASK_QUEUES))) {
+    for (const taskQueue of new Set(options.queues ?? ALL_QUEUES)) {
       const workflows = taskQueue === workflowQueue ? { workflowBundle: await workflowCode() } : {};
       const grace = options.graceMs ?? (taskQueue.includes('bulk') ? BULK_GRACE_MS : SWITCH_GRACE_MS);
       workers.push(await Worker.create({ ...shared, ...workflows, taskQueue, shutdownGraceTime: grace }));
@@ -80,6 +82,10 @@ export async function startWorkers(options: WorkersOptions = {}): Promise<Worker
     await health?.close();
     await connection.close();
   });
+  // Whoever doesn't look at `done` learns of it from the log and /healthz.
+  done.catch((error: unknown) =>
+    log.error({ reason: error instanceof Error ? error.message : 'unknown' }, 'a worker failed'),
+  );
   log.info({ queues: workers.map((worker) => worker.options.taskQueue), namespace }, 'workers started');
   return {
     done,

@@ -8,7 +8,7 @@ const MESSAGE_KEPT = 2_000;
 
 /** In this order: URLs first, since a password may look like anything that follows. */
 const SECRETS: [RegExp, string][] = [
-  [/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, '$1***@'],
+  [/([a-z][a-z0-9+.-]*:\/\/)[^\s@]*@/gi, '$1***@'],
   [/\b(password|passwd|pwd|secret|token|api[_-]?key)(\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&]+)/gi, '$1$2***'],
 ];
 

@@ -1,7 +1,14 @@
-/** One entry of `[databases]` in pgbouncer.ini, read and replaced; every other byte of the file stays as it is. */
+/**
+ * One entry of `[databases]` in pgbouncer.ini, read and replaced; every other byte of the file stays as it is. So lines are
+ * bytes (a character each, as in latin1): a comment may be in any encoding.
+ */
 import { randomUUID } from 'node:crypto';
-import { chmod, chown, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { failure } from '../failure.js';
+
+const BYTES = 'latin1';
+const toBytes = (text: string): string => Buffer.from(text, 'utf8').toString(BYTES);
+const fromBytes = (bytes: string): string => Buffer.from(bytes, BYTES).toString('utf8');
 
 /** The line of `database`, without its end. Fails with `EndpointFailed` if the file or the entry is missing. */
 export async function readEntry(file: string, database: string): Promise<string> {
@@ -14,13 +21,15 @@ export async function writeEntry(file: string, database: string, entry: string):
   const lines = (await read(file)).split('\n');
   lines[indexOf(lines, file, database)] = entry;
   const text = lines.join('\n');
-  const { mode, uid, gid } = await stat(file);
-  const beside = `${file}.${randomUUID()}`;
+  // A link stays one: what it leads to is replaced.
+  const path = await realpath(file);
+  const { mode, uid, gid } = await stat(path);
+  const beside = `${path}.${randomUUID()}`;
   try {
-    await writeFile(beside, text, { mode });
+    await writeFile(beside, text, { mode, encoding: BYTES });
     await chmod(beside, mode);
     await chown(beside, uid, gid);
-    await rename(beside, file);
+    await rename(beside, path);
   } catch (error) {
     await rm(beside, { force: true });
     // A file mounted on its own (a Kubernetes subPath, a Docker bind) can't be renamed over, only written.
@@ -30,7 +39,7 @@ export async function writeEntry(file: string, database: string, entry: string):
       ['EBUSY', 'EXDEV', 'EACCES', 'EPERM'].includes(String(error.code))
     ))
       throw error;
-    await writeFile(file, text);
+    await writeFile(path, text, BYTES);
   }
 }
 
@@ -41,8 +50,8 @@ export function withParameters(line: string, parameters: Record<string, string>)
   const pairs = parsePairs(line.slice(equals + 1));
   for (const [key, value] of Object.entries(parameters)) {
     const found = pairs.find((pair) => pair.key === key);
-    if (found) found.value = value;
-    else pairs.push({ key, value });
+    if (found) found.value = toBytes(value);
+    else pairs.push({ key, value: toBytes(value) });
   }
   return `${head} ${pairs.map(({ key, value }) => `${key}=${quote(value)}`).join(' ')}`;
 }
@@ -50,7 +59,7 @@ export function withParameters(line: string, parameters: Record<string, string>)
 /** The `key=value` pairs of an entry: `name = host=… port=… dbname='…'`, quotes doubled inside quotes. */
 export function parametersOf(line: string): Record<string, string> {
   const pairs = parsePairs(line.slice(line.indexOf('=') + 1));
-  return Object.fromEntries(pairs.map(({ key, value }) => [key, value]));
+  return Object.fromEntries(pairs.map(({ key, value }) => [key, fromBytes(value)]));
 }
 
 function parsePairs(text: string): { key: string; value: string }[] {
@@ -72,7 +81,7 @@ function indexOf(lines: string[], file: string, database: string): number {
     if (header) section = header[1] ?? '';
     if (section !== 'databases' || /^\s*[;#]/.test(line)) continue;
     const name = /^\s*(?:"((?:[^"]|"")*)"|([^\s="]+))\s*=/.exec(line);
-    if (name && (name[1]?.replaceAll('""', '"') ?? name[2]) === database) return index;
+    if (name && (name[1]?.replaceAll('""', '"') ?? name[2]) === toBytes(database)) return index;
   }
   throw failure(
     'EndpointFailed',
@@ -83,7 +92,7 @@ function indexOf(lines: string[], file: string, database: string): number {
 
 async function read(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return await readFile(file, BYTES);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     throw failure(

@@ -15,6 +15,12 @@ interface Place extends HostPort {
   database: string;
 }
 
+/** As an entry of the file writes it. */
+type PlaceInEntry = Record<'host' | 'port' | 'dbname', string>;
+
+const samePlace = (a: PlaceInEntry, b: PlaceInEntry): boolean =>
+  a.host === b.host && a.port === b.port && a.dbname === b.dbname;
+
 export class PgBouncerEndpoint {
   #admin: PgBouncerAdmin;
 
@@ -54,7 +60,12 @@ export class PgBouncerEndpoint {
         'Give it write access; nothing was changed',
       );
     });
-    return this.image();
+    const image = await this.image();
+    await this.#requireShown(
+      image,
+      `Nothing was changed; RELOAD it, or name the file that this process was started with`,
+    );
+    return image;
   }
 
   /**
@@ -76,26 +87,49 @@ export class PgBouncerEndpoint {
   }
 
   /**
-   * Writes the entry (with `image`, exactly that) and reloads; RELOAD keeps a pause, and RESUME then uses the new server.
+   * Writes the entry and reloads; RELOAD keeps a pause, and RESUME then uses the new server. With `image`, exactly that is
+   * written, but for what an administrator has changed in the meantime.
    * Fails with `EndpointFailed` if PgBouncer doesn't show the new place afterwards.
    */
   async pointAt(side: Primary, image: string | null): Promise<void> {
     const { configFile, database } = this.endpoint;
-    const place = this.places[side];
-    const entry =
-      image ??
-      withParameters(await this.image(), { host: place.host, port: String(place.port), dbname: place.database });
-    if ((await this.image()) !== entry) await writeEntry(configFile, database, entry);
+    const found = await this.image();
+    const entry = image === null ? this.#movedTo(side, found) : this.#restored(found, image);
+    if (found !== entry) await writeEntry(configFile, database, entry);
     await this.#admin.command('RELOAD');
-    const wanted = parametersOf(entry);
-    const shown = (await this.#admin.show('databases')).find((row) => row['name'] === database);
-    if (shown?.['host'] !== wanted['host'] || String(shown?.['port']) !== (wanted['port'] ?? '5432')) {
-      throw failure(
-        'EndpointFailed',
-        `PgBouncer ${this.name} shows ${database} at ${shown?.['host']}:${shown?.['port']} after RELOAD, expected ${wanted['host']}:${wanted['port']}`,
-        `Is ${configFile} the file that this process was started with?`,
-      );
-    }
+    await this.#requireShown(entry, `Is ${configFile} the file that this process was started with?`);
+  }
+
+  #movedTo(side: Primary, entry: string): string {
+    const { host, port, database } = this.places[side];
+    return withParameters(entry, { host, port: String(port), dbname: database });
+  }
+
+  #restored(found: string, image: string): string {
+    const place = this.#placeIn(image);
+    if (samePlace(this.#placeIn(found), place)) return found;
+    if (place.host === '' || found === this.#movedTo('target', image)) return image;
+    return withParameters(found, place);
+  }
+
+  async #requireShown(entry: string, next: string): Promise<void> {
+    const { database } = this.endpoint;
+    const wanted = this.#placeIn(entry);
+    const row = (await this.#admin.show('databases')).find((one) => one['name'] === database);
+    const shown = { host: row?.['host'] ?? '', port: String(row?.['port'] ?? ''), dbname: row?.['database'] ?? '' };
+    if (samePlace(shown, wanted)) return;
+    const inWords = ({ host, port, dbname }: PlaceInEntry): string => `${dbname} at ${host}:${port}`;
+    throw failure(
+      'EndpointFailed',
+      `PgBouncer ${this.name} shows ${row === undefined ? 'no entry' : inWords(shown)} for ${database}, its file says ${inWords(wanted)}`,
+      next,
+    );
+  }
+
+  /** With PgBouncer's own defaults. https://www.pgbouncer.org/config.html#section-databases */
+  #placeIn(entry: string): PlaceInEntry {
+    const { host = '', port = '5432', dbname = this.endpoint.database } = parametersOf(entry);
+    return { host, port, dbname };
   }
 
   close(): Promise<void> {

@@ -10,6 +10,7 @@ import type { Primary } from '../../spec/status.js';
 import type { AuthorityState, AuthorityView, DatabaseMove } from '../contract.js';
 import { failure } from '../failure.js';
 import { sqlState } from './errors.js';
+import { ddlTriggers } from './names.js';
 import { resolveTables, scopeTables, type ScopeTable } from './scope.js';
 import type { Session } from './session.js';
 import { bothSides, otherSide, type Sides } from './sides.js';
@@ -18,6 +19,9 @@ import { statement } from './statements.js';
 export { bothSides } from './sides.js';
 
 const SCHEMA = statement(import.meta.url, './sql/schema.sql');
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const UNDEFINED_TABLE = '42P01';
 
 /** How long a predecessor's backend may take to end once it is terminated. */
 const TAKEOVER_TIMEOUT_MS = 10_000;
@@ -39,16 +43,23 @@ interface Identity {
 }
 
 /** The row of this scope; null when the schema or the row isn't there. */
-export async function readAuthority(session: Session, key: string, lock = ''): Promise<AuthorityRow | null> {
+export async function readAuthority(session: Session, key: string): Promise<AuthorityRow | null> {
   const known = await session.row<{ known: boolean }>(`select to_regclass('godwit.authority') is not null as known`);
-  if (!known?.known) return null;
-  const row = await session.row<AuthorityRow & { epoch: string }>(
+  return known?.known ? readRow(session, key) : null;
+}
+
+async function readRow(session: Session, key: string, lock = ''): Promise<AuthorityRow | null> {
+  const rows = session.rows<AuthorityRow & { epoch: string }>(
     `select side, epoch, state, attempt, signature, system_identifier as "systemIdentifier", timeline,
             extract(epoch from clock_timestamp() - paused_at)::float8 * 1000 as "pausedForMs",
             extract(epoch from clock_timestamp() - fenced_at)::float8 * 1000 as "fencedForMs"
      from godwit.authority where scope = $1 ${lock}`,
     [key],
   );
+  const [row] = await rows.catch((error: unknown) => {
+    if (sqlState(error) === UNDEFINED_TABLE) return [];
+    throw error;
+  });
   return row === undefined ? null : { ...row, epoch: Number(row.epoch) };
 }
 
@@ -72,12 +83,14 @@ export async function guarded<T>(
   work: (row: AuthorityRow) => Promise<T>,
 ): Promise<T> {
   return session.transaction(async () => {
-    await session.run('set local synchronous_commit = on');
-    const row = await readAuthority(session, key, 'for update');
+    const row = await readRow(session, key, 'for update');
     requireGuard(session, row, guard);
     return work(row);
-  });
+  }, SYNCHRONOUSLY);
 }
+
+/** Begins a transaction whose commit is durable when it is acknowledged. */
+const SYNCHRONOUSLY = 'begin; set local synchronous_commit = on';
 
 function requireGuard(session: Session, row: AuthorityRow | null, guard: Guard): asserts row is AuthorityRow {
   if (row === null) {
@@ -126,7 +139,6 @@ export async function claim(move: DatabaseMove): Promise<{ tables: number }> {
 async function claimOn(session: Session, move: DatabaseMove, side: Primary, tables: ScopeTable[]): Promise<void> {
   try {
     await session.transaction(async () => {
-      await session.run('set local synchronous_commit = on');
       await withSchemaLock(session);
       await session.run(SCHEMA);
       const identity = await identityOf(session);
@@ -157,7 +169,7 @@ async function claimOn(session: Session, move: DatabaseMove, side: Primary, tabl
          select $1, t.schema, t.name, t.kind::"char" from json_to_recordset($2::json) as t(schema text, name text, kind text)`,
         [move.key, JSON.stringify(tables)],
       );
-    });
+    }, SYNCHRONOUSLY);
   } catch (error) {
     if (sqlState(error) !== '23505') throw error;
     throw failure(
@@ -216,6 +228,8 @@ export async function forgetScope(session: Session, key: string): Promise<void> 
 /** One attempt that may act on both sides: the only one, as long as its two connections live. */
 export class Attempt {
   readonly id = randomUUID();
+  /** Sides whose fence has a part against DDL: looked up once, since later clients wait. */
+  readonly ddlFenced = new Set<Primary>();
 
   private constructor(
     readonly sides: Sides,
@@ -232,7 +246,10 @@ export class Attempt {
     const attempt = new Attempt(sides, move.key);
     try {
       for (const side of [sides.source, sides.target]) await takeLock(side, move.key);
-      for (const side of [sides.source, sides.target]) await attempt.#sign(side);
+      for (const side of ['source', 'target'] as const) {
+        await attempt.#sign(sides.of(side));
+        if (await hasDdlFence(sides.of(side), move.key)) attempt.ddlFenced.add(side);
+      }
       return attempt;
     } catch (error) {
       await attempt[Symbol.asyncDispose]();
@@ -250,7 +267,7 @@ export class Attempt {
   }
 
   async read(side: Primary): Promise<AuthorityRow> {
-    const row = await readAuthority(this.sides.of(side), this.key);
+    const row = await readRow(this.sides.of(side), this.key);
     requireGuard(this.sides.of(side), row, { states: ['open', 'leased', 'closed', 'ready'], side, attempt: this.id });
     return row;
   }
@@ -258,8 +275,7 @@ export class Attempt {
   async #sign(session: Session): Promise<void> {
     const identity = await identityOf(session);
     await session.transaction(async () => {
-      await session.run('set local synchronous_commit = on');
-      const row = await readAuthority(session, this.key, 'for update');
+      const row = await readRow(session, this.key, 'for update');
       requireGuard(session, row, { states: ['open', 'leased', 'closed', 'ready'] });
       if (row.systemIdentifier !== identity.systemIdentifier || row.timeline !== identity.timeline) {
         throw failure(
@@ -273,12 +289,18 @@ export class Attempt {
         this.key,
         this.id,
       ]);
-    });
+    }, SYNCHRONOUSLY);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.sides[Symbol.asyncDispose]();
   }
+}
+
+/** Event triggers belong to superusers; where the role may not make them, there are none. */
+async function hasDdlFence(session: Session, key: string): Promise<boolean> {
+  const found = await session.row('select from pg_event_trigger where evtname = $1', [ddlTriggers(key).end]);
+  return found !== undefined;
 }
 
 /**

@@ -11,7 +11,7 @@ import { failure } from '../failure.js';
 import { bothSides, guarded, requireSourcePrimary } from './authority.js';
 import { blockersOf, cancelAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
-import { scopeNames } from './names.js';
+import { ddlTriggers, scopeNames } from './names.js';
 import { scopeTables, type ScopeTable } from './scope.js';
 import { forgetLimits, restoreLimits } from './sequences.js';
 import type { Session } from './session.js';
@@ -38,43 +38,44 @@ export type FenceState =
   | { kind: 'closed'; tokenHash?: string };
 
 /**
- * Replaces the fence's function. Takes no table lock: closing one needs `lockTables` first in the same transaction, which
- * drains the writers that have passed the old one.
+ * What replaces the fence's function, and with `ddl` the one that refuses DDL. Takes no table lock: closing needs
+ * `lockTables` before it in the same transaction, or after it in another, which drains the writers that passed the old one.
  */
+export function fenceStatements(key: string, state: FenceState, ddl: boolean): string[] {
+  return [writeFence(key, state), ...(ddl ? [ddlFence(key, state)] : [])];
+}
+
+/** Replaces the function that decides on writes. */
 export async function replaceFence(session: Session, key: string, state: FenceState): Promise<void> {
+  await session.batch(fenceStatements(key, state, false));
+}
+
+function writeFence(key: string, state: FenceState): string {
   const names = scopeNames(key);
-  const fill = (sql: string, values: Record<string, string>): string =>
-    Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`:${name}`, value), sql);
-  const fence = { fence: identifier(names.fence) };
+  const fence = identifier(names.fence);
   switch (state.kind) {
     case 'open':
-      await session.run(fill(OPEN, fence));
-      break;
-    case 'leased':
-      await session.run(
-        fill(LEASED, { ...fence, deadline: literal(state.deadline), breach: literal(`godwit.${names.breach}`) }),
-      );
-      break;
+      return filled(OPEN, { fence });
+    case 'leased': {
+      const breach = literal(`godwit.${names.breach}`);
+      return filled(LEASED, { fence, deadline: literal(state.deadline), breach });
+    }
     case 'closed':
-      await session.run(fill(CLOSED, { ...fence, token_hash: literal(state.tokenHash ?? 'none') }));
-      break;
+      return filled(CLOSED, { fence, token_hash: literal(state.tokenHash ?? 'none') });
   }
 }
 
-/** The part of the fence that refuses DDL; only where the role may make event triggers. */
-export async function replaceDdlFence(session: Session, key: string, state: FenceState): Promise<void> {
+function ddlFence(key: string, state: FenceState): string {
   const names = scopeNames(key);
-  const known = await session.row('select from pg_event_trigger where evtname = $1', [`${names.ddlFence}_end`]);
-  if (known === undefined) return;
-  const sql = state.kind === 'open' ? DDL_OPEN : DDL_CLOSED;
-  const deadline = state.kind === 'leased' ? state.deadline : 'infinity';
-  await session.run(
-    sql
-      .replaceAll(':ddl_fence', identifier(names.ddlFence))
-      .replaceAll(':deadline', literal(deadline))
-      .replaceAll(':trigger', literal(names.trigger))
-      .replaceAll(':scope', literal(key)),
-  );
+  const ddl_fence = identifier(names.ddlFence);
+  if (state.kind === 'open') return filled(DDL_OPEN, { ddl_fence });
+  const deadline = literal(state.kind === 'leased' ? state.deadline : 'infinity');
+  return filled(DDL_CLOSED, { ddl_fence, deadline, scope: literal(key), trigger: literal(names.trigger) });
+}
+
+/** Values stand for `:name`, quoted by the caller: utility statements and function bodies take no parameters. */
+function filled(sql: string, values: Record<string, string>): string {
+  return Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`:${name}`, () => value), sql);
 }
 
 /**
@@ -82,9 +83,8 @@ export async function replaceDdlFence(session: Session, key: string, state: Fenc
  * the same locks. Call within a transaction that has a `lock_timeout`; fails with `Blocked`.
  */
 export async function lockTables(session: Session, tables: ScopeTable[]): Promise<void> {
-  await session.run(
-    `lock table ${tables.map((table) => `only ${qualified(table)}`).join(', ')} in share row exclusive mode`,
-  );
+  const names = tables.map((table) => `only ${qualified(table)}`).join(', ');
+  await session.run(`lock table ${names} in share row exclusive mode`);
 }
 
 /** Tables whose triggers aren't as installed; empty when the fence is whole. */
@@ -168,19 +168,17 @@ async function installDdlFence(session: Session, key: string): Promise<void> {
     'select rolsuper as super from pg_roles where rolname = current_user',
   );
   if (role?.super !== true) return;
-  const names = scopeNames(key);
+  const call = `godwit.${identifier(scopeNames(key).ddlFence)}()`;
+  const triggers = ddlTriggers(key);
   await session.transaction(async () => {
-    await session.run(DDL_OPEN.replaceAll(':ddl_fence', identifier(names.ddlFence)));
-    for (const [suffix, event] of [
-      ['end', 'ddl_command_end'],
-      ['drop', 'sql_drop'],
+    await session.run(ddlFence(key, { kind: 'open' }));
+    for (const [name, event] of [
+      [triggers.end, 'ddl_command_end'],
+      [triggers.drop, 'sql_drop'],
     ] as const) {
-      const name = `${names.ddlFence}_${suffix}`;
       const known = await session.row('select from pg_event_trigger where evtname = $1', [name]);
       if (known !== undefined) continue;
-      await session.run(
-        `create event trigger ${identifier(name)} on ${event} execute function godwit.${identifier(names.ddlFence)}()`,
-      );
+      await session.run(`create event trigger ${identifier(name)} on ${event} execute function ${call}`);
       await session.run(`alter event trigger ${identifier(name)} enable always`);
     }
   });
@@ -247,8 +245,8 @@ export async function undoFence(move: DatabaseMove): Promise<void> {
 /** Removes fence and marker from one side; fine when parts of it, or all, are gone. */
 export async function removeFence(session: Session, key: string): Promise<void> {
   const names = scopeNames(key);
-  for (const suffix of ['end', 'drop']) {
-    await session.run(`drop event trigger if exists ${identifier(`${names.ddlFence}_${suffix}`)}`);
+  for (const trigger of Object.values(ddlTriggers(key))) {
+    await session.run(`drop event trigger if exists ${identifier(trigger)}`);
   }
   const fenced = await session.rows<ScopeTable>(
     `select distinct n.nspname as schema, c.relname as name, c.relkind as kind

@@ -34,3 +34,9 @@ export function scopeNames(key: string): ScopeNames {
     truncateTrigger: `godwit_fence_truncate_${key}`,
   };
 }
+
+/** Event triggers of the fence, by what fires them. */
+export function ddlTriggers(key: string): { end: string; drop: string } {
+  const { ddlFence } = scopeNames(key);
+  return { end: `${ddlFence}_end`, drop: `${ddlFence}_drop` };
+}

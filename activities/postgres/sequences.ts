@@ -5,6 +5,7 @@
  * no capped sequence behind a lease that runs out.
  */
 import { failure } from '../failure.js';
+import { sqlState } from './errors.js';
 import type { Session } from './session.js';
 import { qualified, statement, type TableName } from './statements.js';
 
@@ -12,6 +13,8 @@ const SEQUENCES = statement(import.meta.url, './sql/sequences.sql');
 
 /** Values left out at each switch. Postgres logs 32 ahead (SEQ_LOG_VALS), so a crash skips as many anyway. */
 const MARGIN = 32n;
+
+const INVALID_PARAMETER = '22023';
 
 interface SequenceRow extends TableName {
   /** Null: never called. */
@@ -44,18 +47,13 @@ export async function setSequencesAhead(from: Session, to: Session, key: string)
   const promised = sequences.map((sequence) => promise(sequence));
   if (promised.length === 0) return [];
   await restoreLimits(to, key);
-  const called = promised.filter((one) => one.upTo !== null);
+  const called = promised.flatMap((one) => (one.upTo === null ? [] : [{ ...one, end: one.upTo }]));
   // setval() leaves values that other sessions have cached as they are; ALTER SEQUENCE voids them.
-  const restarted = called.filter((one) => one.cached);
   await inOneGo(
     to,
-    restarted.map((one) => `alter sequence ${qualified(one)} restart with ${one.upTo}`),
+    called.filter((one) => one.cached).map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`),
   );
-  await to.rows(
-    `select setval(format('%I.%I', t.schema, t.name)::regclass, t."upTo", true)
-     from json_to_recordset($1::json) as t(schema text, name text, "upTo" bigint)`,
-    [JSON.stringify(called.map(({ schema, name, upTo }) => ({ schema, name, upTo: String(upTo) })))],
-  );
+  await setValues(to, called);
   return promised;
 }
 
@@ -76,41 +74,60 @@ function promise(sequence: SequenceRow): PromisedSequence {
 }
 
 /**
- * Within the cede's transaction: caps every sequence at its last value, which stops values that sessions have cached, too.
- * Fails with `Blocked` (so that the cede rolls back) if one went past what was promised, or one that had not been called
- * was.
+ * Within the cede's transaction: ends every sequence at what was promised, which stops values that sessions have cached,
+ * too: ALTER SEQUENCE gives it a new file, and they notice. Fails with `Blocked` (so that the cede rolls back) if one went
+ * past what was promised, or one that had not been called was.
  */
 export async function capSequences(from: Session, key: string, promised: PromisedSequence[]): Promise<void> {
   const before = await readSequences(from, key);
   await rememberLimits(from, key, before);
-  await inOneGo(
-    from,
-    before.map((sequence) => `alter sequence ${qualified(sequence)} ${cap(sequence)}`),
-  );
+  const promises = new Map(promised.map((one) => [qualified(one), one]));
+  const ends = before.map((sequence) => ({
+    ...sequence,
+    end: endAt(sequence, promises.get(qualified(sequence))?.upTo ?? BigInt(sequence.start)),
+  }));
+  try {
+    await inOneGo(from, ends.map(cap));
+  } catch (error) {
+    // One that has passed its end already: "RESTART value … cannot be greater than MAXVALUE".
+    if (sqlState(error) !== INVALID_PARAMETER) throw error;
+    throw movedOn(from, 'a sequence');
+  }
   // ALTER SEQUENCE holds its lock until the cede commits, so what is read now is final.
-  const final = await readSequences(from, key);
-  for (const sequence of final) {
-    const mine = promised.find((one) => one.schema === sequence.schema && one.name === sequence.name);
-    if (mine === undefined || wentPast(sequence, mine)) {
-      throw failure(
-        'Blocked',
-        `sequence ${sequence.schema}.${sequence.name} of the ${from.side} moved on while its value was carried over`,
-      );
-    }
+  for (const sequence of await readSequences(from, key)) {
+    const mine = promises.get(qualified(sequence));
+    if (mine === undefined || wentPast(sequence, mine))
+      throw movedOn(from, `sequence ${sequence.schema}.${sequence.name}`);
   }
-  // A first nextval() answers the start value without looking at the bounds; a gap of one id if the cede rolls back.
-  for (const sequence of final.filter((one) => one.lastValue === null)) {
-    await from.rows('select setval($1::regclass, $2::bigint, true)', [qualified(sequence), sequence.start]);
-  }
+  // In the new files, so this is undone with the cede. A first nextval() answers the start value whatever the bounds are.
+  await setValues(from, ends);
 }
 
-/** Both bounds at the last value, as near as Postgres takes them: they must differ, and START must lie between them. */
-function cap(sequence: SequenceRow): string {
-  const value = BigInt(sequence.lastValue ?? sequence.start);
-  const ascending = BigInt(sequence.increment) > 0n;
-  const lower = ascending ? min(BigInt(sequence.minValue), value - 1n) : value;
-  const upper = ascending ? value : max(BigInt(sequence.maxValue), value + 1n);
-  return `minvalue ${lower} maxvalue ${upper} start with ${value} no cycle`;
+function movedOn(session: Session, what: string): Error {
+  return failure('Blocked', `${what} of the ${session.side} moved on while its value was carried over`);
+}
+
+interface End extends SequenceRow {
+  end: bigint;
+}
+
+/** `value`, or the one next to it: bounds must differ, and at the edge of its type nothing lies beyond. */
+function endAt(sequence: SequenceRow, value: bigint): bigint {
+  if (BigInt(sequence.increment) > 0n) return value > BigInt(sequence.minValue) ? value : value + 1n;
+  return value < BigInt(sequence.maxValue) ? value : value - 1n;
+}
+
+function cap(sequence: End): string {
+  const bound = BigInt(sequence.increment) > 0n ? 'maxvalue' : 'minvalue';
+  return `alter sequence ${qualified(sequence)} ${bound} ${sequence.end} start with ${sequence.end} no cycle`;
+}
+
+async function setValues(session: Session, sequences: (TableName & { end: bigint })[]): Promise<void> {
+  await session.rows(
+    `select setval(format('%I.%I', t.schema, t.name)::regclass, t."end", true)
+     from json_to_recordset($1::json) as t(schema text, name text, "end" bigint)`,
+    [JSON.stringify(sequences.map(({ schema, name, end }) => ({ schema, name, end: String(end) })))],
+  );
 }
 
 function wentPast(sequence: SequenceRow, promised: PromisedSequence): boolean {
@@ -155,19 +172,20 @@ export async function capAgain(session: Session, key: string): Promise<void> {
     [key],
   );
   if (capped.length === 0) return;
-  const sequences = (await readSequences(session, key)).filter((sequence) =>
-    capped.some((one) => one.schema === sequence.schema && one.name === sequence.name),
-  );
+  // Locks them, so that none moves between the look at it and its cap.
   await inOneGo(
     session,
-    sequences.map((sequence) => `alter sequence ${qualified(sequence)} ${cap(sequence)}`),
+    capped.map((one) => `alter sequence if exists ${qualified(one)} no cycle`),
   );
+  const names = new Set(capped.map(qualified));
+  const ends = (await readSequences(session, key))
+    .filter((sequence) => names.has(qualified(sequence)))
+    .map((sequence) => ({ ...sequence, end: endAt(sequence, BigInt(sequence.lastValue ?? sequence.start)) }));
+  await inOneGo(session, ends.map(cap));
+  await setValues(session, ends);
 }
 
 /** What a side does that opens: its limits are its own again. */
 export async function forgetLimits(session: Session, key: string): Promise<void> {
   await session.run('delete from godwit.sequence_limit where scope = $1', [key]);
 }
-
-const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
-const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);

@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { switchWindows } from '../../lab/check.js';
 import { READ_ONLY, refusalOf } from '../support/clients.js';
-import { NOTHING_LOST, RealWorld } from '../support/real-world.js';
+import { during, NOTHING_LOST, RealWorld } from '../support/real-world.js';
 
 let world: RealWorld;
 beforeAll(async () => {
@@ -43,7 +44,7 @@ describe('a migration by command line', () => {
     const { units, state } = await world.status(id);
     expect(state).toBe('migrated');
 
-    const verdict = await world.verdict(shop, load, 'target', units[0]?.switches ?? []);
+    const verdict = await world.verdict(shop, load, 'target', switchWindows(units[0]?.switches ?? []));
     expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 3, requests: { failed: 0, unknown: 0 } });
     const report = join(world.folder, 'report.md');
     await world.must(['report', id, '-o', report]);
@@ -79,11 +80,14 @@ describe("Temporal's own command line", () => {
     await world.atGate(id, 'switch');
     await signal(id, 'approve', { gate: 'switch', confirm: id, by: 'ana' });
     await world.switched(id, 'target', 3);
-    await signal(id, 'abort', { by: 'ana' });
-    const result = await world.temporal('workflow', 'result', '--workflow-id', id, '-o', 'json');
-    expect(result).toContain('"undone"');
-    const verdict = await world.verdict(shop, load, 'source', []);
-    expect(verdict).toMatchObject({ lost: [], doubled: [], unexpected: [], misplaced: [], handovers: 4 });
+    const back = await during(async () => {
+      await signal(id, 'abort', { by: 'ana' });
+      const result = await world.temporal('workflow', 'result', '--workflow-id', id, '-o', 'json');
+      expect(result).toContain('"undone"');
+    });
+    const { units } = await world.status(id);
+    const verdict = await world.verdict(shop, load, 'source', [...switchWindows(units[0]?.switches ?? []), back]);
+    expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 4 });
     expect(await world.catalogs(shop.name)).toEqual(shop.found);
   });
 
@@ -93,10 +97,13 @@ describe("Temporal's own command line", () => {
     const load = await world.load(shop);
     await start(id, file);
     await world.switched(id, 'target', 1);
-    await world.temporal('workflow', 'cancel', '--workflow-id', id);
-    await world.until(id, 'the end', ({ state }) => state === 'undone');
-    const verdict = await world.verdict(shop, load, 'source', []);
-    expect(verdict).toMatchObject({ lost: [], doubled: [], unexpected: [], misplaced: [], handovers: 2 });
+    const back = await during(async () => {
+      await world.temporal('workflow', 'cancel', '--workflow-id', id);
+      await world.until(id, 'the end', ({ state }) => state === 'undone');
+    });
+    const { units } = await world.status(id);
+    const verdict = await world.verdict(shop, load, 'source', [...switchWindows(units[0]?.switches ?? []), back]);
+    expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true });
     expect(await world.catalogs(shop.name)).toEqual(shop.found);
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites } from '../../activities/postgres/cutover.js';
-import { replaceDdlFence } from '../../activities/postgres/fence.js';
+import { fenceStatements } from '../../activities/postgres/fence.js';
 import { scopeNames } from '../../activities/postgres/names.js';
 import { Session } from '../../activities/postgres/session.js';
 import { READ_ONLY, refusalOf } from '../support/clients.js';
@@ -99,7 +99,7 @@ describe.each(['closed', 'leased'] as const)('on a %s side', (kind) => {
     const row = await source.row<{ deadline: string }>(
       `select (clock_timestamp() + interval '10 minutes')::text as deadline`,
     );
-    await replaceDdlFence(source, move.key, { kind: 'leased', deadline: row?.deadline ?? '' });
+    await source.batch(fenceStatements(move.key, { kind: 'leased', deadline: row?.deadline ?? '' }, true));
   });
 
   test.each(Object.keys(REFUSED))('%s is refused', async (what) => {

@@ -137,7 +137,9 @@ async function secondScope(one: DatabaseMove, name: string): Promise<DatabaseMov
 describe('on servers that acknowledge before they write to disk', () => {
   test('a crash of the target right after it became ready loses nothing that was acknowledged', async () => {
     const name = 'ready_crash';
-    const move = await replicatedMove(pair, name, TABLES);
+    // Long enough for a server to come up again within the attempt.
+    const cutover = { maxPause: 60_000, maxLag: 5_000, attempts: 1, waitBetweenAttempts: 100, window: null };
+    const move = await replicatedMove(pair, name, TABLES, { cutover });
     await pair.source.query('insert into entry select n from generate_series(1, 500) n', [], name);
     injectFaults(async (point) => {
       if (point !== 'switch.ready') return;

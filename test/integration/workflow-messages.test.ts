@@ -60,8 +60,7 @@ describe.concurrent('a gate', () => {
     expect(await migration.refused('approve', { ...approval, gate: 'lunch' })).toContain('there is no gate lunch');
     expect(await migration.refused('approve', { ...approval, gate: 'finalize' })).toContain('is off');
     expect(migration.model.count('switchWrites')).toBe(0);
-    let lever = { reached: Promise.resolve(), release: (): void => undefined };
-    lever = migration.model.hold('switchWrites');
+    const lever = migration.model.hold('switchWrites');
     await migration.send('approve', { ...approval, digest: planDigest });
     await lever.reached;
     expect(await migration.refused('approve', approval)).toContain('has been passed');

@@ -1,5 +1,7 @@
 /** Workers that come and go while migrations run. Its own worker, since it stops it. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { makeLog } from '../../workers/log.js';
+import { startWorkers } from '../../workers/run.js';
 import { Lab } from '../support/migrations.js';
 
 let lab: Lab;
@@ -8,6 +10,47 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await lab.stop();
+});
+
+describe('a worker', () => {
+  it('lets no row, secret or stack of an error into a history', async () => {
+    const error = Object.assign(new Error('duplicate key: row was {"email":"eve@example.com"}'), {
+      detail: 'Key (email)=(eve@example.com) already exists.',
+      url: 'postgres://godwit:hunter2@db/shop',
+    });
+    const migration = await lab.migrate({}, (model) => {
+      model.break('claim', error);
+      model.fail(
+        'prepareSchema',
+        'SchemaMismatch',
+        'could not use postgres://godwit:hunter2@db/shop\nDETAIL: Key (id)=(4711)',
+      );
+    });
+    await migration.reaches('needs-attention');
+    const child = lab.client.workflow.getHandle(`${migration.id}/database/orders/replicationSetup/1`);
+    const histories = await Promise.all([migration.handle.fetchHistory(), child.fetchHistory()]);
+    const text = histories.map((history) => JSON.stringify(history, asText)).join();
+    expect(text).toContain('could not use postgres://***@db/shop');
+    for (const secret of ['hunter2', 'eve@example.com', '4711', 'model-databases.ts'])
+      expect(text).not.toContain(secret);
+    await migration.send('abort');
+    await migration.result();
+  });
+
+  it('tells its health and its figures when it is asked to', async () => {
+    const workers = await startWorkers({
+      address: inject('temporalAddress'),
+      queues: [`health-${process.pid}`],
+      activities: lab.model('none').activities,
+      listen: '0',
+      log: makeLog('silent'),
+    });
+    const of = async (path: string): Promise<string> => (await fetch(`http://127.0.0.1:${workers.port}${path}`)).text();
+    expect(await of('/healthz')).toBe('ok\n');
+    expect(await of('/metrics')).toContain('godwit_activities_running');
+    await workers.stop();
+    await expect(of('/healthz')).rejects.toThrow();
+  });
 });
 
 describe('a worker that stops', () => {
@@ -37,3 +80,8 @@ describe('a worker that stops', () => {
     expect(migration.model.leftBehind).toEqual([]);
   });
 });
+
+/** Payloads are bytes; what is in them counts. */
+function asText(_key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('utf8') : value;
+}

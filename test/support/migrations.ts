@@ -60,7 +60,7 @@ export class Lab {
   async startWorkers(): Promise<void> {
     this.#workers = await startWorkers({
       address: this.address,
-      queues: Object.values(this.queues),
+      queues: [this.queues.light, this.queues.bulk, this.queues.switch],
       workflowQueue: this.queues.light,
       activities: this.#routed(),
       log: makeLog(process.env['TEST_LOG'] ?? 'silent'),

@@ -61,6 +61,17 @@ export class ModelDatabases {
     });
   }
 
+  /** The next call throws this, as an activity with a mistake would. */
+  break(activity: ActivityName, error: unknown): void {
+    this.#pull({
+      activity,
+      times: 1,
+      act: () => {
+        throw error;
+      },
+    });
+  }
+
   /** The next switches undo themselves. */
   notNow(reason: string, times = 1): void {
     this.#pull({ activity: 'switchWrites', times, act: () => ({ kind: 'not-now', reason }) });

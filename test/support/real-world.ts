@@ -3,21 +3,20 @@
  * load, the tests' Temporal server, and the command line. One of these for each test file; a shop for each test.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { inject } from 'vitest';
 import { run } from '../../clients/command-line.js';
-import { check, switchWindows, type Verdict } from '../../lab/check.js';
+import { check, type SwitchWindow, type Verdict } from '../../lab/check.js';
 import { Load } from '../../lab/load.js';
 import { PgBouncer } from '../../lab/pgbouncer.js';
 import { createShopDatabase, fillShop, SHOP, SMALL_SIZE, type ShopSize } from '../../lab/shop/create.js';
 import type { MigrationDocument } from '../../spec/schema.js';
-import type { Primary, StatusDocument, SwitchFigures, UnitStatus } from '../../spec/status.js';
+import type { Primary, StatusDocument, UnitStatus } from '../../spec/status.js';
 import type { MigrationState } from '../../workflows/state.js';
 import { catalogOf } from './catalog.js';
 import type { Outcome } from './cli-world.js';
@@ -107,15 +106,21 @@ export class RealWorld {
     return this.#workers.filter(({ alive }) => alive);
   }
 
-  async addWorker(): Promise<WorkerProcess> {
-    return this.#add({});
+  /** Of all workers there ever were. */
+  get logs(): string[] {
+    return this.#workers.map(({ log }) => log);
+  }
+
+  /** @param queues those of Godwit by default */
+  async addWorker(queues?: string[]): Promise<WorkerProcess> {
+    return this.#add(queues === undefined ? {} : { queues });
   }
 
   async addFaultyWorker(): Promise<WorkerProcess> {
     return this.#add({ faults: this.faults.folder });
   }
 
-  async #add(how: { faults?: string }): Promise<WorkerProcess> {
+  async #add(how: { faults?: string; queues?: string[] }): Promise<WorkerProcess> {
     const worker = await WorkerProcess.start({ folder: this.folder, address: this.address, ...how });
     this.#workers.push(worker);
     return worker;
@@ -177,13 +182,9 @@ export class RealWorld {
   }
 
   /** Ends the load and holds its record against the database that is primary now. */
-  async verdict(shop: Shop, load: Load, primary: Primary, switches: SwitchFigures[]): Promise<Verdict> {
+  async verdict(shop: Shop, load: Load, primary: Primary, switches: SwitchWindow[]): Promise<Verdict> {
     await load.stop();
-    return check({
-      record: await load.record(),
-      primary: this.pair[primary].url(shop.name),
-      switches: switchWindows(switches),
-    });
+    return check({ record: await load.record(), primary: this.pair[primary].url(shop.name), switches });
   }
 
   /** A file as a user writes it, of one shop or several. Its name is the migration's id, too. */
@@ -244,7 +245,7 @@ export class RealWorld {
     isSo: (status: StatusDocument, unit: UnitStatus) => boolean,
   ): Promise<UnitStatus> {
     const deadline = Date.now() + PATIENCE_MS;
-    let seen = 'nothing yet';
+    let seen: string | undefined;
     for (;;) {
       try {
         const status = await this.status(id);
@@ -255,7 +256,7 @@ export class RealWorld {
         // No worker answers just now, or the workflow isn't there yet.
         seen = String(error);
       }
-      if (Date.now() > deadline) throw new Error(`waited for ${what}, and saw ${seen}`);
+      if (Date.now() > deadline) throw new Error(`waited for ${what}, and saw ${seen ?? 'nothing'}`);
       await sleep(POLL_MS);
     }
   }
@@ -274,6 +275,30 @@ export class RealWorld {
     );
   }
 
+  /** Activities of a migration and its children that run or wait, each with the process that runs it. */
+  async pending(id: string): Promise<{ activity: string; pid: number }[]> {
+    const found: { activity: string; pid: number }[] = [];
+    const running = this.client.workflow.list({
+      query: `ExecutionStatus = 'Running' and WorkflowId starts_with '${id}'`,
+    });
+    for await (const { workflowId } of running) {
+      const { raw } = await this.client.workflow.getHandle(workflowId).describe();
+      for (const { activityType, lastWorkerIdentity } of raw.pendingActivities ?? []) {
+        found.push({ activity: activityType?.name ?? '', pid: Number.parseInt(lastWorkerIdentity ?? '', 10) });
+      }
+    }
+    return found;
+  }
+
+  /** Finished ranges of the copy, of all tables or of one. */
+  async ranges({ name }: Shop, table = '%'): Promise<number> {
+    const target = this.pair.target;
+    const there = await target.query(`select to_regclass('godwit.copy_range') is not null as so`, [], name);
+    if (there[0]?.['so'] !== true) return 0;
+    const done = `select from godwit.copy_range where state = 'done' and table_name like $1`;
+    return (await target.query(done, [table], name)).length;
+  }
+
   /** Answers how the workflow of a migration ended. */
   async ended(id: string): Promise<string> {
     const { status } = await this.client.workflow.getHandle(id).describe();
@@ -288,6 +313,13 @@ export class RealWorld {
       await sleep(POLL_MS);
     }
   }
+}
+
+/** The writes may have moved at any moment of some work, whose figures are kept nowhere: those of an undo. */
+export async function during(work: () => Promise<unknown>): Promise<SwitchWindow> {
+  const from = Date.now() * 1_000;
+  await work();
+  return { from, to: Date.now() * 1_000 };
 }
 
 /** What must be so of a verdict, whatever else happened. */

@@ -19,6 +19,8 @@ export interface WorkerProcessOptions {
   address: string;
   /** Folder of the points at which it dies or stalls; absent: the worker of the build. */
   faults?: string;
+  /** Task queues that the worker of the build serves. @default all of Godwit's */
+  queues?: string[];
 }
 
 let started = 0;
@@ -30,11 +32,12 @@ export class WorkerProcess {
   ) {}
 
   /** Answers once it polls. 2 s; from the sources 4. */
-  static async start({ folder, address, faults }: WorkerProcessOptions): Promise<WorkerProcess> {
+  static async start({ folder, address, faults, queues }: WorkerProcessOptions): Promise<WorkerProcess> {
     started += 1;
     const log = join(folder, `worker-${started}.log`);
     const output = openSync(log, 'a');
-    const args = faults === undefined ? [BUILT, 'worker'] : ['--import', 'tsx', FAULTY, faults];
+    const built = [BUILT, 'worker', ...(queues === undefined ? [] : ['--queues', queues.join(',')])];
+    const args = faults === undefined ? built : ['--import', 'tsx', FAULTY, faults];
     const env = { ...process.env, TEMPORAL_ADDRESS: address };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', output, output] });
     closeSync(output);

@@ -63,22 +63,29 @@ export async function enableSubscription(session: Session, name: string): Promis
 }
 
 /**
- * Stops applying and drops the subscription here; its slot on the publisher stays, for `dropSlot`. Returns once the
- * apply worker is gone: before version 16, two directions alive at once ended as different rows on the two sides.
+ * Stops applying. Answers, once the apply worker is gone, whether there is such a subscription: before version 16, two
+ * directions alive at once ended as different rows on the two sides.
  */
-export async function dropSubscription(session: Session, name: string): Promise<void> {
-  const found = await session.row<{ oid: string }>(
-    `select oid::text from pg_subscription where subname = $1
+export async function stopSubscription(session: Session, name: string): Promise<boolean> {
+  const found = await session.row<{ oid: string; enabled: boolean }>(
+    `select oid::text, subenabled as enabled from pg_subscription where subname = $1
      and subdbid = (select oid from pg_database where datname = current_database())`,
     [name],
   );
-  if (found === undefined) return;
-  await session.run(`alter subscription ${identifier(name)} disable`);
+  if (found === undefined) return false;
+  if (found.enabled) await session.run(`alter subscription ${identifier(name)} disable`);
   await workersGone(session, name, found.oid);
-  await session.transaction(async () => {
-    await session.run(`alter subscription ${identifier(name)} set (slot_name = none)`);
-    await session.run(`drop subscription ${identifier(name)}`);
-  });
+  return true;
+}
+
+/** Stops applying and drops the subscription here; its slot on the publisher stays, for `dropSlot`. */
+export async function dropSubscription(session: Session, name: string): Promise<void> {
+  if (!(await stopSubscription(session, name))) return;
+  // One transaction: a subscription without its slot's name would be forgotten by nobody and followed by no one.
+  await session.batch([
+    `alter subscription ${identifier(name)} set (slot_name = none)`,
+    `drop subscription ${identifier(name)}`,
+  ]);
 }
 
 /** The worker notices DISABLE only when it next wakes (up to 1 s, before version 16), so it is told: all that counts is applied. */

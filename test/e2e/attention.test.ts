@@ -1,0 +1,109 @@
+/** Steps that fail for good: the migration waits and says why, and goes on by `retry` once the cause is mended. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { switchWindows } from '../../lab/check.js';
+import type { Problem } from '../../spec/status.js';
+import { secretsIn, textsOf } from '../support/histories.js';
+import { NOTHING_LOST, RealWorld, type Shop } from '../support/real-world.js';
+
+let world: RealWorld;
+beforeAll(async () => {
+  world = await RealWorld.start({ faulty: 2 });
+});
+afterAll(() => world.stop());
+
+const onTarget = (shop: Shop, sql: string): Promise<unknown> => world.pair.target.query(sql, [], shop.name);
+const onSource = (shop: Shop, sql: string): Promise<unknown> => world.pair.source.query(sql, [], shop.name);
+
+async function problem(id: string): Promise<Problem | undefined> {
+  const unit = await world.until(id, 'a problem', ({ state }) => state === 'needs-attention');
+  const shown = await world.must(['status', id]);
+  expect(shown.stdout).toContain('needs-attention');
+  expect(shown.stdout).toContain(`godwit retry ${id}`);
+  return unit.problem ?? undefined;
+}
+
+describe('a step that failed for good', () => {
+  test('of preflight holds before anything is changed, and goes on once the finding is mended', async () => {
+    const shop = await world.shop();
+    await onSource(shop, 'create table shop.log (line text)');
+    const found = await world.catalogs(shop.name);
+    const { id, file } = await world.specification({ [shop.name]: shop.database });
+    const started = await world.must(['start', file, '--wait'], 3);
+    expect(started.stderr).toContain('shop.log');
+    expect(await world.catalogs(shop.name)).toEqual(found);
+    await onSource(shop, 'alter table shop.log replica identity full');
+    await world.must(['retry', id]);
+    await world.atGate(id, 'switch');
+    await world.must(['abort', id, '--yes', '--wait']);
+  });
+
+  test('rows that differ stop it before the switch, and retry validates again', async () => {
+    const shop = await world.shop();
+    const { id, file } = await world.specification({ [shop.name]: shop.database });
+    const load = await world.load(shop);
+    const change = (name: string): Promise<unknown> =>
+      onTarget(
+        shop,
+        `begin; alter table shop.products disable trigger user; update shop.products set name = ${name} where id = 1;
+         alter table shop.products enable always trigger all; commit`.replace('trigger all', 'trigger user'),
+      );
+    await world.faults.at('before.validate', 'stall');
+    await world.must(['start', file]);
+    await world.faults.reached('before.validate');
+    await change(`name || ' changed'`);
+    await world.faults.release('before.validate');
+    expect(await problem(id)).toMatchObject({ type: 'ValidationDiffers' });
+    await change(`replace(name, ' changed', '')`);
+    await world.must(['retry', id]);
+    const unit = await world.atGate(id, 'switch');
+    expect(unit.certificate?.verdict).toBe('equal');
+    expect(await world.verdict(shop, load, 'source', [])).toMatchObject({ ok: true, handovers: 0 });
+    await world.must(['abort', id, '--yes', '--wait']);
+  });
+
+  test('DDL in the way stops the switch with the writes where they were, and retry switches once it is gone', async () => {
+    const shop = await world.shop();
+    const { id, file } = await world.specification({ [shop.name]: shop.database });
+    const load = await world.load(shop);
+    await world.must(['start', file, '--wait'], 3);
+    await onSource(shop, 'alter table shop.products add column colour text');
+    await world.must(['approve', id, 'switch', '--confirm', id]);
+    const stopped = await problem(id);
+    expect(stopped).toMatchObject({ type: 'SchemaMismatch' });
+    expect(stopped?.message).toContain('source');
+    expect(stopped?.next).toContain('retry');
+    await onSource(shop, 'alter table shop.products drop column colour');
+    await world.must(['retry', id]);
+    const unit = await world.switched(id, 'target', 1);
+    const verdict = await world.verdict(shop, load, 'target', switchWindows(unit.switches));
+    expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 1, requests: { failed: 0, unknown: 0 } });
+  });
+
+  test('a password that no longer holds stops the switch; mended, it switches, and no secret is in a history or a log', async () => {
+    const shop = await world.shop();
+    const { source, target } = world.pair;
+    for (const server of [source, target]) {
+      await server.query(`create role mover superuser login password 'hush-mover-1'`);
+    }
+    const url = (server: typeof source, password: string): string => server.url(shop.name, 'mover', password);
+    const database = {
+      ...shop.database,
+      source: { url: await world.secret(url(source, 'hush-mover-1')) },
+      target: { url: await world.secret(url(target, 'hush-mover-1')) },
+    };
+    const { id, file } = await world.specification({ [shop.name]: database });
+    await world.must(['start', file, '--wait'], 3);
+    await target.query(`alter role mover password 'hush-mover-2'`);
+    await world.must(['approve', id, 'switch', '--confirm', id]);
+    const stopped = await problem(id);
+    expect(`${stopped?.message}`).toContain('target');
+    expect(await source.query('select 1 as up', [], shop.name)).toHaveLength(1);
+    await target.query(`alter role mover password 'hush-mover-1'`);
+    await world.must(['retry', id]);
+    await world.switched(id, 'target', 1);
+    await world.must(['report', id]);
+    const texts = await textsOf(world, id);
+    expect(texts.size).toBeGreaterThan(4); // The migration, and a child for each phase.
+    expect(secretsIn(texts, ['hush-mover-1', 'hush-mover-2', 'lab-postgres', 'lab-shop', 'lab-pgbouncer'])).toEqual([]);
+  });
+});

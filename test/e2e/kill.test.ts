@@ -1,0 +1,84 @@
+/** Workers killed by SIGKILL at the worst moments of one migration under load: the others go on where it was. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { switchWindows } from '../../lab/check.js';
+import type { Primary } from '../../spec/status.js';
+import { accepts } from '../support/shop-writes.js';
+import { NOTHING_LOST, RealWorld } from '../support/real-world.js';
+
+let world: RealWorld;
+beforeAll(async () => {
+  world = await RealWorld.start({ faulty: 2 });
+});
+afterAll(() => world.stop());
+
+const opposite = { source: 'target', target: 'source' } as const;
+
+/** One worker dies at the point; afterwards there are two again. */
+async function dies(point: string): Promise<void> {
+  await world.faults.reached(point);
+  await world.fact('the death of a worker', () => Promise.resolve(world.workers.length === 1));
+  await world.addFaultyWorker();
+}
+
+describe('a worker killed', () => {
+  test('during copy, catch-up, validation, and at every part of the switch costs nothing: nothing lost, never two writers', async () => {
+    const shop = await world.shop({ change: { copy: { rangeSize: '8KiB', rateLimit: '100kB' } } });
+    const { id, file } = await world.specification({ [shop.name]: shop.database }, { switch: { approvals: 0 } });
+    const load = await world.load(shop);
+    for (const point of ['after.installFence', 'before.catchUp', 'after.validate'])
+      await world.faults.at(point, 'kill');
+    await world.must(['start', file]);
+    await dies('after.installFence');
+
+    await world.fact('five copied ranges', async () => (await world.ranges(shop, 'customers')) >= 5);
+    const copying = (await world.pending(id)).find(({ activity }) => activity === 'initialSync');
+    const worker = world.workers.find(({ child }) => child.pid === copying?.pid);
+    await worker?.kill();
+    expect(worker?.alive).toBe(false);
+    await world.addFaultyWorker();
+    await world.must(['set', id, `databases.${shop.name}.copy.rateLimit=none`]);
+    await dies('before.catchUp');
+    expect((await world.status(id)).units[0]?.sync?.rangesKept ?? 5).toBeGreaterThanOrEqual(5);
+    await world.faults.at('switch.prepare', 'kill');
+    await dies('after.validate');
+
+    // Each way ends with a kill at another point, of which the last two are past the point of no return.
+    let primary: Primary = 'target';
+    let switches = 1;
+    await dies('switch.prepare');
+    await world.switched(id, primary, switches);
+    for (const point of ['switch.fence', 'switch.ready', 'switch.cede', 'switch.open', 'switch.flip']) {
+      await world.faults.at(point, 'kill');
+      primary = opposite[primary];
+      switches += 1;
+      await world.must(primary === 'source' ? ['rollback', id, '--yes'] : ['switch', id]);
+      await dies(point);
+      await world.switched(id, primary, switches);
+      await world.until(id, 'rest', ({ state, stage }) => state === 'rolled-back' || stage === 'watch');
+    }
+
+    const { units } = await world.status(id);
+    const verdict = await world.verdict(shop, load, primary, switchWindows(units[0]?.switches ?? []));
+    expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 6, requests: { failed: 0, unknown: 0 } });
+    await world.must(['abort', id, '--yes', '--wait']);
+    expect(await world.catalogs(shop.name)).toEqual(shop.found);
+  });
+
+  test('with nobody to take over costs the source no more than its lease; the next worker goes on', async () => {
+    const shop = await world.shop({ change: { cutover: { maxPause: '2s', waitBetweenAttempts: '200ms' } } });
+    const { id, file } = await world.specification({ [shop.name]: shop.database }, { switch: { approvals: 0 } });
+    const load = await world.load(shop);
+    await world.faults.at('switch.fence', 'stall');
+    await world.must(['start', file]);
+    await world.faults.reached('switch.fence');
+    expect(await accepts(world.pair.source, shop)).toBe(false);
+    await Promise.all(world.workers.map((worker) => worker.kill()));
+    await world.fact('the end of the lease', () => accepts(world.pair.source, shop));
+    expect(await accepts(world.pair.target, shop)).toBe(false);
+    await world.faults.release('switch.fence');
+    await Promise.all([world.addFaultyWorker(), world.addFaultyWorker()]);
+    const unit = await world.switched(id, 'target', 1);
+    const verdict = await world.verdict(shop, load, 'target', switchWindows(unit.switches));
+    expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 1 });
+  });
+});
