@@ -62,12 +62,12 @@ export class PgBouncerAdmin {
     }
   }
 
-  /** RESUME of one database; fine when it isn't paused. */
+  /** RESUME of one database; fine when it isn't paused, or isn't there. */
   async resume(database: string): Promise<void> {
     try {
       await this.#client.query(`RESUME ${quoted(database)}`);
     } catch (error) {
-      if (error instanceof Error && /not paused/i.test(error.message)) return;
+      if (error instanceof Error && /not paused|no such database/i.test(error.message)) return;
       throw this.#failed(`RESUME ${database}`, error);
     }
   }

@@ -63,7 +63,8 @@ export function parametersOf(line: string): Record<string, string> {
 }
 
 function parsePairs(text: string): { key: string; value: string }[] {
-  const pattern = /([a-z_]+)\s*=\s*(?:'((?:[^']|'')*)'|(\S*))/g;
+  // Not \s: the byte A0 is a space of latin1, and half a letter of UTF-8.
+  const pattern = /([a-z_]+)[ \t]*=[ \t]*(?:'((?:[^']|'')*)'|([^ \t\r]*))/g;
   return [...text.matchAll(pattern)].map(([, key = '', quoted, plain]) => ({
     key,
     value: quoted === undefined ? (plain ?? '') : quoted.replaceAll("''", "'"),
@@ -80,7 +81,7 @@ function indexOf(lines: string[], file: string, database: string): number {
     const header = /^\s*\[(\w+)\]/.exec(line);
     if (header) section = header[1] ?? '';
     if (section !== 'databases' || /^\s*[;#]/.test(line)) continue;
-    const name = /^\s*(?:"((?:[^"]|"")*)"|([^\s="]+))\s*=/.exec(line);
+    const name = /^[ \t]*(?:"((?:[^"]|"")*)"|([^ \t="]+))[ \t]*=/.exec(line);
     if (name && (name[1]?.replaceAll('""', '"') ?? name[2]) === toBytes(database)) return index;
   }
   throw failure(

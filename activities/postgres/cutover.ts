@@ -212,8 +212,11 @@ async function conform(
   before: Interrupted | null,
 ): Promise<void> {
   const openFor = before === null ? 0 : performance.now() - before.readAt;
-  await using endpoints = await Endpoints.open(move.database);
-  await pointEndpoints(attempt, endpoints, primary);
+  // Without images no attempt has come far enough to pause an endpoint, and one that can't be reached is in nobody's way.
+  if ((await readImages(attempt)) !== null) {
+    await using endpoints = await Endpoints.open(move.database);
+    await pointEndpoints(attempt, endpoints, primary);
+  }
   if (before !== null) {
     const resumedFor = performance.now() - before.readAt;
     await keepFigures(attempt, primary, {
@@ -237,9 +240,8 @@ async function keepFigures(attempt: Attempt, primary: Primary, figures: SwitchFi
 async function pointEndpoints(attempt: Attempt, endpoints: Endpoints, primary: Primary): Promise<void> {
   if (endpoints.all.length === 0) return;
   const images = await readImages(attempt);
-  // Without images no attempt has come far enough to move an endpoint.
-  if (images === null) await endpoints.resume();
-  else await endpoints.moveTo(primary, primary === 'source' ? images : null);
+  if (images === null) return;
+  await endpoints.moveTo(primary, primary === 'source' ? images : null);
 }
 
 async function alignReplication(attempt: Attempt, primary: Primary): Promise<void> {

@@ -12,15 +12,26 @@ export interface ScopeTable extends TableName {
   kind: 'r' | 'p';
 }
 
+interface UserTable extends ScopeTable {
+  /** Of a partition or a partitioned table: the table at the top. */
+  rootSchema: string | null;
+  rootName: string | null;
+}
+
 /**
  * The tables that the patterns name, sorted by schema and name. A pattern matches `schema.table`; `*` stands for any
- * run of characters. A partition comes with its parent's name or with its own.
- * Fails with `InvalidSpec` if an include pattern without `*` names no table, or if nothing is left.
+ * run of characters. Partitions come and go with the partitioned table at their top: rows that are routed into one fire
+ * none of its statement triggers, so a fence around a part of them would leak.
+ * Fails with `InvalidSpec` if an include pattern without `*` names no table, if nothing is left, or if only a part of a
+ * partitioned table would move.
  */
 export async function resolveTables(session: Session, patterns: NormalDatabase['tables']): Promise<ScopeTable[]> {
-  const all = await session.rows<ScopeTable>(USER_TABLES);
-  const included = all.filter((table) => patterns.include.some((pattern) => matches(pattern, table)));
-  const tables = included.filter((table) => !patterns.exclude.some((pattern) => matches(pattern, table)));
+  const all = await session.rows<UserTable & Record<string, unknown>>(USER_TABLES);
+  const named = (list: string[], table: UserTable): boolean => list.some((pattern) => matches(pattern, table));
+  const withRoot = (list: string[], table: UserTable): boolean => named(list, table) || named(list, rootOf(table));
+  const chosen = all.filter((table) => withRoot(patterns.include, table) && !withRoot(patterns.exclude, table));
+  refusePartsOfTrees(session, all, new Set(chosen));
+  const tables = chosen.map(({ schema, name, kind }): ScopeTable => ({ schema, name, kind }));
   const unknown = [...patterns.include, ...patterns.exclude].filter(
     (pattern) => !pattern.includes('*') && !all.some((table) => matches(pattern, table)),
   );
@@ -39,6 +50,23 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
     );
   }
   return tables;
+}
+
+function rootOf(table: UserTable): UserTable {
+  if (table.rootSchema === null || table.rootName === null) return table;
+  return { ...table, schema: table.rootSchema, name: table.rootName };
+}
+
+function refusePartsOfTrees(session: Session, all: UserTable[], chosen: Set<UserTable>): void {
+  const top = (table: UserTable): string => `${rootOf(table).schema}.${rootOf(table).name}`;
+  const moving = new Set([...chosen].filter((table) => table.rootName !== null).map(top));
+  const staying = all.find((table) => !chosen.has(table) && moving.has(top(table)));
+  if (staying === undefined) return;
+  throw failure(
+    'InvalidSpec',
+    `only a part of the partitioned table ${top(staying)} of the ${session.side} would move: ${staying.schema}.${staying.name} is left out`,
+    `Name ${top(staying)} in tables.include, and none of its partitions in tables.exclude`,
+  );
 }
 
 /** The tables this scope holds, as `claim` wrote them down. Empty before it, and after its undo. */

@@ -14,6 +14,7 @@ const SEQUENCES = statement(import.meta.url, './sql/sequences.sql');
 /** Values left out at each switch. Postgres logs 32 ahead (SEQ_LOG_VALS), so a crash skips as many anyway. */
 const MARGIN = 32n;
 
+const UNDEFINED_TABLE = '42P01';
 const INVALID_PARAMETER = '22023';
 
 interface SequenceRow extends TableName {
@@ -49,17 +50,20 @@ export async function setSequencesAhead(from: Session, to: Session, key: string)
   await restoreLimits(to, key);
   const called = promised.flatMap((one) => (one.upTo === null ? [] : [{ ...one, end: one.upTo }]));
   // setval() leaves values that other sessions have cached as they are; ALTER SEQUENCE voids them.
-  await inOneGo(
-    to,
+  await to.batch(
     called.filter((one) => one.cached).map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`),
   );
-  await setValues(to, called);
+  try {
+    await setValues(to, called);
+  } catch (error) {
+    if (sqlState(error) !== UNDEFINED_TABLE) throw error;
+    throw failure(
+      'SchemaMismatch',
+      `a sequence of the ${from.side} is missing on the ${to.side}: it was made since the schema was copied`,
+      'Make it there as well; nothing was switched',
+    );
+  }
   return promised;
-}
-
-/** Many statements in one round trip: a switch waits for each. */
-async function inOneGo(session: Session, statements: string[]): Promise<void> {
-  if (statements.length > 0) await session.run(statements.join(';\n'));
 }
 
 function promise(sequence: SequenceRow): PromisedSequence {
@@ -87,7 +91,7 @@ export async function capSequences(from: Session, key: string, promised: Promise
     end: endAt(sequence, promises.get(qualified(sequence))?.upTo ?? BigInt(sequence.start)),
   }));
   try {
-    await inOneGo(from, ends.map(cap));
+    await from.batch(ends.map(cap));
   } catch (error) {
     // One that has passed its end already: "RESTART value … cannot be greater than MAXVALUE".
     if (sqlState(error) !== INVALID_PARAMETER) throw error;
@@ -156,8 +160,7 @@ export async function restoreLimits(session: Session, key: string): Promise<void
      from godwit.sequence_limit where scope = $1`,
     [key],
   );
-  await inOneGo(
-    session,
+  await session.batch(
     limits.map((limit) => {
       const bounds = `minvalue ${limit.minValue} maxvalue ${limit.maxValue} start with ${limit.start}`;
       return `alter sequence if exists ${qualified(limit)} ${bounds} ${limit.cycle ? 'cycle' : 'no cycle'}`;
@@ -173,15 +176,12 @@ export async function capAgain(session: Session, key: string): Promise<void> {
   );
   if (capped.length === 0) return;
   // Locks them, so that none moves between the look at it and its cap.
-  await inOneGo(
-    session,
-    capped.map((one) => `alter sequence if exists ${qualified(one)} no cycle`),
-  );
+  await session.batch(capped.map((one) => `alter sequence if exists ${qualified(one)} no cycle`));
   const names = new Set(capped.map(qualified));
   const ends = (await readSequences(session, key))
     .filter((sequence) => names.has(qualified(sequence)))
     .map((sequence) => ({ ...sequence, end: endAt(sequence, BigInt(sequence.lastValue ?? sequence.start)) }));
-  await inOneGo(session, ends.map(cap));
+  await session.batch(ends.map(cap));
   await setValues(session, ends);
 }
 

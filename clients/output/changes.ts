@@ -15,6 +15,7 @@ export function changes(before: MigrationView | null, after: MigrationView, now:
     ...stateLines(old, after.status),
     ...after.status.units.flatMap((unit) => unitLines(old?.units.find((was) => was.unit === unit.unit) ?? null, unit)),
     ...progressLines(before, after),
+    ...findingLines(old, after.status),
     ...troubleLines(before, after),
     ...gateLines(old, after.status),
     ...undoLines(old, after.status),
@@ -53,6 +54,17 @@ function unitLines(old: UnitStatus | null, unit: UnitStatus): string[] {
     lines.push(`problem: ${unit.problem.message}`, `next: ${unit.problem.next}`);
   }
   return lines.map((line) => `${unit.unit}: ${line}`);
+}
+
+/** Only what stops it: the rest is in `godwit status`. */
+function findingLines(old: StatusDocument | null, status: StatusDocument): string[] {
+  const known = new Set(old?.findings.map(({ id, unit, evidence }) => `${id} ${unit} ${evidence}`));
+  return status.findings
+    .filter(({ severity, id, unit, evidence }) => severity === 'error' && !known.has(`${id} ${unit} ${evidence}`))
+    .flatMap(({ unit, title, evidence, repair }) => [
+      `${unit}: ${title}: ${evidence}`,
+      ...repair.map((step) => `${unit}: to mend it: ${step}`),
+    ]);
 }
 
 function progressLines(before: MigrationView | null, after: MigrationView): string[] {

@@ -9,11 +9,11 @@ export function nextSteps(status: StatusDocument): string[] {
     case 'paused':
       return [`godwit resume ${id}`, `godwit abort ${id}`];
     case 'needs-attention':
-      return [`godwit retry ${id}`, `godwit rollback ${id}`, `godwit abort ${id}`];
+      return [`godwit retry ${id}`, ...rollBack(status), `godwit abort ${id}`];
     case 'rolled-back':
       return [`godwit switch ${id}`, `godwit abort ${id}`];
     case 'failed':
-      return [`godwit rollback ${id}`, `godwit abort ${id}`];
+      return [...rollBack(status), `godwit abort ${id}`];
     case 'migrated':
       return [`godwit report ${id}`];
     case 'running':
@@ -21,6 +21,12 @@ export function nextSteps(status: StatusDocument): string[] {
     case 'undone':
       return [];
   }
+}
+
+/** Before the first switch there is nothing to roll back, and it would be refused. */
+function rollBack({ migration, units, undoLog }: StatusDocument): string[] {
+  const begun = undoLog.some(({ activity, state }) => activity === 'undoSwitch' && state !== 'done');
+  return begun || units.some(({ primary }) => primary === 'target') ? [`godwit rollback ${migration}`] : [];
 }
 
 export function openGates(status: StatusDocument): GateStatus[] {

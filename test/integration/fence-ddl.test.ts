@@ -202,6 +202,18 @@ describe('DDL during replication', () => {
   );
 });
 
+test('DETACH CONCURRENTLY on a closed side, which is half done when it is refused, keeps the writes from going there', async () => {
+  const name = 'ddl_detach_concurrently';
+  const move = await replicatedMove(pair, name, TABLES, SCOPE);
+  await switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 });
+  const detach = 'alter table measure detach partition measure_low concurrently';
+  expect(await refusalOf(pair.source.query(detach, [], name))).toBe(READ_ONLY);
+  await expect(switchWrites({ move, direction: 'back', mode: 'switch', attempt: 1 })).rejects.toMatchObject({
+    type: 'SchemaMismatch',
+  });
+  expect(await accepts(pair.target, name)).toBeUndefined();
+});
+
 test('a column that the target lacks is named as such, also once it has stopped replication', async () => {
   const name = 'ddl_stopped_apply';
   const move = await replicatedMove(pair, name, TABLES, SCOPE);

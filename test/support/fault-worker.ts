@@ -25,8 +25,8 @@ async function meet(point: string): Promise<void> {
   } catch {
     return; // Another process was first.
   }
-  if (kind === 'kill') process.kill(process.pid, 'SIGKILL');
   writeFileSync(reached, String(process.pid));
+  if (kind === 'kill') process.kill(process.pid, 'SIGKILL');
   while (existsSync(reached)) {
     if (cancellation().aborted) throw new CancelledFailure('asked to stop while it stalled');
     await sleep(20);

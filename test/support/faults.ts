@@ -1,6 +1,5 @@
 /** Where worker processes die or stall: files that they look for at each point. Any number of workers share them. */
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,10 +19,12 @@ export class Faults {
     await writeFile(join(this.folder, point), kind);
   }
 
-  /** Waits until a worker is there. */
-  async reached(point: string): Promise<void> {
+  /** Waits until a worker is there, and answers its process. */
+  async reached(point: string): Promise<number> {
     const deadline = Date.now() + PATIENCE_MS;
-    while (!existsSync(this.#reached(point))) {
+    for (;;) {
+      const text = await readFile(this.#reached(point), 'utf8').catch(() => '');
+      if (/^\d+$/.test(text)) return Number(text);
       if (Date.now() > deadline) throw new Error(`no worker came to ${point}`);
       await sleep(10);
     }

@@ -53,9 +53,11 @@ describe('the parameters of an entry', () => {
       { connect_query: `set role = x; select 'host=nowhere'` },
     ],
     ['app = password=a=b', { password: 'a=b' }],
+    ['app = password=voilà user=ème', { password: 'voilà', user: 'ème' }],
     ['app =', {}],
   ])('are found in %s', (line, expected) => {
-    expect(parametersOf(line)).toEqual(expected);
+    // Lines of the file are bytes, a character each.
+    expect(parametersOf(Buffer.from(line).toString('latin1'))).toEqual(expected);
   });
 
   test('leave the name of the entry as it stands', () => {
@@ -124,7 +126,7 @@ describe('an entry in the file', () => {
     expect(await readFile(file, 'utf8')).toBe(text.replace('  app= host=right', 'app = host=moved'));
   });
 
-  test.each(['app', 'my app', 'it"s', '*', 'données', 'a=b'])('is found under the name %s', async (name) => {
+  test.each(['app', 'my app', 'voilà', 'it"s', '*', 'données', 'a=b'])('is found under the name %s', async (name) => {
     await writeFile(file, `[databases]\n${name === '*' ? '*' : `"${name.replaceAll('"', '""')}"`} = host=here\n`);
     expect(parametersOf(await readEntry(file, name))).toEqual({ host: 'here' });
   });
@@ -135,8 +137,8 @@ describe('an entry in the file', () => {
       message: expect.stringContaining('ENOENT') as string,
     });
     await writeFile(file, '[databases]\nother = host=a\n');
-    for (const work of [readEntry(file, 'app'), writeEntry(file, 'app', 'app = host=b')]) {
-      await expect(work).rejects.toMatchObject({
+    for (const work of [() => readEntry(file, 'app'), () => writeEntry(file, 'app', 'app = host=b')]) {
+      await expect(work()).rejects.toMatchObject({
         type: 'EndpointFailed',
         message: expect.stringContaining('has no entry app') as string,
       });

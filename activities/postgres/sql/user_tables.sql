@@ -1,7 +1,11 @@
 -- Every table a user may have made: ordinary and partitioned, permanent, not of an extension, not ours.
-select n.nspname as schema, c.relname as name, c.relkind as kind, c.relispartition as partition
+-- `root`: what a partition belongs to at the top, and a partitioned table itself.
+select n.nspname as schema, c.relname as name, c.relkind as kind,
+       rn.nspname as "rootSchema", r.relname as "rootName"
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_class r on r.oid = pg_catalog.pg_partition_root(c.oid)
+left join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
 where c.relkind in ('r', 'p')
   and c.relpersistence = 'p'
   and n.nspname not in ('pg_catalog', 'information_schema', 'godwit')

@@ -1,0 +1,489 @@
+import { execFile } from 'node:child_process';
+import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import getPort from 'get-port';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../../activities/contract.js';
+import { injectFaults } from '../../activities/fault.js';
+import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
+import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
+import type { NormalDatabase, NormalEndpoint } from '../../spec/normal.js';
+import { connect, refusalOf, until } from '../support/clients.js';
+import { startPair, type ServerPair } from '../support/postgres.js';
+import { replicatedMove } from '../support/replicated-move.js';
+
+let pair: ServerPair;
+let folder: string;
+const bouncers: PgBouncer[] = [];
+beforeAll(async () => {
+  // The launcher starts an apply worker at most this often; the default of 5 s would only make the tests wait.
+  pair = await startPair({ wal_retrieve_retry_interval: '200ms' });
+  folder = await mkdtemp(join(tmpdir(), 'godwit-bouncers-'));
+  await chmod(folder, 0o755);
+});
+afterEach(async () => {
+  injectFaults(null);
+  await Promise.all(bouncers.splice(0).map((one) => one.destroy()));
+});
+afterAll(async () => {
+  await pair?.destroy();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const TABLES = `
+  create table account (id int primary key, balance int not null);
+  create table entry (id bigint generated always as identity primary key, note text);
+  insert into account values (1, 0);
+`;
+const CUTOVER = { maxPause: 2_000, maxLag: 5_000, attempts: 3, waitBetweenAttempts: 100, window: null };
+
+async function bouncer(name: string, entry: string, options: Partial<PgBouncerOptions> = {}): Promise<PgBouncer> {
+  const started = await PgBouncer.start({
+    name,
+    folder: join(folder, name),
+    databases: { [entry]: { host: '127.0.0.1', port: pair.source.port, dbname: entry } },
+    ...options,
+  });
+  bouncers.push(started);
+  return started;
+}
+
+let urls = 0;
+/** `admin` given: an address where nobody is. */
+function endpoint(one: PgBouncer, database: string, admin = one.adminUrl): NormalEndpoint {
+  urls += 1;
+  const variable = `TEST_BOUNCER_${process.pid}_${urls}`;
+  process.env[variable] = admin;
+  return {
+    kind: 'pgbouncer',
+    name: one.name,
+    admin: { env: variable },
+    database,
+    configFile: one.configFile,
+    hosts: { source: null, target: null },
+  };
+}
+
+async function moveBehind(
+  name: string,
+  endpoints: NormalEndpoint[],
+  change: Partial<NormalDatabase> = {},
+): Promise<DatabaseMove> {
+  return replicatedMove(pair, name, TABLES, { endpoints, cutover: CUTOVER, ...change });
+}
+
+const switching = (move: DatabaseMove, direction: 'forward' | 'back', mode: SwitchInput['mode'] = 'switch') =>
+  switchWrites({ move, direction, mode, attempt: 1 });
+
+async function shown(one: PgBouncer, database: string): Promise<{ port: number; paused: number }> {
+  const rows = await one.command<{ name: string; port: number; paused: number }>('show databases');
+  const row = rows.find((found) => found.name === database);
+  return { port: Number(row?.port), paused: Number(row?.paused) };
+}
+
+const onSource = () => ({ port: pair.source.port, paused: 0 });
+const onTarget = () => ({ port: pair.target.port, paused: 0 });
+
+/** Clients through the pooler that write at a bounded rate, never retry, and count every error. */
+class Clients {
+  readonly errors: string[] = [];
+  readonly ports = new Set<number>();
+  acknowledged = 0;
+  slowest = 0;
+  #stopping = false;
+  #running: Promise<void>[] = [];
+
+  static start(url: string, count = 4): Clients {
+    const clients = new Clients();
+    clients.#running = Array.from({ length: count }, () => clients.#write(url));
+    return clients;
+  }
+
+  async progress(count: number): Promise<void> {
+    const goal = this.acknowledged + count;
+    await expect.poll(() => this.acknowledged + this.errors.length, { timeout: 30_000 }).toBeGreaterThan(goal);
+  }
+
+  async stop(): Promise<this> {
+    this.#stopping = true;
+    await Promise.all(this.#running);
+    return this;
+  }
+
+  async #write(url: string): Promise<void> {
+    const client = await connect(url);
+    while (!this.#stopping) {
+      const began = performance.now();
+      try {
+        const { rows } = await client.query<{ port: number }>(
+          `insert into entry (note) values ('x') returning inet_server_port() as port`,
+        );
+        this.acknowledged += 1;
+        this.ports.add(rows[0]?.port ?? -1);
+      } catch (error) {
+        this.errors.push(error instanceof Error ? error.message : String(error));
+        if (this.errors.length > 20) return;
+      }
+      this.slowest = Math.max(this.slowest, performance.now() - began);
+      await sleep(5);
+    }
+    await client.end();
+  }
+}
+
+const entries = async (server: ServerPair['source'], name: string): Promise<number> =>
+  (await server.query<{ n: number }>('select count(*)::int as n from entry', [], name))[0]?.n ?? -1;
+
+describe('clients behind the pooler', () => {
+  test('go on without an error over a switch, its way back, and another switch; nothing is lost', async () => {
+    const name = 'no_error';
+    const one = await bouncer('smooth', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const clients = Clients.start(one.url(name));
+    await clients.progress(40);
+    for (const [direction, there] of [
+      ['forward', onTarget],
+      ['back', onSource],
+      ['forward', onTarget],
+    ] as const) {
+      expect(await switching(move, direction)).toMatchObject({ kind: 'switched' });
+      expect(await shown(one, name)).toEqual(there());
+      await clients.progress(40);
+    }
+    const { errors, acknowledged, ports } = await clients.stop();
+    expect(errors).toEqual([]);
+    expect([...ports].sort()).toEqual([pair.source.port, pair.target.port].sort());
+    expect(await entries(pair.target, name)).toBe(acknowledged);
+  });
+
+  test('feel a rehearsal as a short wait, and nothing else', async () => {
+    const name = 'rehearsed';
+    const one = await bouncer('rehearsing', name);
+    const before = await readFile(one.configFile);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const clients = Clients.start(one.url(name));
+    await clients.progress(20);
+    expect(await switching(move, 'forward', 'rehearse')).toMatchObject({ kind: 'rehearsed' });
+    await clients.progress(20);
+    const { errors, ports } = await clients.stop();
+    expect(errors).toEqual([]);
+    expect([...ports]).toEqual([pair.source.port]);
+    expect(await readFile(one.configFile)).toEqual(before);
+    expect(await shown(one, name)).toEqual(onSource());
+  });
+});
+
+describe('a pause', () => {
+  test('left by a dead attempt is taken back by the next', async () => {
+    const name = 'left_paused';
+    const one = await bouncer('left-paused', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    await dieAt('switch.pause', { move, direction: 'forward', mode: 'switch', attempt: 1 });
+    expect(await shown(one, name)).toMatchObject({ paused: 1 });
+    const waiting = Clients.start(one.url(name), 1);
+    expect(await settle(move)).toEqual({ primary: 'source' });
+    expect(await shown(one, name)).toEqual(onSource());
+    await waiting.progress(5);
+    expect((await waiting.stop()).errors).toEqual([]);
+  });
+
+  test('left by an attempt that died after the cede ends at the new side', async () => {
+    const name = 'left_ceded';
+    const one = await bouncer('left-ceded', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    await dieAt('switch.cede', { move, direction: 'forward', mode: 'switch', attempt: 1 });
+    const waiting = Clients.start(one.url(name), 2);
+    expect(await settle(move)).toEqual({ primary: 'target' });
+    expect(await shown(one, name)).toEqual(onTarget());
+    await waiting.progress(5);
+    expect(await waiting.stop()).toMatchObject({ errors: [], ports: new Set([pair.target.port]) });
+  });
+
+  test('held by an open transaction times out, is taken back, and says not-now; nobody waits longer than half of maxPause', async () => {
+    const name = 'held';
+    const one = await bouncer('held-pooler', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const holder = await connect(one.url(name));
+    await holder.query('begin; select 1');
+    const clients = Clients.start(one.url(name), 2);
+    await clients.progress(5);
+    const outcome = await switching(move, 'forward');
+    expect(outcome).toMatchObject({ kind: 'not-now' });
+    expect(reasonOf(outcome)).toContain('held-pooler');
+    expect(await shown(one, name)).toEqual(onSource());
+    await holder.query('rollback');
+    await clients.progress(5);
+    const { errors, slowest } = await clients.stop();
+    expect(errors).toEqual([]);
+    // The wait, and a little for opening a second connection of the console on a busy machine.
+    expect(slowest).toBeLessThan(CUTOVER.maxPause / 2 + 500);
+    expect(slowest).toBeGreaterThan(CUTOVER.maxPause / 4);
+    await holder.end();
+    expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
+  });
+
+  test("that another administrator's RESUME breaks into doesn't hang the attempt", async () => {
+    const name = 'resumed';
+    const one = await bouncer('resumed', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const holder = await connect(one.url(name));
+    await holder.query('begin; select 1');
+    const outcome = switching(move, 'forward');
+    await expect.poll(() => shown(one, name), { timeout: 20_000, interval: 20 }).toMatchObject({ paused: 1 });
+    await one.command(`resume ${name}`);
+    expect(await outcome).toMatchObject({ kind: 'not-now' });
+    await holder.query('rollback');
+    await holder.end();
+    expect(await shown(one, name)).toEqual(onSource());
+  });
+
+  test('that another administrator lifts once it was complete costs errors, not writes: the fence holds', async () => {
+    const name = 'lifted';
+    const one = await bouncer('lifted', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const clients = Clients.start(one.url(name), 2);
+    await clients.progress(5);
+    injectFaults(async (point) => {
+      if (point !== 'switch.fence') return;
+      await one.command(`resume ${name}`);
+      await expect.poll(() => clients.errors.length).toBeGreaterThan(0);
+    });
+    expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
+    await clients.progress(5);
+    const { errors, acknowledged } = await clients.stop();
+    expect(errors.every((error) => error.includes('cannot execute INSERT'))).toBe(true);
+    expect(await entries(pair.target, name)).toBe(acknowledged);
+  });
+
+  test('never completes in session mode: not-now, and the clients go on', async () => {
+    const name = 'session_mode';
+    const one = await bouncer('session-mode', name, { poolMode: 'session' });
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const client = await connect(one.url(name));
+    await client.query('select 1');
+    const outcome = await switching(move, 'forward');
+    expect(outcome).toMatchObject({ kind: 'not-now' });
+    expect(reasonOf(outcome)).toContain('session-mode');
+    await client.query(`insert into entry (note) values ('still here')`);
+    await client.end();
+    expect(await shown(one, name)).toEqual(onSource());
+  });
+});
+
+describe('the configuration file', () => {
+  const withComments = async (one: PgBouncer, name: string): Promise<Buffer> => {
+    const text = (await readFile(one.configFile, 'utf8')).replace(
+      /^(\w+ = host=127.*)$/m,
+      `; caf\xe9 of the old\n$1  pool_size=7   connect_query='select 1'\nother_${name} = host=127.0.0.1 port=1 dbname=x`,
+    );
+    await writeFile(one.configFile, text, 'latin1');
+    await one.command('reload');
+    return readFile(one.configFile);
+  };
+
+  test('is byte for byte as before after the way back; on the way only the one entry differs, and keeps its other parameters', async () => {
+    const name = 'bytes';
+    const one = await bouncer('bytes', name);
+    const before = await withComments(one, name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    await switching(move, 'forward');
+    const lines = (text: Buffer): string[] => text.toString('latin1').split('\n');
+    const now = await readFile(one.configFile);
+    const changed = lines(now).filter((line, index) => line !== lines(before)[index]);
+    expect(changed).toHaveLength(1);
+    expect(changed[0]).toContain(`port=${pair.target.port}`);
+    expect(changed[0]).toContain('pool_size=7');
+    await undoSwitch(move);
+    expect(await readFile(one.configFile)).toEqual(before);
+    await switching(move, 'forward');
+    await switching(move, 'back');
+    expect(await readFile(one.configFile)).toEqual(before);
+  });
+
+  test('keeps what an administrator changes in the entry between two attempts, and during the stay on the target', async () => {
+    const name = 'edited';
+    const one = await bouncer('edited', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const edit = async (from: string, to: string): Promise<void> => {
+      const text = await readFile(one.configFile, 'utf8');
+      expect(text).toContain(from);
+      await writeFile(one.configFile, text.replace(from, to));
+      await one.command('reload');
+    };
+    await switching(move, 'forward', 'rehearse');
+    await edit(`dbname=${name}`, `dbname=${name} pool_size=3`);
+    const edited = await readFile(one.configFile, 'utf8');
+    await settle(move);
+    expect(await readFile(one.configFile, 'utf8')).toBe(edited);
+    await switching(move, 'forward');
+    await switching(move, 'back');
+    expect(await readFile(one.configFile, 'utf8')).toBe(edited);
+    await switching(move, 'forward');
+    await edit('pool_size=3', 'pool_size=4');
+    await switching(move, 'back');
+    expect(await readFile(one.configFile, 'utf8')).toBe(edited.replace('pool_size=3', 'pool_size=4'));
+    expect(await shown(one, name)).toEqual(onSource());
+  });
+
+  test('without the entry fails before anything is paused', async () => {
+    const name = 'no_entry';
+    const one = await bouncer('no-entry', name);
+    const move = await moveBehind(name, [endpoint(one, 'another')]);
+    await refusesUnpaused(move, one, name, 'no entry another');
+  });
+
+  test('that another PgBouncer reads fails before anything is paused', async () => {
+    const name = 'wrong_file';
+    const one = await bouncer('wrong-file', name);
+    const other = await bouncer('other-file', name, {
+      databases: { [name]: { host: '127.0.0.1', port: 1, dbname: name } },
+    });
+    const move = await moveBehind(name, [{ ...endpoint(one, name), configFile: other.configFile }]);
+    await refusesUnpaused(move, one, name, 'its file says');
+    expect(await readFile(other.configFile, 'utf8')).toContain('port=1 ');
+  });
+
+  test.runIf(process.getuid?.() === 0)('that the worker may not write fails before anything is paused', async () => {
+    const name = 'read_only';
+    const one = await bouncer('read-only', name);
+    await chown(one.configFile, 0, 0);
+    await chmod(one.configFile, 0o644);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    const clients = Clients.start(one.url(name), 1);
+    // Root may write everything, so the attempt runs as somebody else.
+    const complaint = await attemptAs(65_534, { move, direction: 'forward', mode: 'switch', attempt: 1 });
+    expect(complaint).toContain(`can't write ${one.configFile}`);
+    await clients.progress(5);
+    expect(await clients.stop()).toMatchObject({ errors: [] });
+    expect(await shown(one, name)).toEqual(onSource());
+  });
+});
+
+async function refusesUnpaused(move: DatabaseMove, one: PgBouncer, name: string, because: string): Promise<void> {
+  const points: string[] = [];
+  injectFaults((point) => void points.push(point));
+  await expect(switching(move, 'forward')).rejects.toMatchObject({
+    type: 'EndpointFailed',
+    message: expect.stringContaining(because) as string,
+  });
+  expect(points).not.toContain('switch.pause');
+  expect(await shown(one, name)).toEqual(onSource());
+  expect(await refusalOf(pair.source.query('update account set balance = 1', [], name))).toBeUndefined();
+}
+
+describe('several PgBouncers', () => {
+  test('are paused, pointed and resumed together', async () => {
+    const name = 'several';
+    const [one, two] = await Promise.all([bouncer('first', name), bouncer('second', name)]);
+    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
+    const clients = [Clients.start(one.url(name), 2), Clients.start(two.url(name), 2)];
+    await Promise.all(clients.map((some) => some.progress(10)));
+    for (const [direction, there] of [
+      ['forward', onTarget],
+      ['back', onSource],
+    ] as const) {
+      expect(await switching(move, direction)).toMatchObject({ kind: 'switched' });
+      expect([await shown(one, name), await shown(two, name)]).toEqual([there(), there()]);
+      await Promise.all(clients.map((some) => some.progress(10)));
+    }
+    const reports = await Promise.all(clients.map((some) => some.stop()));
+    expect(reports.flatMap((report) => report.errors)).toEqual([]);
+    expect(await entries(pair.source, name)).toBe(reports.reduce((sum, report) => sum + report.acknowledged, 0));
+  });
+
+  test("of which one can't be reached: nothing is paused", async () => {
+    const name = 'one_gone';
+    const one = await bouncer('reachable', name);
+    const gone = await bouncer('gone', name);
+    const free = await getPort({ host: '127.0.0.1' });
+    const nobody = gone.adminUrl.replace(`:${gone.port}/`, `:${free}/`);
+    const move = await moveBehind(name, [endpoint(one, name), endpoint(gone, name, nobody)]);
+    const points: string[] = [];
+    injectFaults((point) => void points.push(point));
+    await expect(switching(move, 'forward')).rejects.toMatchObject({ type: 'EndpointFailed' });
+    expect(points).toEqual([]);
+    expect(await shown(one, name)).toEqual(onSource());
+    expect(await refusalOf(pair.source.query('update account set balance = 1', [], name))).toBeUndefined();
+  });
+
+  test('of which one is held by an open transaction: all are resumed', async () => {
+    const name = 'one_held';
+    const [one, two] = await Promise.all([bouncer('free', name), bouncer('busy', name)]);
+    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
+    const holder = await connect(two.url(name));
+    await holder.query('begin; select 1');
+    const outcome = await switching(move, 'forward');
+    expect(reasonOf(outcome)).toContain('busy');
+    expect(reasonOf(outcome)).not.toContain('free');
+    expect([await shown(one, name), await shown(two, name)]).toEqual([onSource(), onSource()]);
+    await holder.end();
+  });
+
+  test('of which one dies during the pause: the other is resumed, and the source takes the writes', async () => {
+    const name = 'one_dies';
+    const [one, two] = await Promise.all([bouncer('survivor', name), bouncer('victim', name)]);
+    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
+    const holder = await connect(one.url(name));
+    await holder.query('begin; select 1');
+    injectFaults(async (point) => {
+      if (point === 'switch.prepare') await two.stop('SIGKILL');
+    });
+    await expect(switching(move, 'forward')).rejects.toMatchObject({ type: 'EndpointFailed' });
+    await holder.query(`insert into entry (note) values ('held'); commit`);
+    await holder.end();
+    expect(await shown(one, name)).toEqual(onSource());
+    expect(await refusalOf(pair.source.query('update account set balance = 1', [], name))).toBeUndefined();
+  });
+
+  test('of which one dies after the cede: the clients of the other are at the new side at once', async () => {
+    const name = 'one_dies_late';
+    const [one, two] = await Promise.all([bouncer('alive', name), bouncer('dead', name)]);
+    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
+    const clients = Clients.start(one.url(name), 2);
+    await clients.progress(5);
+    injectFaults(async (point) => {
+      if (point === 'switch.cede') await two.stop('SIGKILL');
+    });
+    await expect(switching(move, 'forward')).rejects.toMatchObject({ type: 'EndpointFailed' });
+    expect(await shown(one, name)).toEqual(onTarget());
+    await clients.progress(5);
+    expect((await clients.stop()).errors).toEqual([]);
+    injectFaults(null);
+    await two.restart();
+    expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
+    expect(await shown(two, name)).toEqual(onTarget());
+  });
+});
+
+test('a switch without any pooler needs none', async () => {
+  const move = await moveBehind('no_pooler', []);
+  expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
+  await until(pair.target, 'no_pooler', 'select from account');
+});
+
+const reasonOf = (outcome: SwitchOutcome): string => (outcome.kind === 'not-now' ? outcome.reason : '');
+
+const SCRIPT = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
+const execute = promisify(execFile);
+
+/** Runs an attempt in a process that dies by SIGKILL right after `point`. */
+async function dieAt(point: string, input: SwitchInput): Promise<void> {
+  const died = execute(process.execPath, ['--import', 'tsx', SCRIPT, JSON.stringify({ input, point })]);
+  await expect(died).rejects.toMatchObject({ signal: 'SIGKILL' });
+}
+
+/** What an attempt complained about that another user of this machine ran. */
+async function attemptAs(uid: number, input: SwitchInput): Promise<string> {
+  const attempt = execute(process.execPath, ['--import', 'tsx', SCRIPT, JSON.stringify({ input, point: 'never' })], {
+    uid,
+    gid: uid,
+  });
+  return attempt.then(
+    () => 'nothing',
+    (error: { stderr?: string }) => error.stderr ?? '',
+  );
+}

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { resolveTables } from '../../activities/postgres/scope.js';
+import { Session } from '../../activities/postgres/session.js';
+import { startPair, type ServerPair } from '../support/postgres.js';
+
+const TABLES = `
+  create table plain (id int primary key);
+  create table "a/b" (id int primary key);
+  create table metric (at date not null, value int) partition by range (at);
+  create table metric_2025 partition of metric for values from ('2025-01-01') to ('2026-01-01') partition by range (at);
+  create table metric_2025_h1 partition of metric_2025 for values from ('2025-01-01') to ('2025-07-01');
+  create temporary table passing (id int);
+`;
+
+let pair: ServerPair;
+let session: Session;
+beforeAll(async () => {
+  pair = await startPair();
+  await pair.source.query(TABLES);
+  session = await Session.open('source', pair.source.url(), { purpose: 'test' });
+});
+afterAll(async () => {
+  await session.close();
+  await pair.destroy();
+});
+
+const names = async (include: string[], exclude: string[] = []): Promise<string[]> =>
+  (await resolveTables(session, { include, exclude })).map((table) => `${table.schema}.${table.name}`);
+
+describe('the patterns of tables', () => {
+  test('name every permanent table by *.*, whatever its name holds', async () => {
+    expect(await names(['*.*'])).toEqual([
+      'public.a/b',
+      'public.metric',
+      'public.metric_2025',
+      'public.metric_2025_h1',
+      'public.plain',
+    ]);
+  });
+
+  test('take all partitions along with the table at their top, and leave them out with it', async () => {
+    expect(await names(['public.metric'])).toEqual(['public.metric', 'public.metric_2025', 'public.metric_2025_h1']);
+    expect(await names(['*.*'], ['public.metric'])).toEqual(['public.a/b', 'public.plain']);
+  });
+
+  test('are refused where a part of a partitioned table would stay: routed rows would pass the fence', async () => {
+    await expect(names(['public.metric_2025_h1'])).rejects.toThrow(
+      /only a part of the partitioned table public.metric/,
+    );
+    await expect(names(['*.*'], ['public.metric_2025_h1'])).rejects.toThrow(/public.metric_2025_h1 is left out/);
+  });
+
+  test('are refused when they name a table that is not there, with those that are', async () => {
+    await expect(names(['public.plane'])).rejects.toThrow(/no table public.plane.*public.plain/s);
+  });
+});
