@@ -10,7 +10,7 @@ import type { UnitRef } from '../spec/units.js';
 import type { Control } from './control.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { undoActivity } from './proxies.js';
-import { byHand, UNDO, type UndoneStep } from './undo-steps.js';
+import { byHand, inputOfNow, UNDO, type UndoneStep } from './undo-steps.js';
 
 export type Unfinished = Extract<UndoRecord, { state: 'failed' }>;
 
@@ -61,7 +61,7 @@ export class Saga {
     const began = Date.now();
     try {
       await this.#reportingOverBudget(entry, () =>
-        undoActivity(entry.activity, entry.input, entry.taskQueue, entry.budget),
+        undoActivity(entry.activity, inputOfNow(entry, this.control.state.normal), entry.taskQueue, entry.budget),
       );
     } catch (error) {
       if (!isFailureOfStep(error)) throw error;

@@ -1,5 +1,7 @@
 /** What undoes each step, in the words of the plan, and how a person finishes it by hand when that fails for good. */
 import type { Activities, DatabaseMove } from '../activities/contract.js';
+import type { NormalMigration } from '../spec/normal.js';
+import type { UndoEntry } from '../spec/undo.js';
 
 /** Steps that leave something behind, in the order in which they run. */
 export type UndoneStep =
@@ -52,4 +54,10 @@ function isUndoActivity(name: string): name is UndoActivity {
 
 function isMove(input: unknown): input is DatabaseMove {
   return typeof input === 'object' && input !== null && 'key' in input && 'migration' in input && 'database' in input;
+}
+
+/** By the settings of now: a switch whose pause was set to 1 ms for a while could never be undone by those it began with. */
+export function inputOfNow({ unit, input }: UndoEntry, normal: NormalMigration | null): unknown {
+  const database = normal?.databases.find((one) => one.unit === unit);
+  return database !== undefined && isMove(input) ? { ...input, database } : input;
 }
