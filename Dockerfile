@@ -22,4 +22,4 @@ EXPOSE 9464
 HEALTHCHECK --interval=10s --start-period=30s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9464/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/clients/godwit.js"]
-CMD ["worker", "--metrics-port", "9464"]
+CMD ["worker", "--metrics-port", "0.0.0.0:9464"]

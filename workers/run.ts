@@ -39,6 +39,12 @@ export interface Workers {
 /** Heartbeats are passed on this often: a quarter of the 2 s after which the switch gives its worker up. */
 const HEARTBEAT_THROTTLE_MS = 500;
 
+/**
+ * A workflow is first offered to the worker that has it in its cache, for this long. The default of 10 s is what each
+ * step waits when that worker has died; histories are small, so replaying one elsewhere costs nothing.
+ */
+const STICKY_MS = 2_000;
+
 /** A switch takes a second; one that moves on after a crash, a few. */
 const SWITCH_GRACE_MS = 60_000;
 /** A copy resumes where it was, so it needs no time to end. */
@@ -59,6 +65,7 @@ export async function startWorkers(options: WorkersOptions = {}): Promise<Worker
     interceptors: { activity: [activityInterceptors(metrics)] },
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+    stickyQueueScheduleToStartTimeout: STICKY_MS,
   };
   const workflowQueue = options.workflowQueue ?? DEFAULT_TASK_QUEUES.light;
   const workers: Worker[] = [];

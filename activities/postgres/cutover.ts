@@ -19,15 +19,7 @@ import { failure } from '../failure.js';
 import { Attempt, otherSide, readAuthority, type AuthorityRow } from './authority.js';
 import { blockersOf, cancelAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
-import {
-  brokenTables,
-  fenceStatements,
-  lockTables,
-  resetBreach,
-  signatureOf,
-  wasBreached,
-  type FenceState,
-} from './fence.js';
+import { fenceStatements, leaseHolds, lockTables, lookAtFence, resetBreach, type FenceState } from './fence.js';
 import { awaitMarker, writeMarker } from './marker.js';
 import { scopeNames } from './names.js';
 import { dropSlot, ensureSlot } from './replication/slot.js';
@@ -188,6 +180,8 @@ async function takeBack(attempt: Attempt, from: Primary): Promise<void> {
 async function complete(attempt: Attempt, from: AuthorityRow, to: AuthorityRow): Promise<void> {
   const names = scopeNames(attempt.key);
   const opening = attempt.sides.of(to.side);
+  await standbysHaveFlushed(attempt.sides.of(from.side));
+  await faultPoint('switch.standbys');
   // Stop: before version 16, both directions alive at once ended as different rows on the two sides.
   await dropSubscription(opening, names.slot(from.side));
   await faultPoint('switch.stop');
@@ -363,7 +357,6 @@ class Switch {
     }
 
     // ───────────── point of no return: from here on only forward; a crash anywhere below is completed by `settle` ─────────────
-    await this.#step('standbys', () => standbysHaveFlushed(this.#fromSession));
     await this.#step('open', async () =>
       complete(this.#attempt, await this.#attempt.read(this.#from), await this.#attempt.read(this.#to)),
     );
@@ -522,10 +515,7 @@ class Switch {
 
   async #recheckSide(side: Primary): Promise<void> {
     const session = this.#attempt.sides.of(side);
-    const key = this.#move.key;
-    const broken = await brokenTables(session, key);
-    const signature = await signatureOf(session, key);
-    const row = await this.#attempt.read(side);
+    const { broken, unchanged } = await lookAtFence(session, this.#move.key);
     if (broken.length > 0) {
       throw failure(
         'SchemaMismatch',
@@ -533,7 +523,7 @@ class Switch {
         'Nothing was switched; abort, or give the tables their triggers back',
       );
     }
-    if (signature === row.signature) return;
+    if (unchanged) return;
     throw failure(
       'SchemaMismatch',
       `tables of the ${side} have changed since replication began`,
@@ -577,11 +567,9 @@ class Switch {
         await capSequences(session, key, promised);
         // Where the role may make no event trigger, this is the only look at DDL that came after the fence.
         await this.#recheckSide(this.#from);
-        const clock = await session.row<{ late: boolean }>('select clock_timestamp() >= $1::timestamptz as late', [
-          deadline,
-        ]);
-        if (clock?.late !== false) throw failure('Blocked', 'the lease ran out before the cede');
-        if (await wasBreached(session, key)) throw failure('Blocked', 'a write passed after the lease ran out');
+        if (!(await leaseHolds(session, key, deadline))) {
+          throw failure('Blocked', 'the lease ran out before the cede, or a write passed after its deadline');
+        }
         await session.batch([
           ...this.#fences({ kind: 'closed' }),
           `update godwit.authority set state = 'closed', updated_at = clock_timestamp() where scope = ${literal(key)}`,

@@ -99,15 +99,45 @@ export async function brokenTables(session: Session, key: string): Promise<strin
   return found.map((table) => `${table.schema}.${table.name}`);
 }
 
+export interface FenceView {
+  /** As `brokenTables`. */
+  broken: string[];
+  /** The tables' shape is what it was when the fence was installed. */
+  unchanged: boolean;
+}
+
+const LOOK = `
+  select array(select m.schema || '.' || m.name from (${MISSING_TRIGGERS}) m) as broken,
+         (select a.signature = (${SIGNATURE}) from godwit.authority a where a.scope = $1) as unchanged`;
+
+/** Triggers and shape of all tables, in one statement, since clients wait for the answer. */
+export async function lookAtFence(session: Session, key: string): Promise<FenceView> {
+  const names = scopeNames(key);
+  const seen = await session.row<FenceView & Record<string, unknown>>(LOOK, [
+    key,
+    names.trigger,
+    names.truncateTrigger,
+    names.fence,
+  ]);
+  return seen ?? { broken: [], unchanged: false };
+}
+
 /** Digest of the shape of the tables in scope. */
 export async function signatureOf(session: Session, key: string): Promise<string> {
   return (await session.row<{ signature: string }>(SIGNATURE, [key]))?.signature ?? '';
 }
 
-/** Whether anybody wrote after the lease's deadline: not transactional, so even one that rolled back counts. */
-export async function wasBreached(session: Session, key: string): Promise<boolean> {
+/**
+ * Whether a lease still holds: its deadline lies ahead, and nobody wrote after it. Not transactional, so even a write that
+ * rolled back counts. Ask under the locks of all tables: nobody passes then until they are given back.
+ */
+export async function leaseHolds(session: Session, key: string, deadline: string): Promise<boolean> {
   const breach = `godwit.${identifier(scopeNames(key).breach)}`;
-  return (await session.row<{ is_called: boolean }>(`select is_called from ${breach}`))?.is_called ?? true;
+  const row = await session.row<{ holds: boolean }>(
+    `select clock_timestamp() < $1::timestamptz and not is_called as holds from ${breach}`,
+    [deadline],
+  );
+  return row?.holds ?? false;
 }
 
 export async function resetBreach(session: Session, key: string): Promise<void> {

@@ -18,6 +18,7 @@ const UNDEFINED_TABLE = '42P01';
 const INVALID_PARAMETER = '22023';
 
 interface SequenceRow extends TableName {
+  oid: string;
   /** Null: never called. */
   lastValue: string | null;
   increment: string;
@@ -29,13 +30,10 @@ interface SequenceRow extends TableName {
   cache: string;
 }
 
-/** What one sequence was set to on the new side. */
-export interface PromisedSequence extends TableName {
+/** What one sequence was on the old side under the fence, and what it was set to on the new one. */
+export interface PromisedSequence extends SequenceRow {
   /** Null: not called yet on either side. */
   upTo: bigint | null;
-  increment: bigint;
-  /** Whether sessions of the new side may hold values of their own. */
-  cached: boolean;
 }
 
 async function readSequences(session: Session, key: string): Promise<SequenceRow[]> {
@@ -50,9 +48,8 @@ export async function setSequencesAhead(from: Session, to: Session, key: string)
   await restoreLimits(to, key);
   const called = promised.flatMap((one) => (one.upTo === null ? [] : [{ ...one, end: one.upTo }]));
   // setval() leaves values that other sessions have cached as they are; ALTER SEQUENCE voids them.
-  await to.batch(
-    called.filter((one) => one.cached).map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`),
-  );
+  const cached = called.filter((one) => BigInt(one.cache) > 1n);
+  await to.batch(cached.map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`));
   try {
     await setValues(to, called);
   } catch (error) {
@@ -68,13 +65,12 @@ export async function setSequencesAhead(from: Session, to: Session, key: string)
 
 function promise(sequence: SequenceRow): PromisedSequence {
   const increment = BigInt(sequence.increment);
-  const same = { schema: sequence.schema, name: sequence.name, increment, cached: BigInt(sequence.cache) > 1n };
-  if (sequence.lastValue === null) return { ...same, upTo: null };
+  if (sequence.lastValue === null) return { ...sequence, upTo: null };
   const last = BigInt(sequence.lastValue);
   const ahead = last + MARGIN * increment;
   const fits = increment > 0n ? ahead <= BigInt(sequence.maxValue) : ahead >= BigInt(sequence.minValue);
   // Near its end a margin would use up ids that the application still has: the cede's own look has to do.
-  return { ...same, upTo: fits ? ahead : last };
+  return { ...sequence, upTo: fits ? ahead : last };
 }
 
 /**
@@ -83,13 +79,9 @@ function promise(sequence: SequenceRow): PromisedSequence {
  * past what was promised, or one that had not been called was.
  */
 export async function capSequences(from: Session, key: string, promised: PromisedSequence[]): Promise<void> {
-  const before = await readSequences(from, key);
-  await rememberLimits(from, key, before);
-  const promises = new Map(promised.map((one) => [qualified(one), one]));
-  const ends = before.map((sequence) => ({
-    ...sequence,
-    end: endAt(sequence, promises.get(qualified(sequence))?.upTo ?? BigInt(sequence.start)),
-  }));
+  if (promised.length === 0) return;
+  await rememberLimits(from, key, promised);
+  const ends = promised.map((one) => ({ ...one, end: endAt(one, one.upTo ?? BigInt(one.start)) }));
   try {
     await from.batch(ends.map(cap));
   } catch (error) {
@@ -98,13 +90,21 @@ export async function capSequences(from: Session, key: string, promised: Promise
     throw movedOn(from, 'a sequence');
   }
   // ALTER SEQUENCE holds its lock until the cede commits, so what is read now is final.
-  for (const sequence of await readSequences(from, key)) {
-    const mine = promises.get(qualified(sequence));
-    if (mine === undefined || wentPast(sequence, mine))
-      throw movedOn(from, `sequence ${sequence.schema}.${sequence.name}`);
+  const final = await lastValues(from, promised);
+  for (const one of promised) {
+    if (wentPast(final.get(one.oid) ?? null, one)) throw movedOn(from, `sequence ${one.schema}.${one.name}`);
   }
   // In the new files, so this is undone with the cede. A first nextval() answers the start value whatever the bounds are.
   await setValues(from, ends);
+}
+
+/** By OID; null: never called. Without the catalogs that say which sequences belong to the scope, since clients wait. */
+async function lastValues(session: Session, sequences: SequenceRow[]): Promise<Map<string, string | null>> {
+  const rows = await session.rows<{ oid: string; lastValue: string | null }>(
+    `select s.oid::text, pg_sequence_last_value(s.oid)::text as "lastValue" from unnest($1::oid[]) as s(oid)`,
+    [sequences.map(({ oid }) => oid)],
+  );
+  return new Map(rows.map((row) => [row.oid, row.lastValue]));
 }
 
 function movedOn(session: Session, what: string): Error {
@@ -134,11 +134,11 @@ async function setValues(session: Session, sequences: (TableName & { end: bigint
   );
 }
 
-function wentPast(sequence: SequenceRow, promised: PromisedSequence): boolean {
-  if (sequence.lastValue === null) return false;
+function wentPast(lastValue: string | null, promised: PromisedSequence): boolean {
+  if (lastValue === null) return false;
   if (promised.upTo === null) return true;
-  const now = BigInt(sequence.lastValue);
-  return promised.increment > 0n ? now > promised.upTo : now < promised.upTo;
+  const now = BigInt(lastValue);
+  return BigInt(promised.increment) > 0n ? now > promised.upTo : now < promised.upTo;
 }
 
 async function rememberLimits(session: Session, key: string, sequences: SequenceRow[]): Promise<void> {
@@ -148,13 +148,25 @@ async function rememberLimits(session: Session, key: string, sequences: Sequence
      from json_to_recordset($2::json)
        as t(schema text, name text, "minValue" bigint, "maxValue" bigint, start bigint, cycle boolean)
      on conflict do nothing`,
-    [key, JSON.stringify(sequences)],
+    [
+      key,
+      JSON.stringify(
+        sequences.map(({ schema, name, minValue, maxValue, start, cycle }) => ({
+          schema,
+          name,
+          minValue,
+          maxValue,
+          start,
+          cycle,
+        })),
+      ),
+    ],
   );
 }
 
 /** Undoes the caps of an earlier cede on this side, and remembers them until `forgetLimits`; fine when there are none. */
 export async function restoreLimits(session: Session, key: string): Promise<void> {
-  const limits = await session.rows<Omit<SequenceRow, 'lastValue' | 'increment' | 'cache'>>(
+  const limits = await session.rows<Omit<SequenceRow, 'oid' | 'lastValue' | 'increment' | 'cache'>>(
     `select schema_name as schema, sequence_name as name, min_value::text as "minValue", max_value::text as "maxValue",
             start_value::text as start, cycle
      from godwit.sequence_limit where scope = $1`,

@@ -14,7 +14,7 @@ export const standbys = defineCheck<Id>({
     'standby-attached': {
       severity: 'info',
       title: 'Standbys stream from the server',
-      why: 'A failover forgets what the standby had not received. The switch waits until standbys have flushed the cede, or an operator has said which are out.',
+      why: 'A failover forgets what the standby had not received. The switch waits until every connected standby has flushed the cede; one that hangs holds the switch until it is disconnected.',
       mend: 'Nothing. Do not fail over during the switch.',
     },
     'standby-synchronous': {

@@ -46,6 +46,8 @@ describe('a migration by command line', () => {
 
     const verdict = await world.verdict(shop, load, 'target', switchWindows(units[0]?.switches ?? []));
     expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 3, requests: { failed: 0, unknown: 0 } });
+    const evidence: unknown = JSON.parse((await world.must(['report', id, '-o', 'json'])).stdout);
+    expect(evidence).toMatchObject({ historyEvents: expect.toSatisfy((events: number) => events < 1_000) as unknown });
     const report = join(world.folder, 'report.md');
     await world.must(['report', id, '-o', report]);
     expect(await readFile(report, 'utf8')).toContain(`# Migration ${id}`);

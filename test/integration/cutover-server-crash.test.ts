@@ -34,12 +34,15 @@ async function crashOf(side: 'source' | 'target', point: string): Promise<void> 
   const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
   const writers = Writers.start(pair, name);
   await writers.progress(20);
+  let crashed = false;
   injectFaults(async (at) => {
     if (at !== `switch.${point}`) return;
     injectFaults(null);
     await pair[side].restart('immediate');
+    crashed = true;
   });
   await switchWrites(inputOf(move, 'forward')).catch(() => undefined);
+  expect(crashed).toBe(true);
   const { primary } = await settle(move);
   await writers.progress(20);
   expect(await accepts(pair[primary === 'source' ? 'target' : 'source'], name)).toBe(false);

@@ -6,14 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites } from '../../activities/postgres/cutover.js';
-import {
-  admitCopy,
-  brokenTables,
-  lockTables,
-  replaceFence,
-  wasBreached,
-  type FenceState,
-} from '../../activities/postgres/fence.js';
+import { admitCopy, brokenTables, lockTables, replaceFence, type FenceState } from '../../activities/postgres/fence.js';
 import { scopeNames } from '../../activities/postgres/names.js';
 import { scopeTables } from '../../activities/postgres/scope.js';
 import { Session } from '../../activities/postgres/session.js';
@@ -33,6 +26,12 @@ beforeAll(async () => {
 });
 afterAll(() => pair?.destroy());
 afterEach(() => injectFaults(null));
+
+/** Whether anybody wrote after a lease's deadline. */
+async function wasBreached(session: Session, key: string): Promise<boolean> {
+  const row = await session.row<{ is_called: boolean }>(`select is_called from godwit.${scopeNames(key).breach}`);
+  return row?.is_called ?? true;
+}
 
 const TABLES = `
   create table outside (id int primary key, note text);

@@ -61,7 +61,10 @@ async function reconcile(
     () => left.shift(),
     async ({ reader, writer }, table) => {
       cancellation().throwIfAborted();
-      kept += await reconcileTable(reader, writer, run.key, table, byTable.get(nameOf(table)) ?? [], rangeSize);
+      const stored = byTable.get(nameOf(table)) ?? [];
+      // `kept += await …` would read the sum before, and lose what the others add meanwhile.
+      const fitted = await reconcileTable(reader, writer, run.key, table, stored, rangeSize);
+      kept += fitted;
       progress.done += 1;
     },
   );

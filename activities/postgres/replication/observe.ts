@@ -1,4 +1,5 @@
 /** What both databases say of one scope, in one look; for status, watch and a migration brought back. */
+import type { Milliseconds } from '../../../spec/normal.js';
 import type { Primary } from '../../../spec/status.js';
 import type { AuthorityView, DatabaseMove, Observation } from '../../contract.js';
 import { failure } from '../../failure.js';
@@ -53,10 +54,12 @@ async function look(
   const receiver = otherSide(sender);
   const from = sessions[sender];
   const to = sessions[receiver];
+  const patience = to === null ? MARKER_TIMEOUT_MS : await patienceWith(to, move.key, sender);
+  const lag = from !== null && to !== null ? await lagOf(from, to, move.key, patience) : { ms: null, arriving: false };
+  // After the marker: by now an apply worker that was only starting is there.
   const subscription = to === null ? null : await subscriptionOf(to, move.key, sender);
   const slot = from === null ? null : await slotOf(from, move.key, sender);
   observation.retainedBytes = slot?.retainedBytes ?? null;
-  const lag = from !== null && to !== null ? await lagOf(from, to, move.key) : { ms: null, arriving: false };
   observation.lagMs = lag.ms;
   if (subscription !== null && from !== null) {
     problems.push(...problemsOf(subscription, slot, { sender, receiver, arriving: lag.arriving }));
@@ -96,11 +99,29 @@ async function directionOf(
   return null;
 }
 
+/**
+ * A worker that isn't there may be about to start: the launcher waits `wal_retrieve_retry_interval` (5 s) between two
+ * starts, and a switch has just enabled its subscription.
+ */
+async function patienceWith(receiver: Session, key: string, sender: Primary): Promise<Milliseconds> {
+  const subscription = await subscriptionOf(receiver, key, sender);
+  if (subscription?.enabled !== true || subscription.workerPid !== null) return MARKER_TIMEOUT_MS;
+  const interval = await receiver.row<{ ms: number }>(
+    `select setting::int as ms from pg_settings where name = 'wal_retrieve_retry_interval'`,
+  );
+  return MARKER_TIMEOUT_MS + (interval?.ms ?? 0);
+}
+
 /** `arriving`: a marker came in time; else the age of the newest that ever came. */
-async function lagOf(from: Session, to: Session, key: string): Promise<{ ms: number | null; arriving: boolean }> {
+async function lagOf(
+  from: Session,
+  to: Session,
+  key: string,
+  timeout: Milliseconds,
+): Promise<{ ms: number | null; arriving: boolean }> {
   const table = `godwit.${identifier(scopeNames(key).marker)}`;
   const marker = await writeMarker(from, key);
-  const took = await awaitMarker(to, key, marker.id, MARKER_TIMEOUT_MS);
+  const took = await awaitMarker(to, key, marker.id, timeout);
   if (took !== null) return { ms: took, arriving: true };
   const newest = await to.row<{ at: string | null }>(`select max(written_at)::text as at from ${table}`);
   if (newest?.at == null) return { ms: null, arriving: false };

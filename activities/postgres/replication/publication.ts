@@ -6,7 +6,7 @@ import { scopeTables } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides } from '../sides.js';
 import { identifier, qualified, type TableName } from '../statements.js';
-import { onEachSide } from './each-side.js';
+import { onEachSide, requireWriterIsSource } from './each-side.js';
 
 /**
  * Publishes every table of the scope that holds rows, and the marker. Leaf partitions rather than their roots, so that
@@ -50,9 +50,13 @@ async function ensurePublication(session: Session, key: string): Promise<void> {
   });
 }
 
-/** Drops it on both sides; one that can't be reached doesn't keep the other from being cleaned. */
+/**
+ * Drops it on both sides; one that can't be reached doesn't keep the other from being cleaned.
+ * Fails with `AuthorityLost` while writes go to the target: the way back stands on it.
+ */
 export async function undoPublication(move: DatabaseMove): Promise<void> {
-  await onEachSide(move, 'undo-publication', async (session) => {
+  await onEachSide(move, 'undo-publication', async (session, side) => {
+    await requireWriterIsSource(session, side, move.key);
     await session.run(`drop publication if exists ${identifier(scopeNames(move.key).publication)}`);
   });
 }

@@ -17,7 +17,7 @@ attached as (
   join pg_catalog.pg_attrdef def on d.classid = 'pg_catalog.pg_attrdef'::regclass and def.oid = d.objid
   where d.refclassid = 'pg_catalog.pg_class'::regclass
 )
-select n.nspname as schema, c.relname as name,
+select c.oid::text as oid, n.nspname as schema, c.relname as name,
        pg_catalog.pg_sequence_last_value(c.oid)::text as "lastValue",
        q.seqincrement::text as increment, q.seqmin::text as "minValue", q.seqmax::text as "maxValue",
        q.seqstart::text as start, q.seqcycle as cycle, q.seqcache::text as cache
