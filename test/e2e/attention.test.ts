@@ -50,7 +50,7 @@ describe('a step that failed for good', () => {
     const change = (name: string): Promise<unknown> =>
       onTarget(
         shop,
-        `begin;
+        `begin; set local session_replication_role = replica;
          ${events.map((event) => `alter event trigger ${event} disable;`).join(' ')}
          alter table shop.customers disable trigger ${names.trigger};
          update shop.customers set name = ${name} where id = 1;
