@@ -242,11 +242,16 @@ export class Control {
     return slept;
   }
 
+  /**
+   * What comes of it must not hang on the clock: after a worker died, a query may replay a timer that has fired before the
+   * task that handles it has begun, and the clock then stands still; the next worker would see another time, and decide
+   * otherwise. So a whole wait counts as what was asked for, and one that something ended early as less than that.
+   */
   async #wait(duration: Milliseconds): Promise<Milliseconds> {
     const began = Date.now();
     const revision = this.#revision;
-    await condition(() => this.#revision !== revision, duration);
-    return Date.now() - began;
+    const early = await condition(() => this.#revision !== revision, duration);
+    return early ? Math.max(0, Math.min(Date.now() - began, duration - 1)) : duration;
   }
 
   /** A step that pause stops and resume starts again: what it has done, it finds in the databases. */

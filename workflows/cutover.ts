@@ -39,10 +39,12 @@ export async function cutover(input: CutoverInput): Promise<Switched> {
 
 /** An attempt begins inside the window only; a `set` of the window counts at once. */
 async function withinWindow({ control, move, note }: Phase): Promise<void> {
-  const closedFor = (): number => opensIn(move().database.cutover.window, Date.now());
-  if (closedFor() === 0) return;
-  note(`waits for its window, which opens at ${new Date(Date.now() + closedFor()).toISOString()}`);
-  while (closedFor() > 0) await control.doze(closedFor());
+  const closedFor = (at: number): number => opensIn(move().database.cutover.window, at);
+  let at = Date.now();
+  if (closedFor(at) === 0) return;
+  note(`waits for its window, which opens at ${new Date(at + closedFor(at)).toISOString()}`);
+  // The clock may stand still where a timer has told the time (see Control).
+  while (closedFor(at) > 0) at = Math.max(at + (await control.doze(closedFor(at))), Date.now());
   note(null);
 }
 

@@ -30,7 +30,14 @@ import {
   stopSubscription,
 } from './replication/subscription.js';
 import { scopeTables, type ScopeTable } from './scope.js';
-import { capAgain, capSequences, forgetLimits, setSequencesAhead, type PromisedSequence } from './sequences.js';
+import {
+  capAgain,
+  capSequences,
+  forgetLimits,
+  requireSequences,
+  setSequencesAhead,
+  type PromisedSequence,
+} from './sequences.js';
 import { bothSides } from './sides.js';
 import { standbysHaveFlushed } from './standbys.js';
 import { literal } from './statements.js';
@@ -330,8 +337,10 @@ class Switch {
     try {
       // DDL that apply can't follow would show as lag, so the tables come first.
       await this.#step('tables', () => this.#recheckTables());
+      await requireSequences(this.#fromSession, this.#toSession, key);
       await this.#step('lag', () => this.#requireLittleLag());
       await this.#step('prepare', () => this.#proveWayBack());
+      await cancelAutovacuum(this.#fromSession, tables);
 
       this.#pausedAt = performance.now();
       await this.#step('pause', () => this.#endpoints.pause(this.#left() * PAUSE_SHARE));
@@ -433,7 +442,7 @@ class Switch {
    */
   async #fence(tables: ScopeTable[], epoch: number): Promise<string> {
     for (let gentle = 0; gentle < GENTLE_TRIES; gentle += 1) {
-      await cancelAutovacuum(this.#fromSession, tables);
+      if (gentle > 0) await cancelAutovacuum(this.#fromSession, tables);
       try {
         // Gently: writers in flight end first, and none of them is refused anything.
         return await this.#attempt.guarded(this.#from, { states: ['open'], epoch }, async () => {

@@ -14,7 +14,6 @@ const SEQUENCES = statement(import.meta.url, './sql/sequences.sql');
 /** Values left out at each switch. Postgres logs 32 ahead (SEQ_LOG_VALS), so a crash skips as many anyway. */
 const MARGIN = 32n;
 
-const UNDEFINED_TABLE = '42P01';
 const INVALID_PARAMETER = '22023';
 
 interface SequenceRow extends TableName {
@@ -40,6 +39,24 @@ async function readSequences(session: Session, key: string): Promise<SequenceRow
   return session.rows<SequenceRow & Record<string, unknown>>(SEQUENCES, [key]);
 }
 
+/**
+ * Before anybody waits: every sequence that will be carried over is on the other side, too.
+ * Fails with `SchemaMismatch`, naming one that isn't: it was made since the schema was copied.
+ */
+export async function requireSequences(from: Session, to: Session, key: string): Promise<void> {
+  const sequences = await readSequences(from, key);
+  const missing = await to.row<{ name: string }>(
+    `select s.name from unnest($1::text[]) as s(name) where to_regclass(s.name) is null limit 1`,
+    [sequences.map(qualified)],
+  );
+  if (missing === undefined) return;
+  throw failure(
+    'SchemaMismatch',
+    `sequence ${missing.name} of the ${from.side} is missing on the ${to.side}: it was made since the schema was copied`,
+    'Make it there as well; nothing was switched',
+  );
+}
+
 /** Sets the sequences of the closed side ahead of those of the fenced one. Run it in a guarded transaction of the closed side. */
 export async function setSequencesAhead(from: Session, to: Session, key: string): Promise<PromisedSequence[]> {
   const sequences = await readSequences(from, key);
@@ -50,16 +67,7 @@ export async function setSequencesAhead(from: Session, to: Session, key: string)
   // setval() leaves values that other sessions have cached as they are; ALTER SEQUENCE voids them.
   const cached = called.filter((one) => BigInt(one.cache) > 1n);
   await to.batch(cached.map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`));
-  try {
-    await setValues(to, called);
-  } catch (error) {
-    if (sqlState(error) !== UNDEFINED_TABLE) throw error;
-    throw failure(
-      'SchemaMismatch',
-      `a sequence of the ${from.side} is missing on the ${to.side}: it was made since the schema was copied`,
-      'Make it there as well; nothing was switched',
-    );
-  }
+  await setValues(to, called);
   return promised;
 }
 

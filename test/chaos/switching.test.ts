@@ -67,6 +67,9 @@ test(
       doubts: [],
       ok: true,
     });
+    // Workers that know nothing yet: what happened is replayed from its first event to its last.
+    await Promise.all(world.workers.map((worker) => worker.kill()));
+    await Promise.all([world.addWorker(), world.addWorker()]);
     await world.must(['abort', id, '--yes', '--wait']);
     const { source, target } = await world.catalogs(shop.name);
     expect({ source, target }).toEqual(shop.found);
@@ -74,28 +77,28 @@ test(
   SECONDS * 1_000 + 300_000,
 );
 
+/** Longest that one way may take, with workers and servers dying meanwhile. */
+const PATIENCE_MS = 120_000;
+
 /** Says it until it is heard: workers that answer may be dead just now. */
 async function moved(id: string, primary: Primary): Promise<void> {
-  const words = primary === 'source' ? ['rollback', id, '--yes'] : ['switch', id];
-  for (;;) {
-    const { state, stage, units } = await statusOf(id);
-    const there = units[0]?.primary === primary;
-    if (there && (primary === 'source' ? state === 'rolled-back' : stage === 'watch')) return;
-    if (state === 'needs-attention') await world.godwit(['retry', id]);
-    else if (primary === 'source' ? stage === 'watch' && state === 'running' : state === 'rolled-back')
-      await world.godwit(words);
+  const deadline = Date.now() + PATIENCE_MS;
+  let seen = 'nothing';
+  while (Date.now() < deadline) {
+    try {
+      const { state, stage, units, reason } = await world.status(id);
+      seen = `${state} in ${stage}: ${reason ?? 'no reason'}`;
+      const isThere = units[0]?.primary === primary;
+      if (isThere && (primary === 'source' ? state === 'rolled-back' : stage === 'watch')) return;
+      const isAway = primary === 'source' ? stage === 'watch' && state === 'running' : state === 'rolled-back';
+      if (state === 'needs-attention') await world.godwit(['retry', id]);
+      else if (isAway) await world.godwit(primary === 'source' ? ['rollback', id, '--yes'] : ['switch', id]);
+    } catch (error) {
+      seen = String(error);
+    }
     await sleep(100);
   }
-}
-
-async function statusOf(id: string): Promise<Awaited<ReturnType<RealWorld['status']>>> {
-  for (;;) {
-    try {
-      return await world.status(id);
-    } catch {
-      await sleep(100);
-    }
-  }
+  throw new Error(`waited for the writes on the ${primary}, and saw ${seen}`);
 }
 
 /** Waits for writes that were acknowledged. */

@@ -98,6 +98,30 @@ describe('a worker killed', () => {
   });
 });
 
+describe('a workflow', () => {
+  test('whose worker dies while somebody looks at it is replayed by others as it was', async () => {
+    const shop = await world.shop({ change: { watch: { for: '1h', every: '300ms', validateEvery: 'none' } } });
+    const { id, file } = await world.specification({ [shop.name]: shop.database }, { switch: { approvals: 0 } });
+    await world.must(['start', file]);
+    await world.until(id, 'the watch', ({ stage }) => stage === 'watch');
+    // A query that comes between a timer and its task is answered by a worker that replays both with a clock that stands.
+    for (let turn = 0; turn < 3; turn += 1) {
+      const holder = await world.holder(id);
+      await world.workers.find(({ child }) => child.pid === holder)?.kill();
+      replace();
+      await world.fact('another worker', async () => {
+        await world.status(id).catch(() => undefined);
+        return (await world.holder(id)) !== holder;
+      });
+    }
+    await Promise.all(replacements);
+    await Promise.all(world.workers.map((worker) => worker.kill()));
+    await Promise.all([world.addFaultyWorker(), world.addFaultyWorker()]);
+    await world.must(['abort', id, '--yes', '--wait']);
+    expect(await world.catalogs(shop.name)).toEqual(shop.found);
+  });
+});
+
 describe('a server that crashes', () => {
   test.each(['source', 'target'] as const)('during the copy (%s) delays it, and loses nothing', async (side) => {
     const shop = await world.shop({ change: { copy: { rangeSize: '8KiB', rateLimit: '200kB' } } });

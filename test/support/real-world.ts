@@ -305,6 +305,13 @@ export class RealWorld {
     return (await target.query(done, [table], name)).length;
   }
 
+  /** Process of the worker that has the workflow in its cache. */
+  async holder(id: string): Promise<number> {
+    const { events } = await this.client.workflow.getHandle(id).fetchHistory();
+    const done = events?.findLast((event) => event.workflowTaskCompletedEventAttributes);
+    return Number.parseInt(done?.workflowTaskCompletedEventAttributes?.identity ?? '', 10);
+  }
+
   /** Answers how the workflow of a migration ended. */
   async ended(id: string): Promise<string> {
     const { status } = await this.client.workflow.getHandle(id).describe();
