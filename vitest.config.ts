@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** Recording is asked for: `GODWIT_RECORD=1`. */
+const recording = process.env['GODWIT_RECORD'] !== undefined;
+
 const LONG = { testTimeout: 180_000, hookTimeout: 600_000 };
 
 export default defineConfig({
@@ -10,6 +13,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/histories/**/*.test.ts'],
+          exclude: recording ? [] : ['test/histories/record.test.ts'],
           globalSetup: ['test/support/lab.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },

@@ -14,7 +14,7 @@ import { ddlTriggers } from './names.js';
 import { resolveTables, scopeTables, type ScopeTable } from './scope.js';
 import type { Session } from './session.js';
 import { bothSides, otherSide, type Sides } from './sides.js';
-import { statement } from './statements.js';
+import { literal, statement } from './statements.js';
 
 export { bothSides } from './sides.js';
 
@@ -48,19 +48,26 @@ export async function readAuthority(session: Session, key: string): Promise<Auth
   return known?.known ? readRow(session, key) : null;
 }
 
+type StoredRow = Omit<AuthorityRow, 'epoch'> & { epoch: string };
+
+/** The row's columns; `scope` quoted. */
+const rowOf = (scope: string, lock = ''): string =>
+  `select side, epoch, state, attempt, signature, system_identifier as "systemIdentifier", timeline,
+          extract(epoch from clock_timestamp() - paused_at)::float8 * 1000 as "pausedForMs",
+          extract(epoch from clock_timestamp() - fenced_at)::float8 * 1000 as "fencedForMs"
+   from godwit.authority where scope = ${scope} ${lock}`;
+
+const parsed = (row: StoredRow | undefined): AuthorityRow | null =>
+  row === undefined ? null : { ...row, epoch: Number(row.epoch) };
+
 async function readRow(session: Session, key: string, lock = ''): Promise<AuthorityRow | null> {
-  const rows = session.rows<AuthorityRow & { epoch: string }>(
-    `select side, epoch, state, attempt, signature, system_identifier as "systemIdentifier", timeline,
-            extract(epoch from clock_timestamp() - paused_at)::float8 * 1000 as "pausedForMs",
-            extract(epoch from clock_timestamp() - fenced_at)::float8 * 1000 as "fencedForMs"
-     from godwit.authority where scope = $1 ${lock}`,
-    [key],
-  );
-  const [row] = await rows.catch((error: unknown) => {
-    if (sqlState(error) === UNDEFINED_TABLE) return [];
-    throw error;
-  });
-  return row === undefined ? null : { ...row, epoch: Number(row.epoch) };
+  const rows = session.rows<StoredRow & Record<string, unknown>>(rowOf('$1', lock), [key]);
+  return parsed((await rows.catch(noSuchTable))[0]);
+}
+
+function noSuchTable(error: unknown): [] {
+  if (sqlState(error) === UNDEFINED_TABLE) return [];
+  throw error;
 }
 
 export interface Guard {
@@ -82,11 +89,12 @@ export async function guarded<T>(
   guard: Guard,
   work: (row: AuthorityRow) => Promise<T>,
 ): Promise<T> {
-  return session.transaction(async () => {
-    const row = await readRow(session, key, 'for update');
+  const begin = ['set local synchronous_commit = on', rowOf(literal(key), 'for update')];
+  return session.transactionAfter<StoredRow & Record<string, unknown>, T>(begin, async ([stored]) => {
+    const row = parsed(stored);
     requireGuard(session, row, guard);
     return work(row);
-  }, SYNCHRONOUSLY);
+  });
 }
 
 /** Begins a transaction whose commit is durable when it is acknowledged. */

@@ -20,7 +20,7 @@ import { Attempt, otherSide, readAuthority, type AuthorityRow } from './authorit
 import { blockersOf, cancelAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
 import { fenceStatements, leaseHolds, lockTables, lookAtFence, resetBreach, type FenceState } from './fence.js';
-import { awaitMarker, writeMarker } from './marker.js';
+import { awaitMarker, insertMarker } from './marker.js';
 import { scopeNames } from './names.js';
 import { dropSlot, ensureSlot } from './replication/slot.js';
 import {
@@ -56,6 +56,9 @@ const GENTLE_TRIES = 2;
 
 /** The lease outlives the budget a little, so that an attempt on its last millisecond can still undo itself in peace. */
 const LEASE_SLACK_MS = 1_000;
+
+/** Making a slot and a subscription holds others up; what has queued behind it would otherwise lengthen the pause. */
+const BREATH_MS = 200;
 
 /** Part of the budget that the pooler's PAUSE may take: what it waits for, all other clients wait for, too. */
 const PAUSE_SHARE = 0.5;
@@ -197,7 +200,6 @@ async function complete(attempt: Attempt, from: AuthorityRow, to: AuthorityRow):
   await faultPoint('switch.advance');
   // Open. A crash before this leaves both sides closed, and the next attempt comes this way again.
   await attempt.guarded(to.side, { states: ['ready'], epoch: from.epoch + 1 }, async (row) => {
-    await forgetLimits(opening, attempt.key);
     await open(attempt, to.side, row.epoch);
   });
 }
@@ -266,6 +268,7 @@ async function open(attempt: Attempt, side: Primary, epoch: number): Promise<voi
     .of(side)
     .batch([
       ...fenceStatements(attempt.key, { kind: 'open' }, attempt.ddlFenced.has(side)),
+      forgetLimits(attempt.key),
       stateStatement(attempt.key, 'open', epoch),
     ]);
 }
@@ -341,6 +344,7 @@ class Switch {
       await this.#step('lag', () => this.#requireLittleLag());
       await this.#step('prepare', () => this.#proveWayBack());
       await cancelAutovacuum(this.#fromSession, tables);
+      await sleep(BREATH_MS);
 
       this.#pausedAt = performance.now();
       await this.#step('pause', () => this.#endpoints.pause(this.#left() * PAUSE_SHARE));
@@ -390,8 +394,8 @@ class Switch {
     const { maxLag } = this.#move.database.cutover;
     const lagging = failure('Blocked', `the ${this.#to} is more than ${maxLag} ms behind the ${this.#from}`);
     for (const timeout of [WORKER_START_MS + maxLag, maxLag]) {
-      const marker = await writeMarker(this.#fromSession, this.#move.key);
-      const took = await awaitMarker(this.#toSession, this.#move.key, marker.id, timeout);
+      const marker = await insertMarker(this.#fromSession, this.#move.key);
+      const took = await awaitMarker(this.#toSession, this.#move.key, marker, timeout);
       if (took === null) throw lagging;
     }
   }
@@ -494,15 +498,14 @@ class Switch {
 
   async #lock(tables: ScopeTable[]): Promise<void> {
     const timeout = Math.min(LOCK_TRY_MS, this.#requireTimeLeft('lock the tables'));
-    await this.#fromSession.run(`set local lock_timeout = ${Math.ceil(timeout)}`);
-    await lockTables(this.#fromSession, tables);
+    await lockTables(this.#fromSession, tables, timeout);
   }
 
   /** Commit order makes the marker's arrival the proof that everything before the fence is applied. */
   async #awaitAllApplied(): Promise<void> {
-    const marker = await writeMarker(this.#fromSession, this.#move.key);
+    const marker = await insertMarker(this.#fromSession, this.#move.key);
     const timeout = this.#requireTimeLeft('wait for the last changes');
-    const took = await awaitMarker(this.#toSession, this.#move.key, marker.id, timeout);
+    const took = await awaitMarker(this.#toSession, this.#move.key, marker, timeout);
     if (took === null)
       throw failure('Blocked', `the last changes did not arrive on the ${this.#to} within ${Math.round(timeout)} ms`);
   }

@@ -5,6 +5,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Milliseconds } from '../../spec/normal.js';
 import type { DatabaseMove } from '../contract.js';
 import { cancellation, heartbeat } from '../activity-context.js';
 import { failure } from '../failure.js';
@@ -80,11 +81,14 @@ function filled(sql: string, values: Record<string, string>): string {
 
 /**
  * SHARE ROW EXCLUSIVE on all tables in scope at once: waits for their writers, and for prepared transactions, which hold
- * the same locks. Call within a transaction that has a `lock_timeout`; fails with `Blocked`.
+ * the same locks. Call within a transaction; fails with `Blocked` when one lock took longer than `timeout`.
  */
-export async function lockTables(session: Session, tables: ScopeTable[]): Promise<void> {
+export async function lockTables(session: Session, tables: ScopeTable[], timeout: Milliseconds): Promise<void> {
   const names = tables.map((table) => `only ${qualified(table)}`).join(', ');
-  await session.run(`lock table ${names} in share row exclusive mode`);
+  await session.batch([
+    `set local lock_timeout = ${Math.ceil(timeout)}`,
+    `lock table ${names} in share row exclusive mode`,
+  ]);
 }
 
 /** Tables whose triggers aren't as installed; empty when the fence is whole. */
@@ -309,6 +313,6 @@ async function liftCaps(session: Session, key: string): Promise<void> {
   if (!known?.known) return;
   await session.transaction(async () => {
     await restoreLimits(session, key);
-    await forgetLimits(session, key);
+    await session.run(forgetLimits(key));
   });
 }

@@ -24,10 +24,16 @@ export interface Marker {
 
 const tableOf = (key: string): string => `godwit.${identifier(scopeNames(key).marker)}`;
 
-/** Commits a marker on the primary. Older ones of this scope go with it. */
-export async function writeMarker(primary: Session, key: string): Promise<Marker> {
+/** Commits a marker on the primary; answers its id. */
+export async function insertMarker(primary: Session, key: string): Promise<string> {
   const id = randomUUID();
   await primary.run(`insert into ${tableOf(key)} (id, written_at) values ($1, clock_timestamp())`, [id]);
+  return id;
+}
+
+/** Commits a marker on the primary, and says where. */
+export async function writeMarker(primary: Session, key: string): Promise<Marker> {
+  const id = await insertMarker(primary, key);
   const position = await primary.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
   return { id, lsn: position?.lsn ?? '0/0' };
 }

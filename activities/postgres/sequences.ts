@@ -7,7 +7,7 @@
 import { failure } from '../failure.js';
 import { sqlState } from './errors.js';
 import type { Session } from './session.js';
-import { qualified, statement, type TableName } from './statements.js';
+import { literal, qualified, statement, type TableName } from './statements.js';
 
 const SEQUENCES = statement(import.meta.url, './sql/sequences.sql');
 
@@ -88,10 +88,9 @@ function promise(sequence: SequenceRow): PromisedSequence {
  */
 export async function capSequences(from: Session, key: string, promised: PromisedSequence[]): Promise<void> {
   if (promised.length === 0) return;
-  await rememberLimits(from, key, promised);
   const ends = promised.map((one) => ({ ...one, end: endAt(one, one.upTo ?? BigInt(one.start)) }));
   try {
-    await from.batch(ends.map(cap));
+    await from.batch([rememberLimits(key, promised), ...ends.map(cap)]);
   } catch (error) {
     // One that has passed its end already: "RESTART value … cannot be greater than MAXVALUE".
     if (sqlState(error) !== INVALID_PARAMETER) throw error;
@@ -149,27 +148,13 @@ function wentPast(lastValue: string | null, promised: PromisedSequence): boolean
   return BigInt(promised.increment) > 0n ? now > promised.upTo : now < promised.upTo;
 }
 
-async function rememberLimits(session: Session, key: string, sequences: SequenceRow[]): Promise<void> {
-  await session.run(
-    `insert into godwit.sequence_limit (scope, schema_name, sequence_name, min_value, max_value, start_value, cycle)
-     select $1, t.schema, t.name, t."minValue", t."maxValue", t.start, t.cycle
-     from json_to_recordset($2::json)
-       as t(schema text, name text, "minValue" bigint, "maxValue" bigint, start bigint, cycle boolean)
-     on conflict do nothing`,
-    [
-      key,
-      JSON.stringify(
-        sequences.map(({ schema, name, minValue, maxValue, start, cycle }) => ({
-          schema,
-          name,
-          minValue,
-          maxValue,
-          start,
-          cycle,
-        })),
-      ),
-    ],
-  );
+function rememberLimits(key: string, sequences: SequenceRow[]): string {
+  const rows = sequences.map((one) => {
+    const names = `${literal(key)}, ${literal(one.schema)}, ${literal(one.name)}`;
+    return `(${names}, ${one.minValue}, ${one.maxValue}, ${one.start}, ${one.cycle})`;
+  });
+  return `insert into godwit.sequence_limit (scope, schema_name, sequence_name, min_value, max_value, start_value, cycle)
+    values ${rows.join(', ')} on conflict do nothing`;
 }
 
 /** Undoes the caps of an earlier cede on this side, and remembers them until `forgetLimits`; fine when there are none. */
@@ -206,6 +191,4 @@ export async function capAgain(session: Session, key: string): Promise<void> {
 }
 
 /** What a side does that opens: its limits are its own again. */
-export async function forgetLimits(session: Session, key: string): Promise<void> {
-  await session.run('delete from godwit.sequence_limit where scope = $1', [key]);
-}
+export const forgetLimits = (key: string): string => `delete from godwit.sequence_limit where scope = ${literal(key)}`;

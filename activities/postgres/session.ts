@@ -119,14 +119,33 @@ export class Session {
     if (statements.length > 0) await this.#query(statements.join(';\n'), []);
   }
 
+  /** As `batch`; answers the rows of the last statement. */
+  async rowsOfLast<R extends pg.QueryResultRow = pg.QueryResultRow>(statements: string[]): Promise<R[]> {
+    // One result for one statement, a list of them for several; the types of pg know only the first.
+    const results: unknown = await this.#query<R>(statements.join(';\n'), []);
+    const last: unknown = Array.isArray(results) ? results.at(-1) : results;
+    return (last as pg.QueryResult<R>).rows;
+  }
+
   /**
    * `work` between BEGIN and COMMIT. If COMMIT's answer is lost, the caller gets `DatabaseUnreachable` and must find
    * out what happened; any other failure has rolled back.
    */
   async transaction<T>(work: () => Promise<T>, begin = 'begin'): Promise<T> {
-    await this.run(begin);
+    return this.#between(() => this.run(begin), work);
+  }
+
+  /** A transaction whose `statements` begin it, in one round trip; `work` gets the rows of the last of them. */
+  async transactionAfter<R extends pg.QueryResultRow, T>(
+    statements: string[],
+    work: (rows: R[]) => Promise<T>,
+  ): Promise<T> {
+    return this.#between(() => this.rowsOfLast<R>(['begin', ...statements]), work);
+  }
+
+  async #between<B, T>(begin: () => Promise<B>, work: (begun: B) => Promise<T>): Promise<T> {
     try {
-      const result = await work();
+      const result = await work(await begin());
       await this.run('commit');
       return result;
     } catch (error) {

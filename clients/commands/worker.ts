@@ -7,6 +7,7 @@ import type { Terminal } from '../terminal.js';
 export interface WorkerOptions extends GlobalFlags {
   /** With commas between. */
   queues?: string;
+  workflowQueue?: string;
   metricsPort?: string;
   logLevel: string;
 }
@@ -26,6 +27,7 @@ export async function worker(terminal: Terminal, options: WorkerOptions): Promis
     log: makeLog(options.logLevel),
     ...{ address, namespace, profile: options.profile, listen: options.metricsPort },
     ...(queues === undefined || queues.length === 0 ? {} : { queues }),
+    ...(options.workflowQueue === undefined ? {} : { workflowQueue: options.workflowQueue }),
   }).catch((error: unknown) => {
     throw isTransport(error) ? unreachable(address, error) : error;
   });

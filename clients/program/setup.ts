@@ -74,6 +74,10 @@ export function addSetupCommands(program: Command, { terminal, finish }: Invocat
       'Runs a worker: it does what migrations ask for. Run at least two, where they can reach the databases; secrets are read from their environment and files.',
     )
     .option('--queues <names>', 'task queues to serve, with commas between (default: all of Godwit)')
+    .option(
+      '--workflow-queue <name>',
+      'the one of them that workflows run on; others serve activities only (default: godwit)',
+    )
     .option('--metrics-port <port>', 'serve /metrics for Prometheus and /healthz here; PORT or HOST:PORT')
     .addOption(
       new Option('--log-level <level>', 'what to log')

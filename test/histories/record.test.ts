@@ -1,4 +1,4 @@
-/** Records the histories that replay.test.ts replays. Runs only when asked: `GODWIT_RECORD=1`. */
+/** Records the histories that replay.test.ts replays. Collected only when asked: `GODWIT_RECORD=1` (vitest.config.ts). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gate, Lab, type Migration } from '../support/migrations.js';
 import { saveHistory } from './histories.js';
@@ -6,7 +6,7 @@ import { saveHistory } from './histories.js';
 const WATCHED = { for: 3_600_000, every: 50, validateEvery: 100, onFailure: 'hold' } as const;
 const watched = { databases: [{ name: 'orders', watch: WATCHED }] };
 
-describe.skipIf(process.env['GODWIT_RECORD'] === undefined)('recording', () => {
+describe('recording', () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await Lab.start();

@@ -68,7 +68,7 @@ const SCOPE = { tables: { include: ['*.*'], exclude: OUT_OF_SCOPE } };
 async function fence(session: Session, move: DatabaseMove, state: FenceState): Promise<void> {
   const tables = await scopeTables(session, move.key);
   await session.transaction(async () => {
-    await lockTables(session, tables);
+    await lockTables(session, tables, 5_000);
     await replaceFence(session, move.key, state);
   });
 }

@@ -1,5 +1,5 @@
 /** Two real Postgres servers of a test file's own: slots and prepared transactions are cluster-wide, so none are shared. */
-import { chmod, mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PostgresServer } from '../../lab/postgres.js';
@@ -27,6 +27,7 @@ export async function startPair(settings: Record<string, string> = {}): Promise<
     target,
     destroy: async () => {
       await Promise.all([source.destroy(), target.destroy()]);
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
