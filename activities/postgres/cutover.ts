@@ -58,7 +58,7 @@ const GENTLE_TRIES = 2;
 const LEASE_SLACK_MS = 1_000;
 
 /** Making a slot and a subscription holds others up; what has queued behind it would otherwise lengthen the pause. */
-const BREATH_MS = 200;
+const BREATH_MS = 500;
 
 /** Part of the budget that the pooler's PAUSE may take: what it waits for, all other clients wait for, too. */
 const PAUSE_SHARE = 0.5;

@@ -470,7 +470,7 @@ describe('fencing', () => {
     await until(
       pair.source,
       name,
-      `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'`,
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%lock table%'`,
     );
     await writer.query('commit');
     await writer.end();
@@ -510,7 +510,7 @@ describe('fencing', () => {
     await until(
       pair.source,
       name,
-      `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'`,
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%lock table%'`,
     );
     const began = performance.now();
     await pair.source.query('update account set balance = balance + 1 where id = 1', [], name);
