@@ -216,9 +216,10 @@ async function conform(
 ): Promise<void> {
   const openFor = before === null ? 0 : performance.now() - before.readAt;
   // Without images no attempt has come far enough to pause an endpoint, and one that can't be reached is in nobody's way.
-  if ((await readImages(attempt)) !== null) {
+  const images = await readImages(attempt);
+  if (images !== null) {
     await using endpoints = await Endpoints.open(move.database);
-    await pointEndpoints(attempt, endpoints, primary);
+    await pointEndpoints(endpoints, primary, images);
   }
   if (before !== null) {
     const resumedFor = performance.now() - before.readAt;
@@ -240,11 +241,9 @@ async function keepFigures(attempt: Attempt, primary: Primary, figures: SwitchFi
     .run('update godwit.authority set figures = $2 where scope = $1', [attempt.key, JSON.stringify(figures)]);
 }
 
-async function pointEndpoints(attempt: Attempt, endpoints: Endpoints, primary: Primary): Promise<void> {
-  if (endpoints.all.length === 0) return;
-  const images = await readImages(attempt);
-  if (images === null) return;
-  await endpoints.moveTo(primary, primary === 'source' ? images : null);
+/** Back on the source, each entry is as it was; the target's is made from its URL. */
+async function pointEndpoints(endpoints: Endpoints, primary: Primary, images: Record<string, string>): Promise<void> {
+  if (endpoints.all.length > 0) await endpoints.moveTo(primary, primary === 'source' ? images : null);
 }
 
 async function alignReplication(attempt: Attempt, primary: Primary): Promise<void> {
@@ -316,6 +315,8 @@ class Switch {
   readonly #from: Primary;
   readonly #to: Primary;
   readonly #steps: SwitchFigures['steps'] = [];
+  /** Read while nobody waits. */
+  #images: Record<string, string> | null = null;
   #pausedAt = 0;
   #fencedAt = 0;
   #openedAt = 0;
@@ -374,7 +375,7 @@ class Switch {
       complete(this.#attempt, await this.#attempt.read(this.#from), await this.#attempt.read(this.#to)),
     );
     this.#openedAt = performance.now();
-    await this.#step('flip', () => pointEndpoints(this.#attempt, this.#endpoints, this.#to));
+    await this.#step('flip', () => this.#point(this.#to));
     const figures = this.#figures();
     await keepFigures(this.#attempt, this.#to, figures);
     await this.#step('reverse', () => alignReplication(this.#attempt, this.#to));
@@ -409,6 +410,7 @@ class Switch {
     const name = names.slot(this.#to);
     const images = await this.#endpoints.images();
     await this.#rememberImages(images);
+    this.#images = await readImages(this.#attempt);
     await resetBreach(this.#fromSession, this.#move.key);
     try {
       await withTimeout(this.#toSession, SLOT_PATIENCE_MS, () => ensureSlot(this.#toSession, name));
@@ -607,9 +609,14 @@ class Switch {
   async #takeBackAll(): Promise<void> {
     await takeBack(this.#attempt, this.#from);
     this.#openedAt = performance.now();
-    await pointEndpoints(this.#attempt, this.#endpoints, this.#from);
+    await this.#point(this.#from);
     this.#resumedAt = performance.now();
     await alignReplication(this.#attempt, this.#from);
+  }
+
+  /** Before the images are read, no endpoint was paused or moved. */
+  async #point(side: Primary): Promise<void> {
+    if (this.#images !== null) await pointEndpoints(this.#endpoints, side, this.#images);
   }
 
   #figures(): SwitchFigures {
