@@ -15,7 +15,7 @@ export interface PgBouncerOptions {
   folder: string;
   /** Entries of `[databases]` by the name that clients ask for; `*` stands for any other. */
   databases: Record<string, PgBouncerEntry>;
-  /** Passwords by user; the superuser of the lab's Postgres is always there. */
+  /** Passwords by user, or their SCRAM secrets; the superuser of the lab's Postgres is always there. */
   users?: Record<string, string>;
   /** @default 'transaction' */
   poolMode?: 'transaction' | 'session' | 'statement';

@@ -10,13 +10,15 @@ import { within, type WindowFigures } from './figures.js';
 import { outcomeOf, socketCode } from './outcome.js';
 import { pace } from './pace.js';
 import type { LoadSettings, LoadSnapshot } from './protocol.js';
+import { RecentRequests } from './recent.js';
 import { footerLine, headerLine, requestLine, type Outcome, type RecordedRequest } from './record.js';
 import { requestMaker, type ShopFigures, type Statement } from './requests.js';
 
 /** A client whose connection is refused asks again after this; a person's retry wouldn't come sooner. */
 const RECONNECT_MS = 100;
 const SNAPSHOT_SPAN_MS = 1_000;
-const REMEMBER_MS = 5 * 60_000;
+/** What `within` may be asked about; a load that stands for days needs no more memory. */
+const REMEMBER_MICROSECONDS = 5 * 60_000_000;
 
 export interface RunningLoad {
   run: string;
@@ -33,7 +35,7 @@ export async function runLoad(settings: LoadSettings): Promise<RunningLoad> {
   const makeRequest = requestMaker(figures, settings.mix);
   const { turn } = pace(settings.rate);
   const record = await openRecord(settings.record, run);
-  const recent = recentRequests();
+  const recent = new RecentRequests(REMEMBER_MICROSECONDS);
   const counts: Record<Outcome, number> = { acknowledged: 0, failed: 0, unknown: 0 };
   const errors: Record<string, number> = {};
   const histogram = build({ numberOfSignificantValueDigits: 3, highestTrackableValue: 600_000_000 });
@@ -113,7 +115,7 @@ export async function runLoad(settings: LoadSettings): Promise<RunningLoad> {
   return {
     run,
     snapshot,
-    within: (from, to) => within(recent.all(), { from, to }),
+    within: (from, to) => within(recent.since(from), { from, to }),
     stop: async () => {
       stopping = true;
       await Promise.all(clients);
@@ -140,22 +142,6 @@ async function openRecord(path: string | null, run: string): Promise<RecordFile>
       file.end(`${footerLine(requests)}\n`);
       await once(file, 'close');
     },
-  };
-}
-
-/** What `within` may be asked about: the last 5 to 10 minutes, so that a load that stands for days needs no more memory. */
-function recentRequests(): { add: (request: RecordedRequest) => void; all: () => RecordedRequest[] } {
-  let [older, newer]: [RecordedRequest[], RecordedRequest[]] = [[], []];
-  let turnedAt = performance.now();
-  return {
-    add: (request) => {
-      if (performance.now() - turnedAt > REMEMBER_MS) {
-        [older, newer] = [newer, []];
-        turnedAt = performance.now();
-      }
-      newer.push(request);
-    },
-    all: () => [...older, ...newer],
   };
 }
 

@@ -1,5 +1,6 @@
 /** What the requests of a load add up to. */
-import type { Microseconds, RecordedRequest } from './record.js';
+import type { RecentRequest } from './recent.js';
+import type { Microseconds } from './record.js';
 
 export interface Window {
   from: Microseconds;
@@ -18,7 +19,7 @@ export interface WindowFigures {
 }
 
 /** What clients saw in a window, for instance around a switch. `requests` in any order. */
-export function within(requests: Iterable<RecordedRequest>, { from, to }: Window): WindowFigures {
+export function within(requests: Iterable<RecentRequest>, { from, to }: Window): WindowFigures {
   const latencies: number[] = [];
   const accepted: number[] = [];
   let failed = 0;

@@ -1,4 +1,5 @@
 /** Makes the shop's database: schema, requests and rows. */
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 
@@ -34,7 +35,27 @@ export const SMALL_SIZE: ShopSize = {
 };
 
 /** The application's own role: it owns its database, and is no superuser. */
-export const SHOP = { database: 'shop', user: 'shop', password: 'lab-shop' } as const;
+export const SHOP = {
+  database: 'shop',
+  user: 'shop',
+  password: 'lab-shop',
+  /**
+   * The same on all servers, as `pg_dumpall --roles-only` leaves it. PgBouncer then needs no password in clear text: it logs in
+   * with what it has learned from the client's own login, and needn't derive the key (4,096 rounds) for each connection.
+   * https://www.pgbouncer.org/config.html#authentication-file-format
+   */
+  secret: scramSecret('lab-shop', 'lab-shop of the lab'),
+} as const;
+
+/** As `pg_authid.rolpassword` keeps it. https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5803 */
+function scramSecret(password: string, saltText: string): string {
+  const iterations = 4_096;
+  const salt = Buffer.from(saltText);
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
+  const keyed = (text: string): Buffer => createHmac('sha256', salted).update(text).digest();
+  const stored = createHash('sha256').update(keyed('Client Key')).digest('base64');
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${keyed('Server Key').toString('base64')}`;
+}
 
 /** Where to make it; the URL of a superuser. A `PostgresServer` is one. */
 export interface ShopServer {
@@ -46,7 +67,7 @@ export async function createShopDatabase(server: ShopServer, database: string = 
   await connected(server.url('postgres'), async (client) => {
     const known = await client.query(`select from pg_roles where rolname = $1`, [SHOP.user]);
     if (known.rows.length === 0) {
-      await client.query(`create role ${SHOP.user} login password ${pg.escapeLiteral(SHOP.password)}`);
+      await client.query(`create role ${SHOP.user} login password ${pg.escapeLiteral(SHOP.secret)}`);
     }
     await client.query(`drop database if exists ${pg.escapeIdentifier(database)}`);
     await client.query(`create database ${pg.escapeIdentifier(database)} owner ${SHOP.user}`);

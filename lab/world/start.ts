@@ -58,6 +58,9 @@ export async function startServers(input: StartInput): Promise<void> {
   if (rate !== null) await step(`starting ${rate} requests a second`, 'less than 1 s', () => load(input, rate));
 }
 
+/** Enough to keep two cores busy: eight answered no more requests a second, and waited for each other inside Postgres. */
+const POOL_SIZE = '3';
+
 function pgbouncer(input: StartInput): Promise<void> {
   const folder = join(input.state.data, 'pgbouncer');
   const { port: source } = named(input.state, 'source');
@@ -65,8 +68,9 @@ function pgbouncer(input: StartInput): Promise<void> {
     PgBouncer.start({
       folder,
       databases: { [SHOP.database]: { host: '127.0.0.1', port: source, dbname: SHOP.database } },
-      users: { [SHOP.user]: SHOP.password },
+      users: { [SHOP.user]: SHOP.secret },
       binary: input.components.pgbouncer,
+      settings: { default_pool_size: POOL_SIZE },
       keepConfiguration: true,
       port,
       detached,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { within } from '../../lab/load/figures.js';
 import { outcomeOf } from '../../lab/load/outcome.js';
 import { footerLine, headerLine, readRecord, requestLine, type RecordedRequest } from '../../lab/load/record.js';
+import { RecentRequests } from '../../lab/load/recent.js';
 
 const REQUEST: RecordedRequest = {
   id: 'abc',
@@ -97,5 +98,31 @@ describe('what clients saw in a window', () => {
       p99Ms: 44,
       writeGapMs: 40,
     });
+  });
+});
+
+describe('the requests of the last minutes', () => {
+  const ended = (endedAt: number) => ({
+    startedAt: endedAt - 1,
+    endedAt,
+    acceptedAt: endedAt % 2 === 0 ? endedAt : null,
+    outcome: endedAt % 3 === 0 ? ('failed' as const) : ('acknowledged' as const),
+  });
+
+  test('are those that ended since a moment, as they were, the newest first', () => {
+    const recent = new RecentRequests(1_000_000);
+    for (let at = 1; at <= 150_000; at += 1) recent.add(ended(at));
+    expect([...recent.since(149_998)]).toEqual([ended(150_000), ended(149_999), ended(149_998)]);
+    expect([...recent.since(0)]).toHaveLength(150_000);
+    expect([...recent.since(150_001)]).toEqual([]);
+  });
+
+  test('are forgotten once they are too old', () => {
+    const recent = new RecentRequests(10_000);
+    for (let at = 1; at <= 200_000; at += 1) recent.add(ended(at));
+    const kept = [...recent.since(0)];
+    expect(kept.length).toBeGreaterThanOrEqual(10_000);
+    expect(kept.length).toBeLessThan(140_000);
+    expect(kept[0]).toEqual(ended(200_000));
   });
 });
