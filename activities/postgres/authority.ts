@@ -97,6 +97,27 @@ export async function guarded<T>(
   });
 }
 
+/** SQLSTATE of our own, of no class of Postgres. */
+const NOT_GUARDED = 'GW001';
+
+/** As `guarded`, for a transaction of few round trips: locks and checks the row, or ends the transaction. */
+function guardStatements(key: string, guard: Guard): string[] {
+  const wanted = [
+    `scope = ${literal(key)}`,
+    `state in (${guard.states.map((state) => literal(state)).join(', ')})`,
+    ...(guard.side === undefined ? [] : [`side = ${literal(guard.side)}`]),
+    ...(guard.epoch === undefined ? [] : [`epoch = ${guard.epoch}`]),
+    ...(guard.attempt === undefined ? [] : [`attempt = ${literal(guard.attempt)}`]),
+  ].join(' and ');
+  return [
+    'set local synchronous_commit = on',
+    `do $guard$ begin
+       perform from godwit.authority where ${wanted} for update;
+       if not found then raise exception using errcode = '${NOT_GUARDED}', message = 'the authority row is not as expected'; end if;
+     end $guard$`,
+  ];
+}
+
 /** Begins a transaction whose commit is durable when it is acknowledged. */
 const SYNCHRONOUSLY = 'begin; set local synchronous_commit = on';
 
@@ -272,6 +293,36 @@ export class Attempt {
     work: (row: AuthorityRow) => Promise<T>,
   ): Promise<T> {
     return guarded(this.sides.of(side), this.key, { ...guard, side, attempt: this.id }, work);
+  }
+
+  /** As `guarded`, in one round trip. */
+  async guardedBatch(side: Primary, guard: Omit<Guard, 'attempt' | 'side'>, statements: string[]): Promise<void> {
+    await this.#explained(side, guard, (guarding) => this.sides.of(side).transact([...guarding, ...statements]));
+  }
+
+  /** As `guarded`, in two round trips: see `Session.lookAndAct`. */
+  async guardedLook<F extends Record<string, unknown>>(
+    side: Primary,
+    guard: Omit<Guard, 'attempt' | 'side'>,
+    look: string[],
+    act: (found: Partial<F>) => string[],
+  ): Promise<void> {
+    await this.#explained(side, guard, (guarding) => this.sides.of(side).lookAndAct<F>([...guarding, ...look], act));
+  }
+
+  async #explained(
+    side: Primary,
+    guard: Omit<Guard, 'attempt' | 'side'>,
+    work: (guarding: string[]) => Promise<void>,
+  ): Promise<void> {
+    try {
+      await work(guardStatements(this.key, { ...guard, side, attempt: this.id }));
+    } catch (error) {
+      if (sqlState(error) !== NOT_GUARDED) throw error;
+      // What it was instead.
+      await this.guarded(side, guard, () => Promise.resolve());
+      throw failure('AuthorityLost', `the authority row of the ${side} changed under our eyes`, 'Nothing was changed');
+    }
   }
 
   async read(side: Primary): Promise<AuthorityRow> {

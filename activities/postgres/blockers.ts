@@ -1,10 +1,14 @@
 /** Who stands in the way of a table lock, for the person who must decide what to do about them. */
+import { sqlState } from './errors.js';
 import type { ScopeTable } from './scope.js';
 import type { Session } from './session.js';
 import { statement } from './statements.js';
 
 const BLOCKERS = statement(import.meta.url, './sql/blockers.sql');
-const CANCEL_AUTOVACUUM = statement(import.meta.url, './sql/cancel_autovacuum.sql');
+const AUTOVACUUM_WORKERS = statement(import.meta.url, './sql/autovacuum_workers.sql');
+
+/** Autovacuum runs as the superuser: others may not signal it, and wait for it as everybody does. */
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 interface Blocker {
   what: string;
@@ -35,5 +39,25 @@ export async function blockersOf(session: Session, tables: ScopeTable[]): Promis
  * comes within 1 ms. One that prevents wraparound is not ours to cancel: it shows among the blockers.
  */
 export async function cancelAutovacuum(session: Session, tables: ScopeTable[]): Promise<void> {
-  await session.rows(CANCEL_AUTOVACUUM, [JSON.stringify(tables)]);
+  await signalAutovacuum(session, tables, 'pg_cancel_backend');
+}
+
+/**
+ * For a lock on all the tables at once: a worker that is cancelled goes on with the next table, and was in the way again at
+ * each of ten tries (400 ms of a pause). It comes back after `autovacuum_naptime`.
+ */
+export async function endAutovacuum(session: Session, tables: ScopeTable[]): Promise<void> {
+  await signalAutovacuum(session, tables, 'pg_terminate_backend');
+}
+
+async function signalAutovacuum(
+  session: Session,
+  tables: ScopeTable[],
+  signal: 'pg_cancel_backend' | 'pg_terminate_backend',
+): Promise<void> {
+  try {
+    await session.rows(`select ${signal}(w.pid) from (${AUTOVACUUM_WORKERS}) w`, [JSON.stringify(tables)]);
+  } catch (error) {
+    if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+  }
 }

@@ -3,7 +3,7 @@
  * protocol; each says what a crash right after it leaves behind. Whoever comes next decides by what the two databases say
  * (`settle`), never by memory.
  *
- *     prepare → pause → fence → marker → re-check → ready → CEDE → stop → advance → open → flip, resume → reverse
+ *     prepare → pause → fence, marker → re-check → ready → CEDE → stop → advance, open → flip, resume → reverse
  *
  * Before the cede everything is undone; after it, everything goes forward only.
  */
@@ -17,13 +17,23 @@ import { Endpoints } from '../endpoints.js';
 import { faultPoint } from '../fault.js';
 import { failure } from '../failure.js';
 import { Attempt, otherSide, readAuthority, type AuthorityRow } from './authority.js';
-import { blockersOf, cancelAutovacuum } from './blockers.js';
+import { blockersOf, endAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
-import { fenceStatements, leaseHolds, lockTables, lookAtFence, resetBreach, type FenceState } from './fence.js';
-import { awaitMarker, insertMarker } from './marker.js';
+import {
+  fenceStatements,
+  leaseHoldsExpression,
+  lockStatements,
+  lookStatements,
+  prepareLook,
+  resetBreach,
+  type FenceState,
+  type FenceView,
+} from './fence.js';
+import { awaitMarker, insertMarker, newMarker } from './marker.js';
 import { scopeNames } from './names.js';
 import { dropSlot, ensureSlot } from './replication/slot.js';
 import {
+  dropStatements,
   dropSubscription,
   enableSubscription,
   ensureSubscription,
@@ -31,17 +41,24 @@ import {
 } from './replication/subscription.js';
 import { scopeTables, type ScopeTable } from './scope.js';
 import {
+  aheadStatements,
   capAgain,
-  capSequences,
+  capStatements,
+  endStatements,
   forgetLimits,
+  lastValuesExpression,
+  passedItsEnd,
+  promiseSequences,
+  readLimits,
   requireSequences,
-  setSequencesAhead,
   type PromisedSequence,
+  type SequenceLimit,
 } from './sequences.js';
+import type { Session } from './session.js';
 import { bothSides } from './sides.js';
 import { standbysHaveFlushed } from './standbys.js';
-import { literal } from './statements.js';
-import { recheckSuspects } from './validation/recheck.js';
+import { identifier, literal } from './statements.js';
+import { hasSuspects, recheckSuspects } from './validation/recheck.js';
 
 /** A heartbeat time-out of 2 s makes a dead worker cost seconds; this leaves room for one that is merely slow. */
 const HEARTBEAT_EVERY_MS = 500;
@@ -135,7 +152,7 @@ async function settleWith(attempt: Attempt, move: DatabaseMove): Promise<Primary
     [target, source],
   ] as const) {
     if (from.state === 'closed' && to.state === 'ready') {
-      await complete(attempt, from, to);
+      await complete(attempt, from.side, from.epoch);
       await conform(attempt, move, to.side, interrupted(from, readAt));
       return to.side;
     }
@@ -182,27 +199,35 @@ async function takeBack(attempt: Attempt, from: Primary): Promise<void> {
   // A crash here leaves the lease: it runs out by itself, and the next attempt comes this way again.
   await attempt.guarded(from, { states: ['open', 'leased'] }, async (row) => {
     if (row.state === 'open') return;
-    await open(attempt, from, row.epoch);
+    await attempt.sides.of(from).batch(openStatements(attempt, from, row.epoch));
   });
 }
 
-/** After the cede: the new side stops following, its own changes begin to count, and it opens. */
-async function complete(attempt: Attempt, from: AuthorityRow, to: AuthorityRow): Promise<void> {
+/** Whether the new side is known to apply no more. */
+type Stopped = 'stopped' | 'unknown';
+
+/** After the cede of epoch `ceded` by `from`: the new side stops following, its own changes begin to count, and it opens. */
+async function complete(attempt: Attempt, from: Primary, ceded: number, stopped: Stopped = 'unknown'): Promise<void> {
   const names = scopeNames(attempt.key);
-  const opening = attempt.sides.of(to.side);
-  await standbysHaveFlushed(attempt.sides.of(from.side));
-  await faultPoint('switch.standbys');
+  const to = otherSide(from);
+  const opening = attempt.sides.of(to);
   // Stop: before version 16, both directions alive at once ended as different rows on the two sides.
-  await dropSubscription(opening, names.slot(from.side));
+  const [following] = await Promise.all([
+    stopped === 'unknown' ? stopSubscription(opening, names.slot(from)) : true,
+    standbysHaveFlushed(attempt.sides.of(from)),
+  ]);
   await faultPoint('switch.stop');
-  // Advance: all that was applied is on the old side already. Only while `ready`: once open, it would skip real writes.
-  await opening.rows('select pg_replication_slot_advance($1, pg_current_wal_flush_lsn())', [names.slot(to.side)]);
-  await faultPoint('switch.advance');
-  // Open. A crash before this leaves both sides closed, and the next attempt comes this way again.
-  await attempt.guarded(to.side, { states: ['ready'], epoch: from.epoch + 1 }, async (row) => {
-    await open(attempt, to.side, row.epoch);
-  });
+  // A crash before this commits leaves both sides closed, and the next attempt comes this way again.
+  await attempt.guardedBatch(to, { states: ['ready'], epoch: ceded + 1 }, [
+    // Advance: all that was applied is on the old side already. Only while `ready`: once open, it would skip real writes.
+    advance(names.slot(to)),
+    ...(following ? dropStatements(names.slot(from)) : []),
+    ...openStatements(attempt, to, ceded + 1),
+  ]);
 }
+
+const advance = (slot: string): string =>
+  `select pg_replication_slot_advance(${literal(slot)}, pg_current_wal_flush_lsn())`;
 
 /**
  * Brings everything around an open side in line with it: endpoints first, since clients wait for them; then what the other
@@ -261,15 +286,13 @@ async function alignReplication(attempt: Attempt, primary: Primary): Promise<voi
   await attempt.guarded(standby, { states: ['closed'] }, () => setState(attempt, standby, 'closed', row.epoch));
 }
 
-/** Within a guarded transaction, in one round trip: clients wait for it. */
-async function open(attempt: Attempt, side: Primary, epoch: number): Promise<void> {
-  await attempt.sides
-    .of(side)
-    .batch([
-      ...fenceStatements(attempt.key, { kind: 'open' }, attempt.ddlFenced.has(side)),
-      forgetLimits(attempt.key),
-      stateStatement(attempt.key, 'open', epoch),
-    ]);
+/** For a guarded transaction. */
+function openStatements(attempt: Attempt, side: Primary, epoch: number): string[] {
+  return [
+    ...fenceStatements(attempt.key, { kind: 'open' }, attempt.ddlFenced.has(side)),
+    forgetLimits(attempt.key),
+    stateStatement(attempt.key, 'open', epoch),
+  ];
 }
 
 async function setState(attempt: Attempt, side: Primary, state: AuthorityRow['state'], epoch: number): Promise<void> {
@@ -306,6 +329,51 @@ async function lastFigures(attempt: Attempt, primary: Primary, input: SwitchInpu
   };
 }
 
+interface Ahead {
+  /** Validation left rows to be compared under the fence. */
+  suspects: boolean;
+  /** Of the sequences that the new side capped when it ceded. */
+  limits: SequenceLimit[];
+}
+
+interface Fenced {
+  /** A timestamptz by the clock of the fenced side. */
+  deadline: string;
+  /** Behind the last write that passed. */
+  marker: string;
+}
+
+/** What the cede must know, read under its locks. */
+interface LastLook extends FenceView, Record<string, unknown> {
+  lastValues: Record<string, string | null>;
+  holds: boolean;
+}
+
+/**
+ * What will be run while clients wait, run once and rolled back: a backend's first CREATE FUNCTION and ALTER SEQUENCE take
+ * three times as long as its second. Of the sequences only our own: the lock on an application's would hold up its writers.
+ */
+async function warmUp(session: Session, key: string, fences: string[]): Promise<void> {
+  const sequence = `godwit.${identifier(scopeNames(key).breach)}`;
+  await session.batch(['begin', ...fences, `alter sequence ${sequence} start with 1 no cycle`, 'rollback']);
+}
+
+function requireWhole(side: Primary, { broken = [], unchanged }: Partial<FenceView>): void {
+  if (broken.length > 0) {
+    throw failure(
+      'SchemaMismatch',
+      `tables of the ${side} lack their fence or are gone: ${broken.slice(0, 5).join(', ')}`,
+      'Nothing was switched; abort, or give the tables their triggers back',
+    );
+  }
+  if (unchanged === true) return;
+  throw failure(
+    'SchemaMismatch',
+    `tables of the ${side} have changed since replication began`,
+    'Nothing was switched; undo that change, or abort and begin again',
+  );
+}
+
 /** One attempt, from the side that takes writes now to the other. */
 class Switch {
   readonly #move: DatabaseMove;
@@ -336,44 +404,42 @@ class Switch {
     const key = this.#move.key;
     const { epoch } = await this.#attempt.read(this.#from);
     const tables = await scopeTables(this.#fromSession, key);
-    let promised: PromisedSequence[] = [];
-    let deadline = '';
+    let stopped: Stopped = 'unknown';
     try {
       // DDL that apply can't follow would show as lag, so the tables come first.
-      await this.#step('tables', () => this.#recheckTables());
+      await this.#step('tables', () => this.#requireTables());
       await requireSequences(this.#fromSession, this.#toSession, key);
       await this.#step('lag', () => this.#requireLittleLag());
       await this.#step('prepare', () => this.#proveWayBack());
-      await cancelAutovacuum(this.#fromSession, tables);
+      const ahead = await this.#step('look ahead', () => this.#lookAhead());
       await sleep(BREATH_MS);
+      await endAutovacuum(this.#fromSession, tables);
 
       this.#pausedAt = performance.now();
       await this.#step('pause', () => this.#endpoints.pause(this.#left() * PAUSE_SHARE));
       // A crash here leaves the pooler paused: it outlives its admin connection. `settle` resumes first of all.
 
-      deadline = await this.#step('fence', () => this.#fence(tables, epoch));
+      const { deadline, marker } = await this.#step('fence', () => this.#fence(tables, epoch));
       // A crash from here to the cede leaves the source leased: it opens by itself at the deadline, and `settle` before.
 
-      await this.#step('marker', () => this.#awaitAllApplied());
-      await this.#step('re-check', () => this.#recheck());
+      const promised = await this.#step('marker', () => this.#awaitAllApplied(marker));
+      await this.#step('re-check', () => this.#recheck(ahead.suspects));
 
       // One synchronous commit on the new side makes all that was applied durable: apply itself commits asynchronously.
-      promised = await this.#step('ready', () => this.#promise(epoch));
+      await this.#step('ready', () => this.#promise(epoch, promised, ahead.limits));
       // A crash here leaves a promise that only this attempt could have kept: the next one takes it back.
 
       if (this.#input.mode === 'rehearse') {
         await this.#takeBackAll();
         return { kind: 'rehearsed', figures: this.#figures() };
       }
-      await this.#step('cede', () => this.#stopAndCede(tables, epoch, deadline, promised));
+      stopped = await this.#step('cede', () => this.#stopAndCede(tables, epoch, deadline, promised));
     } catch (error) {
       return this.#giveUp(error);
     }
 
     // ───────────── point of no return: from here on only forward; a crash anywhere below is completed by `settle` ─────────────
-    await this.#step('open', async () =>
-      complete(this.#attempt, await this.#attempt.read(this.#from), await this.#attempt.read(this.#to)),
-    );
+    await this.#step('open', () => complete(this.#attempt, this.#from, epoch, stopped));
     this.#openedAt = performance.now();
     await this.#step('flip', () => this.#point(this.#to));
     const figures = this.#figures();
@@ -410,7 +476,6 @@ class Switch {
     const name = names.slot(this.#to);
     const images = await this.#endpoints.images();
     await this.#rememberImages(images);
-    this.#images = await readImages(this.#attempt);
     await resetBreach(this.#fromSession, this.#move.key);
     try {
       await withTimeout(this.#toSession, SLOT_PATIENCE_MS, () => ensureSlot(this.#toSession, name));
@@ -431,6 +496,22 @@ class Switch {
     }
   }
 
+  /** All that can be read, or done, while nobody waits yet. */
+  async #lookAhead(): Promise<Ahead> {
+    const { key } = this.#move;
+    this.#images = await readImages(this.#attempt);
+    // What `complete` will have to decode: the less the better.
+    await this.#attempt.guardedBatch(this.#to, { states: ['closed'] }, [advance(scopeNames(key).slot(this.#to))]);
+    await Promise.all([
+      warmUp(this.#fromSession, key, this.#fences({ kind: 'leased', deadline: 'infinity' })),
+      warmUp(this.#toSession, key, fenceStatements(key, { kind: 'open' }, this.#attempt.ddlFenced.has(this.#to))),
+    ]);
+    return {
+      suspects: await hasSuspects(this.#attempt.sides.target, key),
+      limits: await readLimits(this.#toSession, key),
+    };
+  }
+
   /** As the entries stand while they lead to the source: the newest, with what an administrator has changed in them since. */
   async #rememberImages(images: Record<string, string>): Promise<void> {
     if (this.#from === 'target') return;
@@ -443,43 +524,48 @@ class Switch {
   }
 
   /**
-   * Leased: refuses writes until a deadline by this server's clock. Answers the deadline. Returns once every transaction
-   * that had passed the open fence has ended.
+   * Leased: refuses writes until a deadline by this server's clock. Returns once every transaction that had passed the open
+   * fence has ended, with a marker that came after all of them.
    */
-  async #fence(tables: ScopeTable[], epoch: number): Promise<string> {
+  async #fence(tables: ScopeTable[], epoch: number): Promise<Fenced> {
+    const marker = newMarker(this.#move.key);
     for (let gentle = 0; gentle < GENTLE_TRIES; gentle += 1) {
-      if (gentle > 0) await cancelAutovacuum(this.#fromSession, tables);
+      if (gentle > 0) await endAutovacuum(this.#fromSession, tables);
       try {
-        // Gently: writers in flight end first, and none of them is refused anything.
-        return await this.#attempt.guarded(this.#from, { states: ['open'], epoch }, async () => {
-          await this.#lock(tables);
-          return this.#lease();
-        });
+        // Gently: writers in flight end first, and none of them is refused anything. The marker commits with the fence:
+        // whoever wrote before has committed, or would still hold a lock; whoever comes after is refused.
+        return { deadline: await this.#lease(epoch, this.#locks(tables), marker.statement), marker: marker.id };
       } catch (error) {
         if (!gaveWay(error)) throw error;
       }
     }
     // Firmly: without a pooler's pause, new writers keep coming and hold one table while they wait for another that we
-    // have. They are refused first, and the rest is waited for after.
-    const deadline = await this.#attempt.guarded(this.#from, { states: ['open'], epoch }, () => this.#lease());
-    await this.#insist(tables, () => this.#fromSession.transaction(() => this.#lock(tables)));
-    return deadline;
+    // have. They are refused first, and the rest is waited for after, with the marker behind them.
+    const deadline = await this.#lease(epoch, []);
+    await this.#insist(tables, () => this.#fromSession.transact([...this.#locks(tables), marker.statement]));
+    return { deadline, marker: marker.id };
   }
 
-  /** Within a guarded transaction: function and state, until budget and slack are over. */
-  async #lease(): Promise<string> {
-    const session = this.#fromSession;
+  /** Function and state, until budget and slack are over, behind `locks`. Answers the deadline. */
+  async #lease(epoch: number, locks: string[], ...last: string[]): Promise<string> {
     const key = this.#move.key;
-    const row = await session.row<{ deadline: string }>(
-      `update godwit.authority
-       set state = 'leased', fenced_at = clock_timestamp(), updated_at = clock_timestamp(),
-           paused_at = clock_timestamp() - make_interval(secs => $2::float8 / 1000)
-       where scope = $1
-       returning (clock_timestamp() + make_interval(secs => $3::float8 / 1000))::text as deadline`,
-      [key, performance.now() - this.#pausedAt, this.#left() + LEASE_SLACK_MS],
+    let deadline = '-infinity';
+    await this.#attempt.guardedLook<{ deadline: string }>(
+      this.#from,
+      { states: ['open'], epoch },
+      [
+        ...locks,
+        `update godwit.authority
+         set state = 'leased', fenced_at = clock_timestamp(), updated_at = clock_timestamp(),
+             paused_at = clock_timestamp() - ${interval(performance.now() - this.#pausedAt)}
+         where scope = ${literal(key)}
+         returning (clock_timestamp() + ${interval(this.#left() + LEASE_SLACK_MS)})::text as deadline`,
+      ],
+      (found) => {
+        deadline = found.deadline ?? deadline;
+        return [...this.#fences({ kind: 'leased', deadline }), ...last];
+      },
     );
-    const deadline = row?.deadline ?? '-infinity';
-    await session.batch(this.#fences({ kind: 'leased', deadline }));
     this.#fencedAt = performance.now();
     return deadline;
   }
@@ -498,60 +584,59 @@ class Switch {
     }
   }
 
-  async #lock(tables: ScopeTable[]): Promise<void> {
-    const timeout = Math.min(LOCK_TRY_MS, this.#requireTimeLeft('lock the tables'));
-    await lockTables(this.#fromSession, tables, timeout);
+  #locks(tables: ScopeTable[]): string[] {
+    return lockStatements(tables, Math.min(LOCK_TRY_MS, this.#requireTimeLeft('lock the tables')));
   }
 
-  /** Commit order makes the marker's arrival the proof that everything before the fence is applied. */
-  async #awaitAllApplied(): Promise<void> {
-    const marker = await insertMarker(this.#fromSession, this.#move.key);
+  /**
+   * Commit order makes the marker's arrival the proof that everything before the fence is applied. Answers what the
+   * sequences were meanwhile.
+   */
+  async #awaitAllApplied(marker: string): Promise<PromisedSequence[]> {
     const timeout = this.#requireTimeLeft('wait for the last changes');
-    const took = await awaitMarker(this.#toSession, this.#move.key, marker, timeout);
+    const [took, promised] = await Promise.all([
+      awaitMarker(this.#toSession, this.#move.key, marker, timeout),
+      promiseSequences(this.#fromSession, this.#move.key),
+    ]);
     if (took === null)
       throw failure('Blocked', `the last changes did not arrive on the ${this.#to} within ${Math.round(timeout)} ms`);
+    return promised;
   }
 
-  async #recheck(): Promise<void> {
-    await this.#recheckTables();
+  async #recheck(suspects: boolean): Promise<void> {
     const timeLeft = this.#requireTimeLeft('re-check rows');
-    const suspects = await recheckSuspects(this.#fromSession, this.#toSession, this.#move, timeLeft);
-    if (suspects.differences > 0) {
-      throw failure('ValidationDiffers', `${suspects.differences} rows differ under the fence`, 'Nothing was switched');
+    if (!suspects) return;
+    const found = await recheckSuspects(this.#fromSession, this.#toSession, this.#move, timeLeft);
+    if (found.differences > 0) {
+      throw failure('ValidationDiffers', `${found.differences} rows differ under the fence`, 'Nothing was switched');
     }
-    if (suspects.open > 0) throw failure('Blocked', `${suspects.open} suspect rows could not be re-read in time`);
+    if (found.open > 0) throw failure('Blocked', `${found.open} suspect rows could not be re-read in time`);
   }
 
-  /** Once before the pause, so that it fails early and the sessions have their catalogs at hand; once under the fence. */
-  async #recheckTables(): Promise<void> {
-    await Promise.all([this.#recheckSide(this.#from), this.#recheckSide(this.#to)]);
+  /**
+   * While nobody waits. The side that cedes is looked at once more, under the cede's locks; the other one has been closed all
+   * the time, and nothing that happens to its tables now could make two writers.
+   */
+  async #requireTables(): Promise<void> {
+    await Promise.all([prepareLook(this.#fromSession), prepareLook(this.#toSession)]);
+    await Promise.all([this.#requireUnchanged(this.#from), this.#requireUnchanged(this.#to)]);
   }
 
-  async #recheckSide(side: Primary): Promise<void> {
-    const session = this.#attempt.sides.of(side);
-    const { broken, unchanged } = await lookAtFence(session, this.#move.key);
-    if (broken.length > 0) {
-      throw failure(
-        'SchemaMismatch',
-        `tables of the ${side} lack their fence or are gone: ${broken.slice(0, 5).join(', ')}`,
-        'Nothing was switched; abort, or give the tables their triggers back',
-      );
-    }
-    if (unchanged) return;
-    throw failure(
-      'SchemaMismatch',
-      `tables of the ${side} have changed since replication began`,
-      'Nothing was switched; undo that change, or abort and begin again',
-    );
+  async #requireUnchanged(side: Primary): Promise<void> {
+    await this.#attempt.sides
+      .of(side)
+      .lookAndAct<FenceView & Record<string, unknown>>(lookStatements(this.#move.key), (seen) => {
+        requireWhole(side, seen);
+        return [];
+      });
   }
 
   /** Sequences ahead of the old side's, and the promise of the next epoch, in one synchronous commit. */
-  async #promise(epoch: number): Promise<PromisedSequence[]> {
-    return this.#attempt.guarded(this.#to, { states: ['closed'] }, async () => {
-      const promised = await setSequencesAhead(this.#fromSession, this.#toSession, this.#move.key);
-      await setState(this.#attempt, this.#to, 'ready', epoch + 1);
-      return promised;
-    });
+  async #promise(epoch: number, promised: PromisedSequence[], limits: SequenceLimit[]): Promise<void> {
+    await this.#attempt.guardedBatch(this.#to, { states: ['closed'] }, [
+      ...aheadStatements(promised, limits),
+      stateStatement(this.#move.key, 'ready', epoch + 1),
+    ]);
   }
 
   /**
@@ -563,33 +648,45 @@ class Switch {
     epoch: number,
     deadline: string,
     promised: PromisedSequence[],
-  ): Promise<void> {
+  ): Promise<Stopped> {
     const stopping = stopSubscription(this.#toSession, scopeNames(this.#move.key).slot(this.#from));
-    const [ceded] = await Promise.allSettled([this.#cede(tables, epoch, deadline, promised), stopping]);
-    // A worker that did not end is no reason to stay: `complete` sees to it before it opens.
+    const [ceded, stopped] = await Promise.allSettled([this.#cede(tables, epoch, deadline, promised), stopping]);
     if (ceded.status === 'rejected') throw ceded.reason;
+    // A worker that did not end is no reason to stay: `complete` sees to it before it opens.
+    return stopped.status === 'fulfilled' && stopped.value ? 'stopped' : 'unknown';
   }
 
   /** The old side closes for good. If the answer to COMMIT is lost, only the databases know: the next attempt asks them. */
   async #cede(tables: ScopeTable[], epoch: number, deadline: string, promised: PromisedSequence[]): Promise<void> {
     const session = this.#fromSession;
     const key = this.#move.key;
-    await this.#insist(tables, () =>
-      this.#attempt.guarded(this.#from, { states: ['leased'], epoch }, async () => {
-        // Again, and last: a writer that passed after the deadline, and DDL, are drained or refused by these locks.
-        await this.#lock(tables);
-        await capSequences(session, key, promised);
-        // Where the role may make no event trigger, this is the only look at DDL that came after the fence.
-        await this.#recheckSide(this.#from);
-        if (!(await leaseHolds(session, key, deadline))) {
-          throw failure('Blocked', 'the lease ran out before the cede, or a write passed after its deadline');
-        }
-        await session.batch([
-          ...this.#fences({ kind: 'closed' }),
-          `update godwit.authority set state = 'closed', updated_at = clock_timestamp() where scope = ${literal(key)}`,
-        ]);
-      }),
-    );
+    const look = (): string[] => [
+      // Again, and last: a writer that passed after the deadline, and DDL, are drained or refused by these locks.
+      ...this.#locks(tables),
+      ...capStatements(key, promised),
+      `select ${lastValuesExpression(promised)} as "lastValues", ${leaseHoldsExpression(key, deadline)} as holds`,
+      // Where the role may make no event trigger, this is the only look at DDL that came after the fence.
+      ...lookStatements(key),
+    ];
+    const act = ({ lastValues, holds, ...seen }: Partial<LastLook>): string[] => {
+      const ends = endStatements(session, promised, lastValues ?? {});
+      requireWhole(this.#from, seen);
+      if (holds !== true) {
+        throw failure('Blocked', 'the lease ran out before the cede, or a write passed after its deadline');
+      }
+      return [
+        ...ends,
+        ...this.#fences({ kind: 'closed' }),
+        `update godwit.authority set state = 'closed', updated_at = clock_timestamp() where scope = ${literal(key)}`,
+      ];
+    };
+    await this.#insist(tables, async () => {
+      try {
+        await this.#attempt.guardedLook<LastLook>(this.#from, { states: ['leased'], epoch }, look(), act);
+      } catch (error) {
+        throw passedItsEnd(session, error);
+      }
+    });
   }
 
   #fences(state: FenceState): string[] {
@@ -672,6 +769,8 @@ async function withTimeout<T>(
     if (!session.lost) await session.run('set statement_timeout = 0');
   }
 }
+
+const interval = (ms: Milliseconds): string => `make_interval(secs => ${ms} / 1000.0)`;
 
 const round = (ms: Milliseconds): Milliseconds => Math.round(ms * 10) / 10;
 

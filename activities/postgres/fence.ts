@@ -84,11 +84,12 @@ function filled(sql: string, values: Record<string, string>): string {
  * the same locks. Call within a transaction; fails with `Blocked` when one lock took longer than `timeout`.
  */
 export async function lockTables(session: Session, tables: ScopeTable[], timeout: Milliseconds): Promise<void> {
+  await session.batch(lockStatements(tables, timeout));
+}
+
+export function lockStatements(tables: ScopeTable[], timeout: Milliseconds): string[] {
   const names = tables.map((table) => `only ${qualified(table)}`).join(', ');
-  await session.batch([
-    `set local lock_timeout = ${Math.ceil(timeout)}`,
-    `lock table ${names} in share row exclusive mode`,
-  ]);
+  return [`set local lock_timeout = ${Math.ceil(timeout)}`, `lock table ${names} in share row exclusive mode`];
 }
 
 /** Tables whose triggers aren't as installed; empty when the fence is whole. */
@@ -114,16 +115,19 @@ const LOOK = `
   select array(select m.schema || '.' || m.name from (${MISSING_TRIGGERS}) m) as broken,
          (select a.signature = (${SIGNATURE}) from godwit.authority a where a.scope = $1) as unchanged`;
 
-/** Triggers and shape of all tables, in one statement, since clients wait for the answer. */
-export async function lookAtFence(session: Session, key: string): Promise<FenceView> {
+/** Name of the prepared statement, in the session of one attempt. */
+const PREPARED_LOOK = 'godwit_look';
+
+/** Prepares `lookStatements` in this session: planning it costs more than running it, and clients wait for the second look. */
+export async function prepareLook(session: Session): Promise<void> {
+  await session.batch([`prepare ${PREPARED_LOOK} (text, text, text, text) as ${LOOK}`]);
+}
+
+/** One row, a `FenceView`: triggers and shape of all tables, in one statement. For a transaction, after `prepareLook`. */
+export function lookStatements(key: string): string[] {
   const names = scopeNames(key);
-  const seen = await session.row<FenceView & Record<string, unknown>>(LOOK, [
-    key,
-    names.trigger,
-    names.truncateTrigger,
-    names.fence,
-  ]);
-  return seen ?? { broken: [], unchanged: false };
+  const values = [key, names.trigger, names.truncateTrigger, names.fence].map((value) => literal(value)).join(', ');
+  return ['set local plan_cache_mode = force_generic_plan', `execute ${PREPARED_LOOK} (${values})`];
 }
 
 /** Digest of the shape of the tables in scope. */
@@ -135,13 +139,9 @@ export async function signatureOf(session: Session, key: string): Promise<string
  * Whether a lease still holds: its deadline lies ahead, and nobody wrote after it. Not transactional, so even a write that
  * rolled back counts. Ask under the locks of all tables: nobody passes then until they are given back.
  */
-export async function leaseHolds(session: Session, key: string, deadline: string): Promise<boolean> {
+export function leaseHoldsExpression(key: string, deadline: string): string {
   const breach = `godwit.${identifier(scopeNames(key).breach)}`;
-  const row = await session.row<{ holds: boolean }>(
-    `select clock_timestamp() < $1::timestamptz and not is_called as holds from ${breach}`,
-    [deadline],
-  );
-  return row?.holds ?? false;
+  return `(select clock_timestamp() < ${literal(deadline)}::timestamptz and not is_called from ${breach})`;
 }
 
 export async function resetBreach(session: Session, key: string): Promise<void> {

@@ -9,7 +9,7 @@ import type { Milliseconds } from '../../spec/normal.js';
 import { failure } from '../failure.js';
 import { scopeNames } from './names.js';
 import type { Session } from './session.js';
-import { identifier } from './statements.js';
+import { identifier, literal } from './statements.js';
 
 /** A look costs 0.1 ms on a local server; closer looks buy nothing. */
 const LOOK_EVERY_MS = 1;
@@ -24,10 +24,19 @@ export interface Marker {
 
 const tableOf = (key: string): string => `godwit.${identifier(scopeNames(key).marker)}`;
 
+/** A marker for a transaction of the caller's own. */
+export function newMarker(key: string): { id: string; statement: string } {
+  const id = randomUUID();
+  return {
+    id,
+    statement: `insert into ${tableOf(key)} (id, written_at) values (${literal(id)}, clock_timestamp())`,
+  };
+}
+
 /** Commits a marker on the primary; answers its id. */
 export async function insertMarker(primary: Session, key: string): Promise<string> {
-  const id = randomUUID();
-  await primary.run(`insert into ${tableOf(key)} (id, written_at) values ($1, clock_timestamp())`, [id]);
+  const { id, statement } = newMarker(key);
+  await primary.run(statement);
   return id;
 }
 

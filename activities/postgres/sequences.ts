@@ -57,18 +57,25 @@ export async function requireSequences(from: Session, to: Session, key: string):
   );
 }
 
-/** Sets the sequences of the closed side ahead of those of the fenced one. Run it in a guarded transaction of the closed side. */
-export async function setSequencesAhead(from: Session, to: Session, key: string): Promise<PromisedSequence[]> {
-  const sequences = await readSequences(from, key);
-  const promised = sequences.map((sequence) => promise(sequence));
+/** What the sequences of the fenced side are, and what the closed one's will be set to. */
+export async function promiseSequences(from: Session, key: string): Promise<PromisedSequence[]> {
+  return (await readSequences(from, key)).map((sequence) => promise(sequence));
+}
+
+/**
+ * Sets the sequences of the closed side ahead of those of the fenced one. For a guarded transaction of the closed side.
+ * @param limits those of the closed side, which it had before it ceded: `readLimits`
+ */
+export function aheadStatements(promised: PromisedSequence[], limits: SequenceLimit[]): string[] {
   if (promised.length === 0) return [];
-  await restoreLimits(to, key);
   const called = promised.flatMap((one) => (one.upTo === null ? [] : [{ ...one, end: one.upTo }]));
   // setval() leaves values that other sessions have cached as they are; ALTER SEQUENCE voids them.
   const cached = called.filter((one) => BigInt(one.cache) > 1n);
-  await to.batch(cached.map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`));
-  await setValues(to, called);
-  return promised;
+  return [
+    ...limits.map(restore),
+    ...cached.map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`),
+    ...setValues(called),
+  ];
 }
 
 function promise(sequence: SequenceRow): PromisedSequence {
@@ -82,37 +89,44 @@ function promise(sequence: SequenceRow): PromisedSequence {
 }
 
 /**
- * Within the cede's transaction: ends every sequence at what was promised, which stops values that sessions have cached,
- * too: ALTER SEQUENCE gives it a new file, and they notice. Fails with `Blocked` (so that the cede rolls back) if one went
- * past what was promised, or one that had not been called was.
+ * For the cede's transaction: ends every sequence at what was promised, which stops values that sessions have cached, too:
+ * ALTER SEQUENCE gives it a new file, and they notice. Its lock is held until the cede commits, so what is read after this
+ * is final. One that has passed its end already fails with SQLSTATE 22023: see `passedItsEnd`.
  */
-export async function capSequences(from: Session, key: string, promised: PromisedSequence[]): Promise<void> {
-  if (promised.length === 0) return;
-  const ends = promised.map((one) => ({ ...one, end: endAt(one, one.upTo ?? BigInt(one.start)) }));
-  try {
-    await from.batch([rememberLimits(key, promised), ...ends.map(cap)]);
-  } catch (error) {
-    // One that has passed its end already: "RESTART value … cannot be greater than MAXVALUE".
-    if (sqlState(error) !== INVALID_PARAMETER) throw error;
-    throw movedOn(from, 'a sequence');
-  }
-  // ALTER SEQUENCE holds its lock until the cede commits, so what is read now is final.
-  const final = await lastValues(from, promised);
-  for (const one of promised) {
-    if (wentPast(final.get(one.oid) ?? null, one)) throw movedOn(from, `sequence ${one.schema}.${one.name}`);
-  }
-  // In the new files, so this is undone with the cede. A first nextval() answers the start value whatever the bounds are.
-  await setValues(from, ends);
+export function capStatements(key: string, promised: PromisedSequence[]): string[] {
+  return promised.length === 0 ? [] : [rememberLimits(key, promised), ...endsOf(promised).map(cap)];
 }
 
-/** By OID; null: never called. Without the catalogs that say which sequences belong to the scope, since clients wait. */
-async function lastValues(session: Session, sequences: SequenceRow[]): Promise<Map<string, string | null>> {
-  const rows = await session.rows<{ oid: string; lastValue: string | null }>(
-    `select s.oid::text, pg_sequence_last_value(s.oid)::text as "lastValue" from unnest($1::oid[]) as s(oid)`,
-    [sequences.map(({ oid }) => oid)],
-  );
-  return new Map(rows.map((row) => [row.oid, row.lastValue]));
+/** Last values by OID as a JSON object, null for one never called; without the catalogs that say which are in scope. */
+export function lastValuesExpression(promised: PromisedSequence[]): string {
+  const oids = promised.map(({ oid }) => oid).join(',');
+  return `(select coalesce(json_object_agg(s.oid, pg_sequence_last_value(s.oid)::text), '{}')
+           from unnest('{${oids}}'::oid[]) as s(oid))`;
 }
+
+/**
+ * The end of it, after the look at the last values: no session gets another value. Throws `Blocked` (so that the cede rolls
+ * back) if one went past what was promised, or one that had not been called was.
+ */
+export function endStatements(
+  from: Session,
+  promised: PromisedSequence[],
+  lastValues: Record<string, string | null>,
+): string[] {
+  for (const one of promised) {
+    if (wentPast(lastValues[one.oid] ?? null, one)) throw movedOn(from, `sequence ${one.schema}.${one.name}`);
+  }
+  // In the new files, so this is undone with the cede. A first nextval() answers the start value whatever the bounds are.
+  return setValues(endsOf(promised));
+}
+
+/** "RESTART value … cannot be greater than MAXVALUE", as `Blocked`; any other error as it is. */
+export function passedItsEnd(from: Session, error: unknown): unknown {
+  return sqlState(error) === INVALID_PARAMETER ? movedOn(from, 'a sequence') : error;
+}
+
+const endsOf = (promised: PromisedSequence[]): End[] =>
+  promised.map((one) => ({ ...one, end: endAt(one, one.upTo ?? BigInt(one.start)) }));
 
 function movedOn(session: Session, what: string): Error {
   return failure('Blocked', `${what} of the ${session.side} moved on while its value was carried over`);
@@ -133,12 +147,10 @@ function cap(sequence: End): string {
   return `alter sequence ${qualified(sequence)} ${bound} ${sequence.end} start with ${sequence.end} no cycle`;
 }
 
-async function setValues(session: Session, sequences: (TableName & { end: bigint })[]): Promise<void> {
-  await session.rows(
-    `select setval(format('%I.%I', t.schema, t.name)::regclass, t."end", true)
-     from json_to_recordset($1::json) as t(schema text, name text, "end" bigint)`,
-    [JSON.stringify(sequences.map(({ schema, name, end }) => ({ schema, name, end: String(end) })))],
-  );
+function setValues(sequences: (TableName & { end: bigint })[]): string[] {
+  if (sequences.length === 0) return [];
+  const rows = sequences.map((one) => `(${literal(qualified(one))}, ${one.end})`);
+  return [`select setval(t.name::regclass, t.last, true) from (values ${rows.join(', ')}) as t(name, last)`];
 }
 
 function wentPast(lastValue: string | null, promised: PromisedSequence): boolean {
@@ -157,20 +169,26 @@ function rememberLimits(key: string, sequences: SequenceRow[]): string {
     values ${rows.join(', ')} on conflict do nothing`;
 }
 
-/** Undoes the caps of an earlier cede on this side, and remembers them until `forgetLimits`; fine when there are none. */
-export async function restoreLimits(session: Session, key: string): Promise<void> {
-  const limits = await session.rows<Omit<SequenceRow, 'oid' | 'lastValue' | 'increment' | 'cache'>>(
+export type SequenceLimit = Omit<SequenceRow, 'oid' | 'lastValue' | 'increment' | 'cache'>;
+
+/** What the sequences that an earlier cede of this side has capped were before. */
+export async function readLimits(session: Session, key: string): Promise<SequenceLimit[]> {
+  return session.rows<SequenceLimit & Record<string, unknown>>(
     `select schema_name as schema, sequence_name as name, min_value::text as "minValue", max_value::text as "maxValue",
             start_value::text as start, cycle
      from godwit.sequence_limit where scope = $1`,
     [key],
   );
-  await session.batch(
-    limits.map((limit) => {
-      const bounds = `minvalue ${limit.minValue} maxvalue ${limit.maxValue} start with ${limit.start}`;
-      return `alter sequence if exists ${qualified(limit)} ${bounds} ${limit.cycle ? 'cycle' : 'no cycle'}`;
-    }),
-  );
+}
+
+/** Undoes the caps of an earlier cede on this side, and remembers them until `forgetLimits`; fine when there are none. */
+export async function restoreLimits(session: Session, key: string): Promise<void> {
+  await session.batch((await readLimits(session, key)).map(restore));
+}
+
+function restore(limit: SequenceLimit): string {
+  const bounds = `minvalue ${limit.minValue} maxvalue ${limit.maxValue} start with ${limit.start}`;
+  return `alter sequence if exists ${qualified(limit)} ${bounds} ${limit.cycle ? 'cycle' : 'no cycle'}`;
 }
 
 /** For a promise that is taken back: this side has ceded before, and goes on as it was. Fine when it never has. */
@@ -186,8 +204,7 @@ export async function capAgain(session: Session, key: string): Promise<void> {
   const ends = (await readSequences(session, key))
     .filter((sequence) => names.has(qualified(sequence)))
     .map((sequence) => ({ ...sequence, end: endAt(sequence, BigInt(sequence.lastValue ?? sequence.start)) }));
-  await session.batch(ends.map(cap));
-  await setValues(session, ends);
+  await session.batch([...ends.map(cap), ...setValues(ends)]);
 }
 
 /** What a side does that opens: its limits are its own again. */

@@ -119,20 +119,19 @@ export class Session {
     if (statements.length > 0) await this.#query(statements.join(';\n'), []);
   }
 
-  /** As `batch`; answers the rows of the last statement. */
-  async rowsOfLast<R extends pg.QueryResultRow = pg.QueryResultRow>(statements: string[]): Promise<R[]> {
-    // One result for one statement, a list of them for several; the types of pg know only the first.
-    const results: unknown = await this.#query<R>(statements.join(';\n'), []);
-    const last: unknown = Array.isArray(results) ? results.at(-1) : results;
-    return (last as pg.QueryResult<R>).rows;
-  }
-
   /**
    * `work` between BEGIN and COMMIT. If COMMIT's answer is lost, the caller gets `DatabaseUnreachable` and must find
    * out what happened; any other failure has rolled back.
    */
   async transaction<T>(work: () => Promise<T>, begin = 'begin'): Promise<T> {
-    return this.#between(() => this.run(begin), work);
+    return this.#between(
+      () => this.run(begin),
+      async () => {
+        const result = await work();
+        await this.run('commit');
+        return result;
+      },
+    );
   }
 
   /** A transaction whose `statements` begin it, in one round trip; `work` gets the rows of the last of them. */
@@ -140,14 +139,45 @@ export class Session {
     statements: string[],
     work: (rows: R[]) => Promise<T>,
   ): Promise<T> {
-    return this.#between(() => this.rowsOfLast<R>(['begin', ...statements]), work);
+    return this.#between(
+      async () => (await this.#results<R>(['begin', ...statements])).at(-1)?.rows ?? [],
+      async (rows) => {
+        const result = await work(rows);
+        await this.run('commit');
+        return result;
+      },
+    );
+  }
+
+  /** A transaction in one round trip, where each of them costs clients that wait. Failures as those of `transaction`. */
+  async transact(statements: string[]): Promise<void> {
+    await this.#between(
+      () => this.batch(['begin', ...statements, 'commit']),
+      () => Promise.resolve(),
+    );
+  }
+
+  /**
+   * A transaction in two round trips: `look` begins it, and what it found becomes the statements that end it. A throw rolls
+   * back. Those of `look` that answer rows answer one; `act` gets the columns of all of them.
+   */
+  async lookAndAct<F extends pg.QueryResultRow>(look: string[], act: (found: Partial<F>) => string[]): Promise<void> {
+    await this.#between(
+      async () =>
+        Object.assign({}, ...(await this.#results<F>(['begin', ...look])).flatMap(({ rows }) => rows)) as Partial<F>,
+      (found) => this.batch([...act(found), 'commit']),
+    );
+  }
+
+  /** In one round trip. One result for one statement, a list of them for several; the types of pg know only the first. */
+  async #results<R extends pg.QueryResultRow>(statements: string[]): Promise<pg.QueryResult<R>[]> {
+    const results: unknown = await this.#query<R>(statements.join(';\n'), []);
+    return (Array.isArray(results) ? results : [results]) as pg.QueryResult<R>[];
   }
 
   async #between<B, T>(begin: () => Promise<B>, work: (begun: B) => Promise<T>): Promise<T> {
     try {
-      const result = await work(await begin());
-      await this.run('commit');
-      return result;
+      return await work(await begin());
     } catch (error) {
       if (!this.lost) await this.#client.query('rollback').catch(() => undefined);
       throw error;

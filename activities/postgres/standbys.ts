@@ -8,15 +8,18 @@ const LOOK_EVERY_MS = 2;
 
 /** Waits until every connected physical standby has flushed all that this server has written. */
 export async function standbysHaveFlushed(session: Session): Promise<void> {
-  const position = await session.row<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+  let upTo: string | null = null;
   for (;;) {
     // A logical walsender is connected to a database; a physical one to none.
-    const behind = await session.row(
-      `select from pg_stat_replication r join pg_stat_activity a using (pid)
-       where a.datid is null and r.state = 'streaming' and (r.flush_lsn is null or r.flush_lsn < $1::pg_lsn) limit 1`,
-      [position?.lsn ?? '0/0'],
+    const seen: { lsn: string; behind: boolean } | undefined = await session.row(
+      `select w.lsn::text as lsn, exists (
+         select from pg_stat_replication r join pg_stat_activity a using (pid)
+         where a.datid is null and r.state = 'streaming' and (r.flush_lsn is null or r.flush_lsn < w.lsn)) as behind
+       from (select coalesce($1::pg_lsn, pg_current_wal_flush_lsn()) as lsn) w`,
+      [upTo],
     );
-    if (behind === undefined) return;
+    if (seen?.behind === false) return;
+    upTo ??= seen?.lsn ?? null;
     heartbeat();
     await sleep(LOOK_EVERY_MS);
   }

@@ -14,7 +14,7 @@ afterAll(() => pair.destroy());
 afterEach(() => injectFaults(null));
 
 describe('a server that crashes inside the switch', () => {
-  test.each(['fence', 'marker', 'ready', 'cede', 'advance', 'open'])(
+  test.each(['fence', 'marker', 'ready', 'cede', 'stop', 'open'])(
     'the target, after %s, costs nothing that was acknowledged',
     async (point) => {
       await crashOf('target', point);

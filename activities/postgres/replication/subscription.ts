@@ -80,13 +80,15 @@ export async function stopSubscription(session: Session, name: string): Promise<
 
 /** Stops applying and drops the subscription here; its slot on the publisher stays, for `dropSlot`. */
 export async function dropSubscription(session: Session, name: string): Promise<void> {
-  if (!(await stopSubscription(session, name))) return;
   // One transaction: a subscription without its slot's name would be forgotten by nobody and followed by no one.
-  await session.batch([
-    `alter subscription ${identifier(name)} set (slot_name = none)`,
-    `drop subscription ${identifier(name)}`,
-  ]);
+  if (await stopSubscription(session, name)) await session.batch(dropStatements(name));
 }
+
+/** Drops a subscription that is there and stopped. For one transaction. */
+export const dropStatements = (name: string): string[] => [
+  `alter subscription ${identifier(name)} set (slot_name = none)`,
+  `drop subscription ${identifier(name)}`,
+];
 
 /** The worker notices DISABLE only when it next wakes (up to 1 s, before version 16), so it is told: all that counts is applied. */
 async function workersGone(session: Session, name: string, oid: string): Promise<void> {

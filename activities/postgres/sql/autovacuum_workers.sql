@@ -1,5 +1,5 @@
--- Workers found by the locks they hold: pg_stat_progress_vacuum doesn't know of ANALYZE, whose lock is the same.
-select pg_cancel_backend(a.pid)
+-- Workers of autovacuum on these tables, found by the locks they hold: pg_stat_progress_vacuum doesn't know of ANALYZE, whose lock is the same.
+select a.pid
 from pg_catalog.pg_stat_activity a
 where a.backend_type = 'autovacuum worker' and a.datname = current_database() and a.query not like '%wraparound%'
   and exists (

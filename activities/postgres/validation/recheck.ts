@@ -17,6 +17,11 @@ interface Suspect extends TableName {
   key: Key;
 }
 
+/** Whether `recheckSuspects` has anything to do. Asked while nobody waits: no validation runs beside a switch. */
+export async function hasSuspects(target: Session, key: string): Promise<boolean> {
+  return (await hasCertificates(target)) && (await target.rows(SUSPECTS, [key])).length > 0;
+}
+
 /**
  * Compares the open suspects of the newest certificate by key, and writes down what they are. To be called outside of a
  * transaction, with the primary fenced and a marker seen on the standby after the fence. Without suspects it is one
