@@ -24,7 +24,15 @@ import { replicationSetup } from './replicationSetup.js';
 import { rollback } from './rollback.js';
 import { rooted } from './rooted.js';
 import { Saga, undoIncomplete } from './saga.js';
-import { adopt, newState, upcast, type Interrupt, type MigrationState, type UnitProgress } from './state.js';
+import {
+  adopt,
+  newState,
+  upcast,
+  WATCH_AFRESH,
+  type Interrupt,
+  type MigrationState,
+  type UnitProgress,
+} from './state.js';
 import { atOnce, child, enter, failed, gatesOf, moveOfUnit, normalOf, overUnits, type Trip } from './trip.js';
 import { validation } from './validation.js';
 import { watchedLongEnough, watchUntil } from './watching.js';
@@ -228,16 +236,8 @@ async function rollBack(trip: Trip): Promise<void> {
     enter(trip, unit, 'switch', 'rollback');
     const { figures } = await control.attempt(unit, () => child(trip, unit, rollback));
     if (figures !== null) unit.switches.push(figures);
-    const fresh = {
-      watched: 0,
-      sinceLook: 0,
-      sinceValidation: 0,
-      badLooks: 0,
-      healthy: true,
-      lookNow: false,
-      validateNow: false,
-    };
-    Object.assign(unit, { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back', ...fresh });
+    const gone = { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back' } as const;
+    Object.assign(unit, { ...gone, ...WATCH_AFRESH });
     control.touched();
   });
   control.consumeApprovals();

@@ -131,6 +131,17 @@ export function adopt(state: MigrationState, normal: NormalMigration): void {
   );
 }
 
+/** A watch that has seen nothing yet. */
+export const WATCH_AFRESH = {
+  watched: 0,
+  sinceLook: 0,
+  sinceValidation: 0,
+  badLooks: 0,
+  healthy: true,
+  lookNow: false,
+  validateNow: false,
+} as const;
+
 function newUnit(unit: UnitRef): UnitProgress {
   return {
     unit,
@@ -149,13 +160,7 @@ function newUnit(unit: UnitRef): UnitProgress {
     attempts: 0,
     children: 0,
     note: null,
-    watched: 0,
-    sinceLook: 0,
-    sinceValidation: 0,
-    badLooks: 0,
-    healthy: true,
-    lookNow: false,
-    validateNow: false,
+    ...WATCH_AFRESH,
   };
 }
 

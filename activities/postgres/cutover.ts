@@ -506,6 +506,7 @@ class Switch {
       warmUp(this.#fromSession, key, this.#fences({ kind: 'leased', deadline: 'infinity' })),
       warmUp(this.#toSession, key, fenceStatements(key, { kind: 'open' }, this.#attempt.ddlFenced.has(this.#to))),
     ]);
+    await this.#requireUnchanged(this.#to);
     return {
       suspects: await hasSuspects(this.#attempt.sides.target, key),
       limits: await readLimits(this.#toSession, key),
@@ -614,8 +615,8 @@ class Switch {
   }
 
   /**
-   * While nobody waits. The side that cedes is looked at once more, under the cede's locks; the other one has been closed all
-   * the time, and nothing that happens to its tables now could make two writers.
+   * While nobody waits. The side that cedes is looked at once more, under the cede's locks. The other one only just before the
+   * pause: it has been closed all the time, so nothing that happens to its tables meanwhile could make two writers.
    */
   async #requireTables(): Promise<void> {
     await Promise.all([prepareLook(this.#fromSession), prepareLook(this.#toSession)]);

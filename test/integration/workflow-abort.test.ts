@@ -2,7 +2,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ActivityName } from '../../activities/contract.js';
-import { Lab } from '../support/migrations.js';
+import { Lab, NO_GATES } from '../support/migrations.js';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -12,7 +12,6 @@ afterAll(async () => {
   await lab.stop();
 });
 
-const NO_GATES = { gates: [] };
 const UNDOS = ['undoSwitch', 'undoInitialSync', 'undoPublication', 'undoFence', 'undoSchema', 'undoClaim'];
 
 describe.concurrent('abort', () => {

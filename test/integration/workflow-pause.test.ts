@@ -1,7 +1,7 @@
 /** Pause, everywhere: no new step begins, what is long stops and goes on later, and time stands still. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ActivityName } from '../../activities/contract.js';
-import { Lab } from '../support/migrations.js';
+import { Lab, NO_GATES } from '../support/migrations.js';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -10,8 +10,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await lab.stop();
 });
-
-const NO_GATES = { gates: [] };
 
 describe.concurrent('pause', () => {
   const stopped: ActivityName[] = [

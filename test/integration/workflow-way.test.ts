@@ -1,7 +1,7 @@
 /** The way of a migration: forward through its stages, back, and forward again. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Finding } from '../../spec/findings.js';
-import { gate, Lab } from '../support/migrations.js';
+import { gate, Lab, NO_GATES } from '../support/migrations.js';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -11,7 +11,6 @@ afterAll(async () => {
   await lab.stop();
 });
 
-const NO_GATES = { gates: [] };
 const LONG_WATCH = { for: 3_600_000, every: 20, validateEvery: null, onFailure: 'hold' } as const;
 
 describe.concurrent('a migration', () => {

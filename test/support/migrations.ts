@@ -34,6 +34,8 @@ export const gate = (id: string, change: Partial<NormalGate> = {}): NormalGate =
   };
 };
 
+export const NO_GATES = { gates: [] };
+
 export class Lab {
   /** One for each migration, so that levers of one test don't reach into another. */
   readonly #models = new Map<string, ModelDatabases>();

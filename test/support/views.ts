@@ -18,6 +18,19 @@ export const FORWARD: SwitchFigures = {
   ],
 };
 
+const COPIED = { tables: 12, rows: 5_000_000, bytes: 500_000_000, copyMs: 10_000, indexMs: 4_000, rangesKept: 0 };
+
+const EQUAL = {
+  id: 'c-1',
+  verdict: 'equal',
+  tables: 12,
+  rows: 5_000_000,
+  differences: 0,
+  lsn: '0/16B3748',
+  at: before(30),
+  tookMs: 6600,
+} as const;
+
 export function unit(changes: Partial<UnitStatus> = {}): UnitStatus {
   return {
     unit: 'database/orders',
@@ -100,17 +113,8 @@ export const waitingForApproval = view({
       stage: 'switch',
       phase: 'waiting',
       lagMs: 12,
-      sync: { tables: 12, rows: 5_000_000, bytes: 500_000_000, copyMs: 10_000, indexMs: 4_000, rangesKept: 0 },
-      certificate: {
-        id: 'c-1',
-        verdict: 'equal',
-        tables: 12,
-        rows: 5_000_000,
-        differences: 0,
-        lsn: '0/16B3748',
-        at: before(30),
-        tookMs: 6600,
-      },
+      sync: COPIED,
+      certificate: EQUAL,
     }),
   ],
   gates: [
@@ -187,17 +191,8 @@ export const migrated: MigrationView = {
         phase: 'done',
         state: 'done',
         primary: 'target',
-        sync: { tables: 12, rows: 5_000_000, bytes: 500_000_000, copyMs: 10_000, indexMs: 4_000, rangesKept: 3 },
-        certificate: {
-          id: 'c-1',
-          verdict: 'equal',
-          tables: 12,
-          rows: 5_000_000,
-          differences: 0,
-          lsn: '0/16B3748',
-          at: before(30),
-          tookMs: 6600,
-        },
+        sync: { ...COPIED, rangesKept: 3 },
+        certificate: EQUAL,
         switches: [FORWARD, { ...FORWARD, direction: 'back', pauseMs: 31.9 }],
         rehearsal: { ...FORWARD, pauseMs: 22 },
       }),
