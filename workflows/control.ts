@@ -9,6 +9,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  patched,
   setCurrentDetails,
   setDefaultSignalHandler,
   setHandler,
@@ -51,7 +52,8 @@ export interface OpenChild {
 export class Control {
   /** Steps that pause and abort may cancel. */
   readonly #cancellable = new Set<CancellationScope>();
-  readonly #children = new Set<OpenChild>();
+  /** With what was told last. */
+  readonly #children = new Map<OpenChild, Promise<void> | undefined>();
   /** Raised by everything that a wait may want to look at again. */
   #revision = 0;
   #published = { state: '', stage: '' };
@@ -348,7 +350,7 @@ export class Control {
 
   /** Forwards pause, resume and abort to it until it is done; what was said before it was open, too. */
   async whileOpen<T>(child: OpenChild, result: () => Promise<T>): Promise<T> {
-    this.#children.add(child);
+    this.#children.set(child, undefined);
     if (this.state.paused) this.#tell(child, 'pause', {});
     if (this.state.interrupt !== null) this.#tell(child, 'abort', {});
     try {
@@ -363,15 +365,21 @@ export class Control {
   }
 
   #forward(name: MessageName, payload: unknown): void {
-    for (const child of this.#children) this.#tell(child, name, payload);
+    for (const child of this.#children.keys()) this.#tell(child, name, payload);
   }
 
   /**
-   * A child that has just ended can't be told any more, and needn't. Handlers run in the root scope, from which nothing
-   * can be sent any more once Temporal's Cancel came: abort would never reach the child.
+   * One after another: signals that are under way together may arrive in another order, and a `resume` before its `pause` left
+   * the child paused for ever. A child that has just ended can't be told any more, and needn't. Handlers run in the root
+   * scope, from which nothing can be sent any more once Temporal's Cancel came: abort would never reach the child.
    */
   #tell(child: OpenChild, name: MessageName, payload: unknown): void {
-    CancellationScope.nonCancellable(() => child.signal(name, payload ?? {})).catch(() => undefined);
+    const send = (): Promise<void> => CancellationScope.nonCancellable(() => child.signal(name, payload ?? {}));
+    const told = patched('told-in-order') ? this.#children.get(child) : undefined;
+    this.#children.set(
+      child,
+      (told?.then(send) ?? send()).catch(() => undefined),
+    );
   }
 
   #stopSteps(): void {

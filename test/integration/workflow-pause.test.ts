@@ -116,6 +116,20 @@ describe.concurrent('pause', () => {
     await migration.result();
   });
 
+  it('and resume, one right after the other, reach a phase in their order, however often', async () => {
+    const holds: { reached: Promise<void>; release: () => void }[] = [];
+    const migration = await lab.migrate(NO_GATES, (model) => {
+      for (let call = 0; call <= 15; call += 1) holds.push(model.hold('initialSync'));
+    });
+    await holds[0]?.reached;
+    for (let time = 0; time < 15; time += 1) {
+      await migration.send('pause');
+      await migration.send('resume');
+    }
+    for (const { release } of holds) release();
+    expect((await migration.result()).state).toBe('migrated');
+  });
+
   it('makes a copy start again with new limits when they are set', async () => {
     let reached = Promise.resolve();
     const migration = await lab.migrate(NO_GATES, (model) => void ({ reached } = model.hold('initialSync')));
