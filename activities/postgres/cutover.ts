@@ -411,7 +411,7 @@ class Switch {
       await requireSequences(this.#fromSession, this.#toSession, key);
       await this.#step('lag', () => this.#requireLittleLag());
       await this.#step('prepare', () => this.#proveWayBack());
-      const ahead = await this.#step('look ahead', () => this.#lookAhead());
+      const ahead = await this.#step('look-ahead', () => this.#lookAhead());
       await sleep(BREATH_MS);
       await endAutovacuum(this.#fromSession, tables);
 

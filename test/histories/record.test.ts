@@ -81,6 +81,21 @@ describe('recording', () => {
     await save('migration-aborted-in-switch', migration);
   });
 
+  it('paused and resumed twice in one phase', async () => {
+    const holds: { reached: Promise<void>; release: () => void }[] = [];
+    const migration = await lab.migrate({ gates: [] }, (model) => {
+      for (let call = 0; call < 3; call += 1) holds.push(model.hold('initialSync'));
+    });
+    for (const { reached } of holds.slice(0, 2)) {
+      await reached;
+      await migration.send('pause');
+      await migration.send('resume');
+    }
+    for (const { release } of holds) release();
+    expect((await migration.result()).state).toBe('migrated');
+    await save('migration-paused-twice', migration);
+  });
+
   it('cancelled while watching, with an undo that fails, and brought back', async () => {
     const migration = await lab.migrate({ gates: [], ...watched }, (model) =>
       model.fail('undoFence', 'PermissionDenied', 'must be owner'),

@@ -9,7 +9,7 @@ import { replicatedMove } from '../support/replicated-move.js';
 import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
 import { WRITER_TABLES, Writers } from '../support/writers.js';
 
-const BEFORE_CEDE = ['lag', 'prepare', 'pause', 'fence', 'marker', 're-check', 'ready'];
+const BEFORE_CEDE = ['lag', 'prepare', 'look-ahead', 'pause', 'fence', 'marker', 're-check', 'ready'];
 const AFTER_CEDE = ['cede', 'stop', 'open', 'flip', 'reverse'];
 
 let pair: ServerPair;
