@@ -6,8 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { ensureComponents, type SetupEvent } from '../../lab/components.js';
+import { ensureComponents } from '../../lab/components.js';
 import { TemporalServer } from '../../lab/temporal.js';
+import { say } from './progress.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -51,9 +52,4 @@ async function start(): Promise<{ temporal: TemporalServer; folder: string }> {
   if (components.temporal.kind !== 'binary') throw new Error('the tests need a Temporal server of their own');
   const folder = await mkdtemp(join(tmpdir(), 'godwit-temporal-'));
   return { temporal: await TemporalServer.start({ binary: components.temporal.path, folder }), folder };
-}
-
-function say(event: SetupEvent): void {
-  const took = event.state === 'started' ? event.expected : `${Math.round(event.tookMs / 1000)} s`;
-  process.stderr.write(`${event.title}: ${event.state} (${took})\n`);
 }
