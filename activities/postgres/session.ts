@@ -31,6 +31,11 @@ const SETTINGS = [
   'check_function_bodies=off',
 ];
 
+/** Time-outs since versions 14 and 17: named at the connection's start, one that a server doesn't know would refuse it. */
+const LATER_TIMEOUTS_OFF = `
+  select set_config(name, '0', false) from unnest(array['idle_session_timeout', 'transaction_timeout']) as name
+  where current_setting(name, true) <> '0'`;
+
 /** Longest wait for a TCP connection and authentication. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -81,6 +86,7 @@ export class Session {
     const session = new Session(client, side);
     try {
       await client.connect();
+      await client.query(LATER_TIMEOUTS_OFF);
     } catch (error) {
       throw postgresFailure(error, `connect to the ${side}`, { host: client.host, port: client.port });
     }
