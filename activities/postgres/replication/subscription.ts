@@ -35,11 +35,11 @@ export async function ensureSubscription(session: Session, options: Subscription
   const { side, url } = options.publisher;
   const connection = await connectionString(side, url, options.name);
   await hideFromLog(session);
+  // Without two_phase, which version 15 was the first to know: off is its default.
   await session.run(
     `create subscription ${identifier(options.name)} connection ${literal(connection)}
      publication ${identifier(options.publication)}
-     with (create_slot = false, copy_data = false, two_phase = false, enabled = ${options.enabled},
-           slot_name = ${literal(options.name)})`,
+     with (create_slot = false, copy_data = false, enabled = ${options.enabled}, slot_name = ${literal(options.name)})`,
   );
 }
 
