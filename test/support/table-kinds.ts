@@ -64,11 +64,20 @@ export async function schemaOf(server: PostgresServer, database: string): Promis
   return stdout.replace(/^\\(un)?restrict .*\n/gm, '');
 }
 
+/** What draws ids: `numbers.ticket_` and one of these. */
+const TICKETS = [
+  ...['always', 'by_default', 'serial', 'smallserial', 'unowned', 'descending', 'cached', 'unlogged', 'text'],
+  'other_schema',
+];
+
+/** All ids that clients were told and that are there. */
+export const TICKETS_THERE = TICKETS.map(
+  (name) => `select '${name} ' || id as ticket from numbers.ticket_${name}`,
+).join(' union all ');
+
 /** One client each; `$n` is a number that no other statement gets. */
 const WRITES: string[][] = [
-  ['always', 'by_default', 'serial', 'smallserial', 'unowned', 'descending', 'cached', 'unlogged', 'text'].map(
-    (name) => `insert into numbers.ticket_${name} default values returning '${name} ' || id as ticket`,
-  ),
+  TICKETS.map((name) => `insert into numbers.ticket_${name} default values returning '${name} ' || id as ticket`),
   [
     `insert into trees.reading (at, region, value)
      values (date '2024-10-01' + $n % 1000, (array['eu', 'us', 'uk'])[1 + $n % 3], 0)`,
@@ -96,6 +105,14 @@ const WRITES: string[][] = [
     'update sizes.dropped_columns set late = $n where id = 10 + $n % 10',
     'update kinds.every_type set touched = touched + 1 where id = 150 + $n % 50',
     'update computed.invoice set net = net + 1 where id = 1 + $n % 50',
+    // The values that are stored apart, and those that aren't, all change now and then.
+    `update sizes.wide_row set body = reverse(body) where $n % 5 = 0`,
+    `update sizes.toasted set document = document || '{"n": $n}', packed = packed || '$n' where id = 7`,
+    'truncate trees.bucketed; insert into trees.bucketed select n, $n from generate_series(1, 50) n',
+    `truncate bound.shelf, bound.book; insert into bound.shelf select generate_series(1, 10);
+     insert into bound.book select n, n from generate_series(1, 10) n`,
+    'update bound.ranked set rank = 21 - rank',
+    `update bound.booking set note = 'w $n', amount = $n, tags = array['$n'] where id = 1 + $n % 50`,
     `update keys.by_columns set value = 'w', second = 'moved $n' where (third, second) = (select third, second from keys.by_columns limit 1)`,
     `update keys.by_unique_index set code = 'moved $n' where code = (select min(code) from keys.by_unique_index)`,
     `update keys.by_any_case set value = 'w $n' where key = 'KEY7'`,
