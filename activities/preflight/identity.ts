@@ -32,7 +32,7 @@ export const identity = defineCheck<Id>({
     'replica-identity-full': {
       severity: 'warning',
       title: 'Tables are identified by their whole rows',
-      why: 'Each replicated UPDATE or DELETE of such a table looks through an index that fits by chance, or through all of the table: a large one falls behind.',
+      why: 'Each replicated UPDATE or DELETE of such a table looks through an index that fits by chance, or through all of the table: a large one falls behind. Rows that are equal to Postgres though written otherwise (1.0 and 1.00, 0 and -0, citext) may be taken for one another; validation finds them.',
       mend: 'Use an index where there is one; else accept it for small or quiet tables.',
     },
     'replica-identity-incomparable': {
