@@ -84,7 +84,7 @@ export class PostgresServer {
 
   /** URL of one database for the superuser, or for the user given. */
   url(database = 'postgres', user = PostgresServer.user, password = PostgresServer.password): string {
-    return `postgres://${user}:${password}@127.0.0.1:${this.port}/${database}`;
+    return `postgres://${user}:${password}@127.0.0.1:${this.port}/${encodeURIComponent(database)}`;
   }
 
   async restart(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {

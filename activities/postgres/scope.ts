@@ -87,6 +87,8 @@ export function matches(pattern: string, table: TableName): boolean {
     dot: true,
     nonegate: true,
     bash: true,
+    // A line break in a quoted name is a character like any other: without this, `*` leaves such a table behind in silence.
+    flags: 's',
   });
 }
 

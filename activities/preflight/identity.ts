@@ -5,14 +5,18 @@ import { each, listed } from './evidence.js';
 
 const IDENTITY = statement(import.meta.url, './sql/identity.sql');
 
-type Id = 'no-replica-identity' | 'replica-identity-full' | 'replica-identity-incomparable';
+type Id =
+  'no-replica-identity' | 'replica-identity-full' | 'replica-identity-incomparable' | 'replica-identity-generated';
 
 interface Table {
   name: string;
   identity: string;
   identified: boolean;
   usable_index: string | null;
+  /** Columns that keep it from being FULL. */
   incomparable: string[];
+  /** Generated columns of the key. */
+  generated: string[];
 }
 
 export const identity = defineCheck<Id>({
@@ -28,7 +32,7 @@ export const identity = defineCheck<Id>({
     'replica-identity-full': {
       severity: 'warning',
       title: 'Tables are identified by their whole rows',
-      why: 'Each replicated UPDATE or DELETE of such a table looks through an index that fits by chance, or through all of the table: a large one falls behind.',
+      why: 'Each replicated UPDATE or DELETE of such a table looks through an index that fits by chance, or through all of the table: a large one falls behind. Rows that are equal to Postgres though written otherwise (1.0 and 1.00, 0 and -0, citext) may be taken for one another; validation finds them.',
       mend: 'Use an index where there is one; else accept it for small or quiet tables.',
     },
     'replica-identity-incomparable': {
@@ -36,6 +40,12 @@ export const identity = defineCheck<Id>({
       title: 'Tables are identified by whole rows that cannot be compared',
       why: 'Types such as json or point have no equality for replication: the subscription stops at the first UPDATE or DELETE.',
       mend: 'Add a primary key or use a unique index as identity, or exclude the table.',
+    },
+    'replica-identity-generated': {
+      severity: 'error',
+      title: 'Tables are identified by generated columns',
+      why: 'Generated columns are not replicated, so the other side is not told which row is meant: the subscription stops at the first UPDATE or DELETE.',
+      mend: 'ALTER TABLE … REPLICA IDENTITY USING INDEX with a unique index over other columns; or, for small tables, REPLICA IDENTITY FULL.',
     },
   },
   find: async (source, { tables }) => {
@@ -70,6 +80,14 @@ export const identity = defineCheck<Id>({
             ? `Add a primary key to ${row.name} and ALTER TABLE ${row.name} REPLICA IDENTITY DEFAULT, or name it in tables.exclude`
             : repairOf(row),
         ),
+      });
+    }
+    const generated = rows.filter((row) => row.generated.length > 0);
+    if (generated.length > 0) {
+      found.push({
+        id: 'replica-identity-generated',
+        evidence: listed(generated.map((row) => `${row.name} (${row.generated.join(', ')})`)),
+        repair: each(generated, repairOf),
       });
     }
     return found;

@@ -6,6 +6,7 @@ import { each, listed, percentText } from './evidence.js';
 
 const FOREIGN_KEYS = statement(import.meta.url, './sql/foreign_keys.sql');
 const SEQUENCES = statement(import.meta.url, './sql/sequences.sql');
+const LONE_SEQUENCES = statement(import.meta.url, './sql/lone_sequences.sql');
 const INTEGER_KEYS = statement(import.meta.url, './sql/integer_keys.sql');
 
 /** Above this share, a busy table may run out while a migration of weeks is under way. */
@@ -47,7 +48,7 @@ export const foreignKeys = defineCheck<'foreign-key-crosses-scope'>({
   },
 });
 
-type NumberId = 'sequence-near-end' | 'key-near-overflow';
+type NumberId = 'sequence-near-end' | 'sequence-starts-anew' | 'key-near-overflow';
 
 export const numbers = defineCheck<NumberId>({
   topic: 'Keys',
@@ -58,6 +59,12 @@ export const numbers = defineCheck<NumberId>({
       title: 'Sequences are near their end',
       why: 'The switch moves each of them on by a margin; past its end, nextval fails, and with it every insert.',
       mend: 'ALTER SEQUENCE … AS bigint, with the column that it fills, before the migration.',
+    },
+    'sequence-starts-anew': {
+      severity: 'warning',
+      title: 'Sequences stand in schemas without tables',
+      why: 'The switch carries sequences that columns use, and the others of schemas whose tables move. These start from the beginning on the target: what is drawn from them is handed out twice.',
+      mend: 'ALTER SEQUENCE … SET SCHEMA to that of the tables that keep its values; or set it on the target by hand while nobody writes.',
     },
     'key-near-overflow': {
       severity: 'warning',
@@ -72,6 +79,7 @@ export const numbers = defineCheck<NumberId>({
       scopeParameters(tables),
     );
     const ending = sequences.filter((row) => (row.used ?? 0) >= NEARLY_USED_UP);
+    const lone = await source.rows<{ name: string }>(LONE_SEQUENCES, scopeParameters(tables));
     const keys = await nearOverflow(source, scopeParameters(tables));
     const found: Found<NumberId>[] = [];
     if (ending.length > 0) {
@@ -81,6 +89,16 @@ export const numbers = defineCheck<NumberId>({
           ending.map((row) => `${row.name} is at ${row.last} of ${row.limit} (${percentText(row.used ?? 0)})`),
         ),
         repair: each(ending, (row) => `ALTER SEQUENCE ${row.name} AS bigint MAXVALUE 9223372036854775807`),
+      });
+    }
+    if (lone.length > 0) {
+      found.push({
+        id: 'sequence-starts-anew',
+        evidence: listed(lone.map((row) => row.name)),
+        repair: each(
+          lone,
+          (row) => `ALTER SEQUENCE ${row.name} SET SCHEMA, with the schema of the tables that keep its values`,
+        ),
       });
     }
     if (keys.length > 0) {

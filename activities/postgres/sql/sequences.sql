@@ -1,5 +1,6 @@
 -- Sequences that writes to the tables in scope draw from: owned by a column, named in a default, or attached to nothing in
 -- a schema of the scope (an application that calls nextval('invoice_number') itself). Not those of tables out of scope.
+-- Unlogged ones (15 and newer) too: a sequence is carried by its value, not by the WAL.
 with scope as (
   select c.oid, c.relnamespace
   from godwit.scope_table s
@@ -24,7 +25,7 @@ select c.oid::text as oid, n.nspname as schema, c.relname as name,
 from pg_catalog.pg_class c
 join pg_catalog.pg_sequence q on q.seqrelid = c.oid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'S' and n.nspname <> 'godwit' and c.relpersistence = 'p'
+where c.relkind = 'S' and n.nspname <> 'godwit' and c.relpersistence <> 't'
   and (exists (select from attached a join scope s on s.oid = a.tab where a.sequence = c.oid)
     or (c.relnamespace in (select relnamespace from scope) and not exists (select from attached a where a.sequence = c.oid)))
 order by 1, 2

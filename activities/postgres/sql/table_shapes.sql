@@ -19,13 +19,20 @@ select schema, name, '' as fact,
 from wanted
 union all
 select w.schema, w.name, 'column ' || a.attname,
-       pg_catalog.format_type(a.atttypid, a.atttypmod)
+       -- An extension may live in another schema there. What it sends and reads as text is the same.
+       case when tn.nspname <> 'pg_catalog' and exists (
+              select from pg_catalog.pg_depend d
+              where d.classid = 'pg_catalog.pg_type'::regclass and d.objid in (t.oid, t.typelem) and d.deptype = 'e')
+         then substr(pg_catalog.format_type(a.atttypid, a.atttypmod), length(quote_ident(tn.nspname)) + 2)
+         else pg_catalog.format_type(a.atttypid, a.atttypmod) end
        || case when a.attnotnull then ' not null' else '' end
        || case when a.attgenerated <> '' then ' generated' else '' end
        || coalesce((select ' (' || string_agg(e.enumlabel, ', ' order by e.enumsortorder) || ')'
                     from pg_catalog.pg_enum e where e.enumtypid = a.atttypid), '')
 from wanted w
 join pg_catalog.pg_attribute a on a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped
+join pg_catalog.pg_type t on t.oid = a.atttypid
+join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
 union all
 select w.schema, w.name, 'primary key', k.columns
 from wanted w join key_columns k on k.indrelid = w.oid and k.indisprimary
