@@ -16,14 +16,17 @@ interface UserTable extends ScopeTable {
   /** Of a partition or a partitioned table: the table at the top. */
   rootSchema: string | null;
   rootName: string | null;
+  /** Those it inherits from without being a partition. */
+  parents: TableName[];
 }
 
 /**
  * The tables that the patterns name, sorted by schema and name. A pattern matches `schema.table`; `*` stands for any
  * run of characters. Partitions come and go with the partitioned table at their top: rows that are routed into one fire
- * none of its statement triggers, so a fence around a part of them would leak.
+ * none of its statement triggers, so a fence around a part of them would leak. An UPDATE or DELETE of a parent reaches the
+ * rows of its children in the same way (seen: it wrote into the closed target), so a child never moves without its parents.
  * Fails with `InvalidSpec` if an include pattern without `*` names no table, if nothing is left, or if only a part of a
- * partitioned table would move.
+ * partitioned table would move, or a child without a parent.
  */
 export async function resolveTables(session: Session, patterns: NormalDatabase['tables']): Promise<ScopeTable[]> {
   const all = await session.rows<UserTable & Record<string, unknown>>(USER_TABLES);
@@ -31,6 +34,7 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
   const withRoot = (list: string[], table: UserTable): boolean => named(list, table) || named(list, rootOf(table));
   const chosen = all.filter((table) => withRoot(patterns.include, table) && !withRoot(patterns.exclude, table));
   refusePartsOfTrees(session, all, new Set(chosen));
+  refuseOrphans(session, chosen);
   const tables = chosen.map(({ schema, name, kind }): ScopeTable => ({ schema, name, kind }));
   const unknown = [...patterns.include, ...patterns.exclude].filter(
     (pattern) => !pattern.includes('*') && !all.some((table) => matches(pattern, table)),
@@ -67,6 +71,20 @@ function refusePartsOfTrees(session: Session, all: UserTable[], chosen: Set<User
     `only a part of the partitioned table ${top(staying)} of the ${session.side} would move: ${staying.schema}.${staying.name} is left out`,
     `Name ${top(staying)} in tables.include, and none of its partitions in tables.exclude`,
   );
+}
+
+function refuseOrphans(session: Session, chosen: UserTable[]): void {
+  const nameOf = (table: TableName): string => `${table.schema}.${table.name}`;
+  const moving = new Set(chosen.map(nameOf));
+  for (const child of chosen) {
+    const parent = child.parents.find((one) => !moving.has(nameOf(one)));
+    if (parent === undefined) continue;
+    throw failure(
+      'InvalidSpec',
+      `${nameOf(child)} of the ${session.side} inherits from ${nameOf(parent)}, which would stay: writes to that one would reach its rows past the fence`,
+      `Name ${nameOf(parent)} in tables.include, or end the inheritance`,
+    );
+  }
 }
 
 /** The tables this scope holds, as `claim` wrote them down. Empty before it, and after its undo. */

@@ -57,8 +57,8 @@ export const CONNECTION_RULES: Rules<ConnectionId> = {
   },
   'table-unknown': {
     severity: 'error',
-    title: 'Patterns name tables that do not exist',
-    why: 'Most likely a name is misspelt, and a table would stay behind.',
+    title: 'Patterns name tables that do not exist, or a part of what moves together',
+    why: 'Most likely a name is misspelt, and a table would stay behind. Or a partition or a child would move without its parent, and writes to that one would reach its rows past the fence.',
     mend: 'Correct tables.include and tables.exclude.',
   },
   'check-failed': {

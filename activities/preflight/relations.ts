@@ -124,9 +124,7 @@ export const columns = defineCheck<ColumnId>({
   },
 });
 
-type InheritanceId = 'table-inheritance' | 'parent-outside-scope';
-
-export const inheritance = defineCheck<InheritanceId>({
+export const inheritance = defineCheck<'table-inheritance'>({
   topic: 'Tables',
   on: 'source',
   rules: {
@@ -136,39 +134,19 @@ export const inheritance = defineCheck<InheritanceId>({
       why: 'Each is moved with its own rows alone, so a parent looks complete on the target only when its children are in scope, too.',
       mend: 'Bring parent and children into scope together, or end the inheritance.',
     },
-    'parent-outside-scope': {
-      severity: 'error',
-      title: 'Tables in scope inherit from tables that stay behind',
-      why: 'An UPDATE or DELETE of the parent reaches the rows of its children and fires none of their statement triggers: it passes the fence, and both sides take writes.',
-      mend: 'Name the parent in tables.include, too, or end the inheritance.',
-    },
   },
   find: async (source, { tables }) => {
-    const rows = await source.rows<{ parent: string; child: string; parentMoves: boolean }>(
-      INHERITANCE,
-      scopeParameters(tables),
-    );
-    const evidenceOf = (some: typeof rows): string =>
-      listed(some.map((row) => `${row.child} inherits from ${row.parent}`));
-    const endOf = (row: { parent: string; child: string }): string =>
-      `ALTER TABLE ${row.child} NO INHERIT ${row.parent}`;
-    const reached = rows.filter((row) => !row.parentMoves);
-    const others = rows.filter((row) => row.parentMoves);
-    const found: Found<InheritanceId>[] = [];
-    if (others.length > 0) {
-      found.push({
+    const rows = await source.rows<{ parent: string; child: string }>(INHERITANCE, scopeParameters(tables));
+    if (rows.length === 0) return [];
+    return [
+      {
         id: 'table-inheritance',
-        evidence: evidenceOf(others),
-        repair: ['See that tables.include names parents and children, or end the inheritance:', ...each(others, endOf)],
-      });
-    }
-    if (reached.length > 0) {
-      found.push({
-        id: 'parent-outside-scope',
-        evidence: evidenceOf(reached),
-        repair: ['Name the parents in tables.include, or end the inheritance:', ...each(reached, endOf)],
-      });
-    }
-    return found;
+        evidence: listed(rows.map((row) => `${row.child} inherits from ${row.parent}`)),
+        repair: [
+          'See that tables.include names parents and children, or end the inheritance:',
+          ...each(rows, (row) => `ALTER TABLE ${row.child} NO INHERIT ${row.parent}`),
+        ],
+      },
+    ];
   },
 });

@@ -22,7 +22,7 @@ export const schemaCopy = defineCheck<Id>({
     'table-incomplete': {
       severity: 'error',
       title: 'Tables in scope cannot stand without what stays behind',
-      why: 'They inherit from, or use the type or the sequence of, a table that is out of scope.',
+      why: 'They use the row type or the sequence of a table that is out of scope.',
       mend: 'Name that table in tables.include, too, or exclude both.',
     },
   },

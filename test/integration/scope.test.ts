@@ -50,6 +50,18 @@ describe('the patterns of tables', () => {
     await expect(names(['*.*'], ['public.metric_2025_h1'])).rejects.toThrow(/public.metric_2025_h1 is left out/);
   });
 
+  test('are refused where a child would move without its parent: writes to that one would pass the fence', async () => {
+    await pair.source.query(
+      'create table ancestor (id int); create table heir () inherits (ancestor); create table last_heir () inherits (heir)',
+    );
+    await expect(names(['public.heir'])).rejects.toThrow(
+      /public.heir .*inherits from public.ancestor, which would stay/,
+    );
+    await expect(names(['*.*'], ['public.heir'])).rejects.toThrow(/public.last_heir .*inherits from public.heir/);
+    expect(await names(['public.ancestor', 'public.heir'])).toEqual(['public.ancestor', 'public.heir']);
+    await pair.source.query('drop table ancestor cascade');
+  });
+
   test('are refused when they name a table that is not there, with those that are', async () => {
     await expect(names(['public.plane'])).rejects.toThrow(/no table public.plane.*public.plain/s);
   });

@@ -67,7 +67,7 @@ call pg_temp.add_type('uuid', 'uuid', array['00000000-0000-0000-0000-00000000000
 call pg_temp.add_type('json', 'json', array['{"a":1}', '{"a": 1}', '{"b":1,"a":1,"a":2}', '[]', 'null', null]);
 call pg_temp.add_type('jsonb', 'jsonb', array['{"a": 1.0}', '{"a": 1.00}', '[1, [2, {"x": null}]]', '"\u00fc"', 'null', null]);
 call pg_temp.add_type('jsonpath', 'jsonpath', array['$.a[*] ? (@ > 1)', 'strict $', null]);
-call pg_temp.add_type('xml', 'xml', array['<a/>', '<a></a>', '<!-- a --><b c="d">ü&amp;</b>', 'text alone', null]);
+call pg_temp.add_type('xml', 'xml', array['<a/>', '<a></a>', '<!-- a --><b c="d">ü&amp;</b>', 'text alone', '<?xml version="1.0" encoding="UTF-8"?><a/>', null]);
 call pg_temp.add_type('inet', 'inet', array['10.0.0.1', '10.0.0.1/8', '::1', 'fe80::/10']);
 call pg_temp.add_type('cidr', 'cidr', array['10.0.0.0/8', '10.0.0.0/9', '2001:db8::/32']);
 call pg_temp.add_type('macaddr', 'macaddr', array['08:00:2b:01:02:03', '00:00:00:00:00:00']);

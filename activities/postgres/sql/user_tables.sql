@@ -1,7 +1,12 @@
 -- Every table a user may have made: ordinary and partitioned, permanent, not of an extension, not ours.
--- `root`: what a partition belongs to at the top, and a partitioned table itself.
+-- `root`: what a partition belongs to at the top, and a partitioned table itself. `parents`: what others inherit from.
 select n.nspname as schema, c.relname as name, c.relkind as kind,
-       rn.nspname as "rootSchema", r.relname as "rootName"
+       rn.nspname as "rootSchema", r.relname as "rootName",
+       (select coalesce(json_agg(json_build_object('schema', pn.nspname, 'name', p.relname) order by i.inhseqno), '[]')
+        from pg_catalog.pg_inherits i
+        join pg_catalog.pg_class p on p.oid = i.inhparent
+        join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+        where i.inhrelid = c.oid and not c.relispartition) as parents
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_class r on r.oid = pg_catalog.pg_partition_root(c.oid)
