@@ -130,6 +130,7 @@ test.each([
   await once(maker, 'message');
   const pids = pidsOf(await Lab.status(folder));
   if (mode === 'hold') maker.kill('SIGINT');
+  else maker.send('now');
   await ended;
   expect(pids.length).toBeGreaterThan(0);
   await expect.poll(() => pids.filter((pid) => identityOf(pid) !== null), { timeout: 10_000 }).toEqual([]);

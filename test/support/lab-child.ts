@@ -1,4 +1,4 @@
-/** Entry point: another process that starts a lab, then exits, waits, or ends as told. Arguments: folder, then mode. */
+/** Entry point: another process that starts a lab, then exits, waits, or ends when it is told to. Arguments: folder, then mode. */
 import { Lab } from '../../lab/lab.js';
 import { SMALL_SIZE } from '../../lab/shop/create.js';
 
@@ -10,7 +10,7 @@ if (mode !== 'leave') lab.endWithUs();
 process.send?.('up');
 if (mode === 'hold') setInterval(() => undefined, 1_000);
 if (mode === 'crash') {
-  setImmediate(() => {
+  process.once('message', () => {
     throw new Error('a bug');
   });
 }
