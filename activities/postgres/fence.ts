@@ -40,7 +40,7 @@ export type FenceState =
 
 /**
  * What replaces the fence's function, and with `ddl` the one that refuses DDL. Takes no table lock: closing needs
- * `lockTables` before it in the same transaction, or after it in another, which drains the writers that passed the old one.
+ * `lockStatements` before it in the same transaction, or after it in another, which drains the writers that passed the old one.
  */
 export function fenceStatements(key: string, state: FenceState, ddl: boolean): string[] {
   return [writeFence(key, state), ...(ddl ? [ddlFence(key, state)] : [])];
@@ -81,12 +81,8 @@ function filled(sql: string, values: Record<string, string>): string {
 
 /**
  * SHARE ROW EXCLUSIVE on all tables in scope at once: waits for their writers, and for prepared transactions, which hold
- * the same locks. Call within a transaction; fails with `Blocked` when one lock took longer than `timeout`.
+ * the same locks. For a transaction; it fails with `Blocked` when one lock took longer than `timeout`.
  */
-export async function lockTables(session: Session, tables: ScopeTable[], timeout: Milliseconds): Promise<void> {
-  await session.batch(lockStatements(tables, timeout));
-}
-
 export function lockStatements(tables: ScopeTable[], timeout: Milliseconds): string[] {
   const names = tables.map((table) => `only ${qualified(table)}`).join(', ');
   return [`set local lock_timeout = ${Math.ceil(timeout)}`, `lock table ${names} in share row exclusive mode`];

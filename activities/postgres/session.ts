@@ -130,14 +130,12 @@ export class Session {
    * out what happened; any other failure has rolled back.
    */
   async transaction<T>(work: () => Promise<T>, begin = 'begin'): Promise<T> {
-    return this.#between(
-      () => this.run(begin),
-      async () => {
-        const result = await work();
-        await this.run('commit');
-        return result;
-      },
-    );
+    return this.#orRollBack(async () => {
+      await this.run(begin);
+      const result = await work();
+      await this.run('commit');
+      return result;
+    });
   }
 
   /** A transaction whose `statements` begin it, in one round trip; `work` gets the rows of the last of them. */
@@ -145,22 +143,17 @@ export class Session {
     statements: string[],
     work: (rows: R[]) => Promise<T>,
   ): Promise<T> {
-    return this.#between(
-      async () => (await this.#results<R>(['begin', ...statements])).at(-1)?.rows ?? [],
-      async (rows) => {
-        const result = await work(rows);
-        await this.run('commit');
-        return result;
-      },
-    );
+    return this.#orRollBack(async () => {
+      const results = await this.#results<R>(['begin', ...statements]);
+      const result = await work(results.at(-1)?.rows ?? []);
+      await this.run('commit');
+      return result;
+    });
   }
 
   /** A transaction in one round trip, where each of them costs clients that wait. Failures as those of `transaction`. */
   async transact(statements: string[]): Promise<void> {
-    await this.#between(
-      () => this.batch(['begin', ...statements, 'commit']),
-      () => Promise.resolve(),
-    );
+    await this.#orRollBack(() => this.batch(['begin', ...statements, 'commit']));
   }
 
   /**
@@ -168,11 +161,11 @@ export class Session {
    * back. Those of `look` that answer rows answer one; `act` gets the columns of all of them.
    */
   async lookAndAct<F extends pg.QueryResultRow>(look: string[], act: (found: Partial<F>) => string[]): Promise<void> {
-    await this.#between(
-      async () =>
-        Object.assign({}, ...(await this.#results<F>(['begin', ...look])).flatMap(({ rows }) => rows)) as Partial<F>,
-      (found) => this.batch([...act(found), 'commit']),
-    );
+    await this.#orRollBack(async () => {
+      const results = await this.#results<F>(['begin', ...look]);
+      const found = Object.assign({}, ...results.flatMap(({ rows }) => rows)) as Partial<F>;
+      await this.batch([...act(found), 'commit']);
+    });
   }
 
   /** In one round trip. One result for one statement, a list of them for several; the types of pg know only the first. */
@@ -181,9 +174,9 @@ export class Session {
     return (Array.isArray(results) ? results : [results]) as pg.QueryResult<R>[];
   }
 
-  async #between<B, T>(begin: () => Promise<B>, work: (begun: B) => Promise<T>): Promise<T> {
+  async #orRollBack<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work(await begin());
+      return await work();
     } catch (error) {
       if (!this.lost) await this.#client.query('rollback').catch(() => undefined);
       throw error;

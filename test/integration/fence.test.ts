@@ -6,7 +6,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites } from '../../activities/postgres/cutover.js';
-import { admitCopy, brokenTables, lockTables, replaceFence, type FenceState } from '../../activities/postgres/fence.js';
+import {
+  admitCopy,
+  brokenTables,
+  lockStatements,
+  replaceFence,
+  type FenceState,
+} from '../../activities/postgres/fence.js';
 import { scopeNames } from '../../activities/postgres/names.js';
 import { scopeTables } from '../../activities/postgres/scope.js';
 import { Session } from '../../activities/postgres/session.js';
@@ -68,7 +74,7 @@ const SCOPE = { tables: { include: ['*.*'], exclude: OUT_OF_SCOPE } };
 async function fence(session: Session, move: DatabaseMove, state: FenceState): Promise<void> {
   const tables = await scopeTables(session, move.key);
   await session.transaction(async () => {
-    await lockTables(session, tables, 5_000);
+    await session.batch(lockStatements(tables, 5_000));
     await replaceFence(session, move.key, state);
   });
 }
