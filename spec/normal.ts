@@ -38,7 +38,12 @@ export interface NormalDatabase {
   source: SecretReference;
   target: SecretReference;
   /** Patterns `schema.table` with `*`; exclude wins. */
-  tables: { include: string[]; exclude: string[] };
+  tables: {
+    include: string[];
+    exclude: string[];
+    /** Condition in SQL by table pattern; absent in migrations that began before there were any. */
+    rowFilters?: Record<string, string>;
+  };
   schema: 'copy' | 'existing';
   endpoints: NormalEndpoint[];
   copy: {

@@ -70,6 +70,12 @@ const Tables = z
       .array(tablePattern())
       .prefault([])
       .describe('Tables to leave out, as patterns. Exclude wins over include.'),
+    rowFilters: z
+      .record(tablePattern(), z.string().trim().min(1).max(4_096))
+      .prefault({})
+      .describe(
+        'Rows to move, as table pattern: condition, such as shop.orders: tenant_id in (7, 8); all rows of the others. Asks for version 15 or newer on the source, and for columns of the replica identity. The table is fenced whole: rows left behind can be read there, and not written any more once the writes have moved.',
+      ),
   })
   .prefault({})
   .describe('Which tables move. Tables joined by foreign keys belong together.');

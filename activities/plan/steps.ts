@@ -4,6 +4,7 @@ import type { PlanStep } from '../../spec/plan.js';
 import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove, PlanPart } from '../contract.js';
 import { scopeNames, SCHEMA } from '../postgres/names.js';
+import { filtered } from '../postgres/row-filter.js';
 import { copyEstimate, none, upTo, validationEstimate } from './estimates.js';
 import type { Reading } from './facts.js';
 
@@ -22,7 +23,7 @@ export function stepsOf(move: DatabaseMove, reading: Reading, places: Map<string
     step('prepare', claim(move)),
     step('prepare', schema(move.database, reading)),
     step('prepare', fence(move, reading)),
-    step('prepare', publication(move)),
+    step('prepare', publication(move, reading)),
     step('prepare', copy(move, reading)),
     step('prepare', catchUp(move)),
     step('prepare', validation(move, reading)),
@@ -63,15 +64,21 @@ function schema(database: NormalDatabase, { facts }: Reading): Described {
   };
 }
 
-function fence({ key }: DatabaseMove, { facts, eventTriggers }: Reading): Described {
+function fence({ key }: DatabaseMove, { facts, tables: inScope, eventTriggers }: Reading): Described {
   const names = scopeNames(key);
   const tables = tablesText(facts.tables);
+  const partly = filtered(inScope).length;
   return {
     title: 'Raise the fences: the source open, the target closed',
     touches: SIDES.flatMap((side) => [
       `${side}: function ${SCHEMA}.${names.fence}, ${side === 'source' ? 'which lets every write pass' : 'which refuses every write but those of the copy and of replication'}`,
       `${side}: triggers ${names.trigger} and ${names.truncateTrigger} on ${tables}`,
       ...(eventTriggers[side] ? [`${side}: event triggers ${names.ddlFence}_end and ${names.ddlFence}_drop`] : []),
+      ...(partly > 0 && side === 'target'
+        ? [
+            `${side}: trigger ${names.truncateGuard} on ${tablesText(partly)}, which refuses TRUNCATE where rows stay behind`,
+          ]
+        : []),
       `${side}: table ${SCHEMA}.${names.marker}, sequence ${SCHEMA}.${names.breach}`,
     ]),
     undo: 'remove the fences and marker tables of both sides',
@@ -79,11 +86,15 @@ function fence({ key }: DatabaseMove, { facts, eventTriggers }: Reading): Descri
   };
 }
 
-function publication({ key }: DatabaseMove): Described {
+function publication({ key }: DatabaseMove, { tables }: Reading): Described {
+  const partly = filtered(tables).length;
   const { publication: name } = scopeNames(key);
   return {
     title: 'Publish the tables on both sides, for the way there and the way back',
-    touches: SIDES.map((side) => `${side}: publication ${name}`),
+    touches: SIDES.map(
+      (side) =>
+        `${side}: publication ${name}${partly > 0 && side === 'source' ? `, with row filters for ${tablesText(partly)}` : ''}`,
+    ),
     undo: 'drop the publications',
     estimate: upTo(1, 'two short transactions'),
   };

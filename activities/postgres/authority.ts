@@ -11,6 +11,7 @@ import type { AuthorityState, AuthorityView, DatabaseMove } from '../contract.js
 import { failure } from '../failure.js';
 import { sqlState } from './errors.js';
 import { ddlTriggers } from './names.js';
+import { requireRowFilters } from './row-filter.js';
 import { resolveTables, scopeTables, type ScopeTable } from './scope.js';
 import type { Session } from './session.js';
 import { bothSides, otherSide, type Sides } from './sides.js';
@@ -159,10 +160,16 @@ export async function requireSourcePrimary(sides: Sides, key: string): Promise<v
 export async function claim(move: DatabaseMove): Promise<{ tables: number }> {
   await using sides = await bothSides(move, 'claim');
   const known = await scopeTables(sides.source, move.key);
-  const tables = known.length > 0 ? known : await resolveTables(sides.source, move.database.tables);
+  const tables = known.length > 0 ? known : await resolvedTables(sides.source, move);
   await claimOn(sides.source, move, 'source', tables);
   await claimOn(sides.target, move, 'target', tables);
   return { tables: tables.length };
+}
+
+async function resolvedTables(source: Session, move: DatabaseMove): Promise<ScopeTable[]> {
+  const tables = await resolveTables(source, move.database.tables);
+  await source.transaction(() => requireRowFilters(source, tables), 'begin read only');
+  return tables;
 }
 
 async function claimOn(session: Session, move: DatabaseMove, side: Primary, tables: ScopeTable[]): Promise<void> {
@@ -194,8 +201,9 @@ async function claimOn(session: Session, move: DatabaseMove, side: Primary, tabl
       }
       if ((await scopeTables(session, move.key)).length > 0) return;
       await session.run(
-        `insert into godwit.scope_table (scope, schema_name, table_name, kind)
-         select $1, t.schema, t.name, t.kind::"char" from json_to_recordset($2::json) as t(schema text, name text, kind text)`,
+        `insert into godwit.scope_table (scope, schema_name, table_name, kind, row_filter)
+         select $1, t.schema, t.name, t.kind::"char", t."rowFilter"
+         from json_to_recordset($2::json) as t(schema text, name text, kind text, "rowFilter" text)`,
         [move.key, JSON.stringify(tables)],
       );
     }, SYNCHRONOUSLY);

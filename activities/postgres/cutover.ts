@@ -51,6 +51,7 @@ import {
   promiseSequences,
   readLimits,
   requireSequences,
+  sharedSequences,
   type PromisedSequence,
   type SequenceLimit,
 } from './sequences.js';
@@ -334,6 +335,8 @@ interface Ahead {
   suspects: boolean;
   /** Of the sequences that the new side capped when it ceded. */
   limits: SequenceLimit[];
+  /** Names of sequences that tables out of scope draw from as well. */
+  shared: Set<string>;
 }
 
 interface Fenced {
@@ -422,7 +425,7 @@ class Switch {
       const { deadline, marker } = await this.#step('fence', () => this.#fence(tables, epoch));
       // A crash from here to the cede leaves the source leased: it opens by itself at the deadline, and `settle` before.
 
-      const promised = await this.#step('marker', () => this.#awaitAllApplied(marker));
+      const promised = await this.#step('marker', () => this.#awaitAllApplied(marker, ahead.shared));
       await this.#step('re-check', () => this.#recheck(ahead.suspects));
 
       // One synchronous commit on the new side makes all that was applied durable: apply itself commits asynchronously.
@@ -510,6 +513,7 @@ class Switch {
     return {
       suspects: await hasSuspects(this.#attempt.sides.target, key),
       limits: await readLimits(this.#toSession, key),
+      shared: await sharedSequences(this.#fromSession, this.#toSession, key),
     };
   }
 
@@ -593,11 +597,11 @@ class Switch {
    * Commit order makes the marker's arrival the proof that everything before the fence is applied. Answers what the
    * sequences were meanwhile.
    */
-  async #awaitAllApplied(marker: string): Promise<PromisedSequence[]> {
+  async #awaitAllApplied(marker: string, shared: Set<string>): Promise<PromisedSequence[]> {
     const timeout = this.#requireTimeLeft('wait for the last changes');
     const [took, promised] = await Promise.all([
       awaitMarker(this.#toSession, this.#move.key, marker, timeout),
-      promiseSequences(this.#fromSession, this.#move.key),
+      promiseSequences(this.#fromSession, this.#move.key, shared),
     ]);
     if (took === null)
       throw failure('Blocked', `the last changes did not arrive on the ${this.#to} within ${Math.round(timeout)} ms`);

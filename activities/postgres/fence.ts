@@ -13,6 +13,7 @@ import { bothSides, guarded, requireSourcePrimary } from './authority.js';
 import { blockersOf, cancelAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
 import { ddlTriggers, scopeNames } from './names.js';
+import { filtered, truncateGuardStatements } from './row-filter.js';
 import { scopeTables, type ScopeTable } from './scope.js';
 import { forgetLimits, restoreLimits } from './sequences.js';
 import type { Session } from './session.js';
@@ -190,6 +191,11 @@ async function installOn(session: Session, key: string): Promise<void> {
     if (missing.has(`${table.schema}.${table.name}`)) await installTriggers(session, key, table);
     heartbeat();
   }
+  for (const table of isTarget ? filtered(tables) : []) {
+    await patiently(session, [table], `guard ${table.schema}.${table.name} against TRUNCATE`, () =>
+      session.batch(truncateGuardStatements(key, table)),
+    );
+  }
 }
 
 /** Event triggers belong to superusers; without that right the cede's own look at every table has to do. */
@@ -281,12 +287,12 @@ export async function removeFence(session: Session, key: string): Promise<void> 
   const fenced = await session.rows<ScopeTable>(
     `select distinct n.nspname as schema, c.relname as name, c.relkind as kind
      from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-     where t.tgname in ($1, $2)`,
-    [names.trigger, names.truncateTrigger],
+     where t.tgname in ($1, $2, $3)`,
+    [names.trigger, names.truncateTrigger, names.truncateGuard],
   );
   for (const table of fenced) {
     await patiently(session, [table], `remove the fence from ${table.schema}.${table.name}`, async () => {
-      for (const name of [names.trigger, names.truncateTrigger]) {
+      for (const name of [names.trigger, names.truncateTrigger, names.truncateGuard]) {
         await session.run(`drop trigger if exists ${identifier(name)} on ${qualified(table)}`);
       }
     });
@@ -295,7 +301,7 @@ export async function removeFence(session: Session, key: string): Promise<void> 
   if ((await session.row(`select from pg_namespace where nspname = 'godwit'`)) === undefined) return;
   await liftCaps(session, key);
   await session.run(
-    `drop function if exists godwit.${identifier(names.fence)}(), godwit.${identifier(names.ddlFence)}()`,
+    `drop function if exists ${[names.fence, names.ddlFence, names.truncateGuard].map((name) => `godwit.${identifier(name)}()`).join(', ')}`,
   );
   await session.run(`drop sequence if exists godwit.${identifier(names.breach)}`);
   await session.run(`drop table if exists godwit.${identifier(names.marker)}`);

@@ -20,6 +20,8 @@ export interface ScopeNames {
   /** Statement triggers on every table in scope. */
   trigger: string;
   truncateTrigger: string;
+  /** Trigger and function that keep TRUNCATE from tables with a row filter. */
+  truncateGuard: string;
 }
 
 export function scopeNames(key: string): ScopeNames {
@@ -32,6 +34,7 @@ export function scopeNames(key: string): ScopeNames {
     breach: `breach_${key}`,
     trigger: `godwit_fence_${key}`,
     truncateTrigger: `godwit_fence_truncate_${key}`,
+    truncateGuard: `truncate_guard_${key}`,
   };
 }
 

@@ -10,6 +10,8 @@ const USER_TABLES = statement(import.meta.url, './sql/user_tables.sql');
 export interface ScopeTable extends TableName {
   /** 'r' holds rows; 'p' is a partitioned table, whose rows live in its partitions. */
   kind: 'r' | 'p';
+  /** Condition on the rows that move; null or absent: all of them. */
+  rowFilter?: string | null;
 }
 
 interface UserTable extends ScopeTable {
@@ -25,7 +27,7 @@ interface UserTable extends ScopeTable {
  * run of characters. Partitions come and go with the partitioned table at their top: rows that are routed into one fire
  * none of its statement triggers, so a fence around a part of them would leak. An UPDATE or DELETE of a parent reaches the
  * rows of its children in the same way (seen: it wrote into the closed target), so a child never moves without its parents.
- * Fails with `InvalidSpec` if an include pattern without `*` names no table, if nothing is left, or if only a part of a
+ * Fails with `InvalidSpec` if a row filter stands for no table or two stand for one, if an include pattern without `*` names no table, if nothing is left, or if only a part of a
  * partitioned table would move, or a child without a parent.
  */
 export async function resolveTables(session: Session, patterns: NormalDatabase['tables']): Promise<ScopeTable[]> {
@@ -35,7 +37,19 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
   const chosen = all.filter((table) => withRoot(patterns.include, table) && !withRoot(patterns.exclude, table));
   refusePartsOfTrees(session, all, new Set(chosen));
   refuseOrphans(session, chosen);
-  const tables = chosen.map(({ schema, name, kind }): ScopeTable => ({ schema, name, kind }));
+  const tables = chosen.map(({ schema, name, kind, ...table }): ScopeTable => {
+    const rowFilter = filterOf({ schema, name, kind, ...table }, patterns.rowFilters ?? {});
+    return { schema, name, kind, ...(rowFilter === undefined ? {} : { rowFilter }) };
+  });
+  const filters = Object.keys(patterns.rowFilters ?? {});
+  const idle = filters.find((pattern) => !chosen.some((table) => withRoot([pattern], table)));
+  if (idle !== undefined) {
+    throw failure(
+      'InvalidSpec',
+      `tables.rowFilters names ${idle}, and no table of the ${session.side} that moves is of that name`,
+      `Those that move are ${some(chosen)}`,
+    );
+  }
   const unknown = [...patterns.include, ...patterns.exclude].filter(
     (pattern) => !pattern.includes('*') && !all.some((table) => matches(pattern, table)),
   );
@@ -54,6 +68,19 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
     );
   }
   return tables;
+}
+
+/** That of the table at its top goes for a partition. Fails with `InvalidSpec` if two patterns name the table. */
+function filterOf(table: UserTable, rowFilters: Record<string, string>): string | undefined {
+  const named = Object.keys(rowFilters).filter((pattern) => matches(pattern, table) || matches(pattern, rootOf(table)));
+  const [pattern, second] = named;
+  if (pattern === undefined) return undefined;
+  if (second === undefined) return rowFilters[pattern];
+  throw failure(
+    'InvalidSpec',
+    `tables.rowFilters has two conditions for ${table.schema}.${table.name}: that of ${pattern} and that of ${second}`,
+    'Write one condition, joined by "and" or "or"',
+  );
 }
 
 function rootOf(table: UserTable): UserTable {
@@ -92,7 +119,7 @@ export async function scopeTables(session: Session, key: string): Promise<ScopeT
   const known = await session.row<{ known: boolean }>(`select to_regclass('godwit.scope_table') is not null as known`);
   if (!known?.known) return [];
   return session.rows<ScopeTable>(
-    `select schema_name as schema, table_name as name, kind from godwit.scope_table where scope = $1 order by 1, 2`,
+    `select schema_name as schema, table_name as name, kind, row_filter as "rowFilter" from godwit.scope_table where scope = $1 order by 1, 2`,
     [key],
   );
 }

@@ -3,6 +3,9 @@
  * under the fence and set, with a margin, on the side that will take the writes; the cede then caps them on the old side,
  * in its own transaction, and requires that none has passed what was set. So an attempt that dies before the cede leaves
  * no capped sequence behind a lease that runs out.
+ *
+ * A shared sequence, from which tables draw that stay, is set ahead too, and never capped: those tables need it. Both sides
+ * then hand out its values, each to tables of its own.
  */
 import { failure } from '../failure.js';
 import { sqlState } from './errors.js';
@@ -27,6 +30,8 @@ interface SequenceRow extends TableName {
   cycle: boolean;
   /** Values that each session takes at once. */
   cache: string;
+  /** Tables out of scope draw from it too, as this side sees it. */
+  shared: boolean;
 }
 
 /** What one sequence was on the old side under the fence, and what it was set to on the new one. */
@@ -57,10 +62,24 @@ export async function requireSequences(from: Session, to: Session, key: string):
   );
 }
 
-/** What the sequences of the fenced side are, and what the closed one's will be set to. */
-export async function promiseSequences(from: Session, key: string): Promise<PromisedSequence[]> {
-  return (await readSequences(from, key)).map((sequence) => promise(sequence));
+/** Names of those that are shared on either side: the target may hold nothing but the scope. */
+export async function sharedSequences(from: Session, to: Session, key: string): Promise<Set<string>> {
+  const both = await Promise.all([readSequences(from, key), readSequences(to, key)]);
+  return new Set(both.flat().flatMap((sequence) => (sequence.shared ? [qualified(sequence)] : [])));
 }
+
+/**
+ * What the sequences of the fenced side are, and what the closed one's will be set to.
+ * @param shared from `sharedSequences`
+ */
+export async function promiseSequences(from: Session, key: string, shared: Set<string>): Promise<PromisedSequence[]> {
+  return (await readSequences(from, key)).map((sequence) => ({
+    ...promise(sequence),
+    shared: shared.has(qualified(sequence)),
+  }));
+}
+
+const ownOf = (promised: PromisedSequence[]): PromisedSequence[] => promised.filter((one) => !one.shared);
 
 /**
  * Sets the sequences of the closed side ahead of those of the fenced one. For a guarded transaction of the closed side.
@@ -69,12 +88,26 @@ export async function promiseSequences(from: Session, key: string): Promise<Prom
 export function aheadStatements(promised: PromisedSequence[], limits: SequenceLimit[]): string[] {
   if (promised.length === 0) return [];
   const called = promised.flatMap((one) => (one.upTo === null ? [] : [{ ...one, end: one.upTo }]));
+  const own = called.filter((one) => !one.shared);
+  const shared = called.filter((one) => one.shared);
   // setval() leaves values that other sessions have cached as they are; ALTER SEQUENCE voids them.
-  const cached = called.filter((one) => BigInt(one.cache) > 1n);
+  const cached = own.filter((one) => BigInt(one.cache) > 1n);
   return [
     ...limits.map(restore),
     ...cached.map((one) => `alter sequence ${qualified(one)} restart with ${one.end}`),
-    ...setValues(called),
+    ...setValues(own),
+    ...shared.flatMap(neverBack),
+  ];
+}
+
+/** ALTER SEQUENCE keeps nextval() out until the transaction ends, so that no value is handed out between look and set. */
+function neverBack(sequence: PromisedSequence & { end: bigint }): string[] {
+  const behind = BigInt(sequence.increment) > 0n ? '<' : '>';
+  const name = literal(qualified(sequence));
+  return [
+    `alter sequence ${qualified(sequence)} cache ${sequence.cache}`,
+    `select setval(${name}::regclass, ${sequence.end}, true)
+     where coalesce(pg_sequence_last_value(${name}::regclass) ${behind} ${sequence.end}, true)`,
   ];
 }
 
@@ -94,12 +127,15 @@ function promise(sequence: SequenceRow): PromisedSequence {
  * is final. One that has passed its end already fails with SQLSTATE 22023: see `passedItsEnd`.
  */
 export function capStatements(key: string, promised: PromisedSequence[]): string[] {
-  return promised.length === 0 ? [] : [rememberLimits(key, promised), ...endsOf(promised).map(cap)];
+  const own = ownOf(promised);
+  return own.length === 0 ? [] : [rememberLimits(key, own), ...endsOf(own).map(cap)];
 }
 
 /** Last values by OID as a JSON object, null for one never called; without the catalogs that say which are in scope. */
 export function lastValuesExpression(promised: PromisedSequence[]): string {
-  const oids = promised.map(({ oid }) => oid).join(',');
+  const oids = ownOf(promised)
+    .map(({ oid }) => oid)
+    .join(',');
   return `(select coalesce(json_object_agg(s.oid, pg_sequence_last_value(s.oid)::text), '{}')
            from unnest('{${oids}}'::oid[]) as s(oid))`;
 }
@@ -113,11 +149,12 @@ export function endStatements(
   promised: PromisedSequence[],
   lastValues: Record<string, string | null>,
 ): string[] {
-  for (const one of promised) {
+  const own = ownOf(promised);
+  for (const one of own) {
     if (wentPast(lastValues[one.oid] ?? null, one)) throw movedOn(from, `sequence ${one.schema}.${one.name}`);
   }
   // In the new files, so this is undone with the cede. A first nextval() answers the start value whatever the bounds are.
-  return setValues(endsOf(promised));
+  return setValues(endsOf(own));
 }
 
 /** "RESTART value … cannot be greater than MAXVALUE", as `Blocked`; any other error as it is. */
@@ -169,7 +206,7 @@ function rememberLimits(key: string, sequences: SequenceRow[]): string {
     values ${rows.join(', ')} on conflict do nothing`;
 }
 
-export type SequenceLimit = Omit<SequenceRow, 'oid' | 'lastValue' | 'increment' | 'cache'>;
+export type SequenceLimit = Omit<SequenceRow, 'oid' | 'lastValue' | 'increment' | 'cache' | 'shared'>;
 
 /** What the sequences that an earlier cede of this side has capped were before. */
 export async function readLimits(session: Session, key: string): Promise<SequenceLimit[]> {

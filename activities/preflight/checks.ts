@@ -7,6 +7,7 @@ import { extensions } from './extensions.js';
 import { identity } from './identity.js';
 import { foreignKeys, numbers } from './keys.js';
 import { neighbours, otherScopes } from './neighbours.js';
+import { partOfDatabase, rowFilters } from './partial.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
 import { pgbouncerFile } from './pgbouncer-file.js';
 import { columns, inheritance, otherRelations } from './relations.js';
@@ -34,6 +35,8 @@ export const CHECKS: Check[] = [
   otherRelations,
   columns,
   inheritance,
+  rowFilters,
+  partOfDatabase,
   foreignKeys,
   numbers,
   triggers,

@@ -33,6 +33,12 @@ export interface WriterReport {
   balanced: boolean;
 }
 
+/** Where their tables are, if not in `public` of databases of one name. */
+export interface WriterPlace {
+  schema?: string;
+  targetDatabase?: string;
+}
+
 export class Writers {
   readonly #acknowledged: Acknowledged[] = [];
   readonly #unexpected: string[] = [];
@@ -42,10 +48,11 @@ export class Writers {
   private constructor(
     readonly pair: ServerPair,
     readonly database: string,
+    readonly place: WriterPlace,
   ) {}
 
-  static start(pair: ServerPair, database: string, clients = 4): Writers {
-    const writers = new Writers(pair, database);
+  static start(pair: ServerPair, database: string, clients = 4, place: WriterPlace = {}): Writers {
+    const writers = new Writers(pair, database, place);
     writers.#running = Array.from({ length: clients }, (_, index) => writers.#write(index));
     return writers;
   }
@@ -59,12 +66,14 @@ export class Writers {
   async stop(primary: PostgresServer): Promise<WriterReport> {
     this.#stopping = true;
     await Promise.all(this.#running);
-    const rows = await primary.query<{ id: string }>('select id from entry', [], this.database);
+    const database = this.#databaseOn(primary);
+    const { entry, account } = this.#tables;
+    const rows = await primary.query<{ id: string }>(`select id from ${entry}`, [], database);
     const there = new Set(rows.map((row) => row.id));
     const [sum] = await primary.query<{ ok: boolean }>(
-      'select (select sum(balance) from account) = (select count(*) from entry) as ok',
+      `select (select sum(balance) from ${account}) = (select count(*) from ${entry}) as ok`,
       [],
-      this.database,
+      database,
     );
     const inOrder = [...this.#acknowledged].sort((a, b) => a.at - b.at);
     return {
@@ -76,18 +85,28 @@ export class Writers {
     };
   }
 
+  get #tables(): { entry: string; account: string } {
+    const schema = this.place.schema ?? 'public';
+    return { entry: `${schema}.entry`, account: `${schema}.account` };
+  }
+
+  #databaseOn(server: PostgresServer): string {
+    return server === this.pair.target ? (this.place.targetDatabase ?? this.database) : this.database;
+  }
+
   async #write(index: number): Promise<void> {
+    const { entry, account } = this.#tables;
     const servers = [this.pair.source, this.pair.target] as const;
     let turn = 0;
     let client: pg.Client | null = null;
     while (!this.#stopping) {
       const server = servers[turn % 2] ?? servers[0];
       try {
-        client ??= await connect(server.url(this.database));
+        client ??= await connect(server.url(this.#databaseOn(server)));
         const id = randomUUID();
         const { rows } = await client.query<{ at: number }>(
-          `with made as (insert into entry (id, account) values ($1, $2) returning account)
-           update account set balance = balance + 1 where id = (select account from made)
+          `with made as (insert into ${entry} (id, account) values ($1, $2) returning account)
+           update ${account} set balance = balance + 1 where id = (select account from made)
            returning extract(epoch from clock_timestamp())::float8 as at`,
           [id, 1 + (index % 3)],
         );

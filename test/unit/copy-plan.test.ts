@@ -41,6 +41,7 @@ test('the ranges of a table meet without a gap, open at both ends', () => {
     spread: [],
     columns: ['Id'],
     format: 'binary',
+    rowFilter: null,
   };
   expect(whereOf(table, { seq: 0, kind: 'key', lo: null, hi: 5n, estimate: 0 })).toBe('where "Id" < 5');
   expect(whereOf(table, { seq: 1, kind: 'key', lo: 5n, hi: null, estimate: 0 })).toBe('where "Id" >= 5');

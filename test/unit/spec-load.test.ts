@@ -86,6 +86,8 @@ describe('reading a file', () => {
     ],
     ['an empty list', ['tables: { include: [] }'], 'tables.include: expected at least one entry'],
     ['a table without its schema', ['tables: { include: [orders] }'], 'tables.include[0]: expected schema.table'],
+    ['a row filter of no table', ['tables: { rowFilters: { orders: id > 5 } }'], 'expected schema.table'],
+    ['an empty row filter', [`tables: { rowFilters: { shop.orders: ' ' } }`], 'expected 1 or more'],
     ['a quoted table', [`tables: { exclude: ['public."Order"'] }`], 'without quotes'],
     [
       'an unknown day',

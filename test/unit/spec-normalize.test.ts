@@ -47,7 +47,7 @@ describe('the normal form', () => {
           dependsOn: [],
           source: { env: 'SOURCE' },
           target: { env: 'TARGET' },
-          tables: { include: ['*.*'], exclude: [] },
+          tables: { include: ['*.*'], exclude: [], rowFilters: {} },
           schema: 'copy',
           endpoints: [],
           copy: { parallelism: 4, rangeSize: 64 * 1024 * 1024, rateLimit: null },

@@ -21,6 +21,8 @@ export interface CopyTable extends TableName {
   /** Generated columns excluded: the target computes them. */
   columns: string[];
   format: 'binary' | 'text';
+  /** Condition on the rows to copy; null: all. */
+  rowFilter: string | null;
 }
 
 export interface CopyRange {
@@ -49,6 +51,7 @@ export async function describeTables(session: Session, tables: ScopeTable[]): Pr
   );
   const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
   const byName = new Map(columns.map((row) => [nameOf(row), row]));
+  const filterBy = new Map(tables.map((table) => [nameOf(table), table.rowFilter]));
   return sizes.map((table) => ({
     schema: table.schema,
     name: table.name,
@@ -58,6 +61,7 @@ export async function describeTables(session: Session, tables: ScopeTable[]): Pr
     spread: (table.spread ?? []).map(BigInt),
     columns: byName.get(nameOf(table))?.columns ?? [],
     format: byName.get(nameOf(table))?.binary === true ? 'binary' : 'text',
+    rowFilter: filterBy.get(nameOf(table)) ?? null,
   }));
 }
 
@@ -122,13 +126,14 @@ function rangesBetween(kind: CopyRange['kind'], cuts: bigint[], bytes: Bytes): C
   return [null, ...cuts].map((lo, seq) => ({ seq, kind, lo, hi: cuts[seq] ?? null, estimate }));
 }
 
-/** The rows of one range, as a WHERE clause; empty: all. */
+/** The rows of one range that move, as a WHERE clause; empty: all. */
 export function whereOf(table: CopyTable, range: CopyRange): string {
   const value = (bound: bigint): string => (range.kind === 'ctid' ? `'(${bound},0)'::tid` : `${bound}`);
   const column = range.kind === 'ctid' ? 'ctid' : identifier(table.keyColumn ?? 'ctid');
   const terms = [
     ...(range.lo === null ? [] : [`${column} >= ${value(range.lo)}`]),
     ...(range.hi === null ? [] : [`${column} < ${value(range.hi)}`]),
+    ...(table.rowFilter === null ? [] : [`(${table.rowFilter})`]),
   ];
   return terms.length === 0 ? '' : `where ${terms.join(' and ')}`;
 }

@@ -4,6 +4,7 @@
  */
 import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
+import { filteredRows } from '../row-filter.js';
 import { identifier, qualified } from '../statements.js';
 import { planRanges, type CopyTable } from './plan.js';
 import { reopenRanges, storePlan, type StoredRange } from './ranges.js';
@@ -22,7 +23,7 @@ interface Digest extends Record<string, unknown> {
 function digestSql(table: CopyTable, bucket: string): string {
   const columns = table.columns.map(identifier).join(', ');
   return `select ${bucket} as bucket, count(*) as rows, coalesce(sum(hashtextextended(row(${columns})::text collate "C", 0)), 0)::text as hash
-          from only ${qualified(table)} group by 1`;
+          from ${filteredRows(table, table.rowFilter)} as r group by 1`;
 }
 
 /** Makes one table's ranges and rows on the target fit the snapshot. Answers how many finished ranges were kept. */

@@ -1,12 +1,24 @@
 /** One publication of the same name on both sides: the source's now, the target's for the way back. */
 import type { DatabaseMove } from '../../contract.js';
 import { failure } from '../../failure.js';
+import { sqlState } from '../errors.js';
 import { scopeNames, SCHEMA } from '../names.js';
-import { scopeTables } from '../scope.js';
+import {
+  filtered,
+  type FilteredTable,
+  keepFilters,
+  publishedFilters,
+  publishedTable,
+  requireRowFilters,
+} from '../row-filter.js';
+import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides } from '../sides.js';
-import { identifier, qualified, type TableName } from '../statements.js';
+import { identifier, type TableName } from '../statements.js';
 import { onEachSide, requireWriterIsSource } from './each-side.js';
+
+/** Invalid object definition, feature not supported, invalid column reference. */
+const NOT_A_FILTER = new Set(['42P17', '0A000', '42P10']);
 
 /**
  * Publishes every table of the scope that holds rows, and the marker. Leaf partitions rather than their roots, so that
@@ -16,10 +28,13 @@ import { onEachSide, requireWriterIsSource } from './each-side.js';
 export async function createPublication(move: DatabaseMove): Promise<void> {
   await using sides = await bothSides(move, 'publication');
   for (const side of [sides.source, sides.target]) await ensurePublication(side, move.key);
+  const filters = await publishedFilters(sides.source, move.key);
+  for (const side of [sides.source, sides.target]) await keepFilters(side, move.key, filters);
 }
 
 async function ensurePublication(session: Session, key: string): Promise<void> {
   const names = scopeNames(key);
+  const isSource = session.side === 'source';
   const leaves = (await scopeTables(session, key)).filter((table) => table.kind === 'r');
   if (leaves.length === 0) {
     throw failure(
@@ -28,14 +43,19 @@ async function ensurePublication(session: Session, key: string): Promise<void> {
       'Run replicationSetup from its start',
     );
   }
-  const wanted: TableName[] = [...leaves, { schema: SCHEMA, name: names.marker }];
-  const list = wanted.map((table) => `only ${qualified(table)}`).join(', ');
+  const marker: ScopeTable = { schema: SCHEMA, name: names.marker, kind: 'r' };
+  const wanted = [...leaves, marker];
+  // All that is written on the target flows back: what a filter would hold back there would be lost on the way back.
+  const list = wanted.map((table) => publishedTable(isSource ? table : { ...table, rowFilter: null })).join(', ');
   await session.transaction(async () => {
     const known = await session.row('select from pg_publication where pubname = $1', [names.publication]);
+    if (isSource) await requireRowFilters(session, leaves);
     if (known === undefined) {
-      await session.run(
-        `create publication ${identifier(names.publication)} for table ${list}
-         with (publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`,
+      await explained(filtered(leaves), () =>
+        session.run(
+          `create publication ${identifier(names.publication)} for table ${list}
+           with (publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`,
+        ),
       );
       return;
     }
@@ -48,6 +68,21 @@ async function ensurePublication(session: Session, key: string): Promise<void> {
     if (found.length === wanted.length && wanted.every((table) => same.has(nameOf(table)))) return;
     await session.run(`alter publication ${identifier(names.publication)} set table ${list}`);
   });
+}
+
+/** What a publication's WHERE may not hold: subqueries, functions of users, anything that isn't immutable. */
+async function explained(filters: FilteredTable[], create: () => Promise<unknown>): Promise<void> {
+  try {
+    await create();
+  } catch (error) {
+    if (filters.length === 0 || !NOT_A_FILTER.has(sqlState(error) ?? '')) throw error;
+    const conditions = filters.map((table) => `${table.schema}.${table.name}: ${table.rowFilter}`).join('; ');
+    throw failure(
+      'InvalidSpec',
+      `Postgres refuses a row filter (${conditions}): ${error instanceof Error ? error.message : 'for no reason it told'}`,
+      'Write a condition of columns, constants and built-in immutable functions in tables.rowFilters; nothing was changed',
+    );
+  }
 }
 
 /**

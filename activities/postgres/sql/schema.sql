@@ -29,8 +29,12 @@ create table if not exists godwit.scope_table (
   table_name  text not null,
   -- pg_class.relkind: 'r' table, 'p' partitioned
   kind        "char" not null,
+  -- Condition on the rows that move; null: all.
+  row_filter  text,
   primary key (schema_name, table_name)
 );
+-- Of a schema that an earlier version made.
+alter table godwit.scope_table add column if not exists row_filter text;
 
 -- Where each endpoint pointed before anything was changed, to be written back as it was. Kept on the source.
 create table if not exists godwit.endpoint_image (

@@ -1,5 +1,6 @@
 -- Sequences that writes to the tables in scope draw from: owned by a column, named in a default, or attached to nothing in
 -- a schema of the scope (an application that calls nextval('invoice_number') itself). Not those of tables out of scope.
+-- `shared`: a column of a table out of scope owns it or names it in a default.
 -- Unlogged ones (15 and newer) too: a sequence is carried by its value, not by the WAL.
 with scope as (
   select c.oid, c.relnamespace
@@ -21,7 +22,8 @@ attached as (
 select c.oid::text as oid, n.nspname as schema, c.relname as name,
        pg_catalog.pg_sequence_last_value(c.oid)::text as "lastValue",
        q.seqincrement::text as increment, q.seqmin::text as "minValue", q.seqmax::text as "maxValue",
-       q.seqstart::text as start, q.seqcycle as cycle, q.seqcache::text as cache
+       q.seqstart::text as start, q.seqcycle as cycle, q.seqcache::text as cache,
+       exists (select from attached a where a.sequence = c.oid and a.tab not in (select oid from scope)) as shared
 from pg_catalog.pg_class c
 join pg_catalog.pg_sequence q on q.seqrelid = c.oid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -15,6 +15,8 @@ const KEPT = 100;
 
 export interface CertificateTable extends TableName {
   key: 'integer' | 'columns' | 'none';
+  /** Only these rows were compared, on both sides; absent: all. */
+  rowFilter?: string;
   rows: number;
   leaves: number;
   leavesDiffering: number;

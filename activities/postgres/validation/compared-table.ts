@@ -1,5 +1,6 @@
 /** A table as the comparison sees it: its shape on both sides, and the statements made of it. */
 import type { Session } from '../session.js';
+import { filteredRows } from '../row-filter.js';
 import { identifier, qualified, statement, type TableName } from '../statements.js';
 import { rowExpression, text, type ColumnShape, type Dialect, type KeyShape } from './expression.js';
 import { fill } from './template.js';
@@ -39,15 +40,22 @@ export interface KeyRange {
   high: bigint | null;
 }
 
+export interface TableToCompare extends TableName {
+  /** Only these rows are compared, on both sides; null or absent: all. */
+  rowFilter?: string | null;
+}
+
 /** Statements of one table on one side. */
 export class TableStatements {
   readonly hash: string;
   readonly seed: string;
   readonly form: string;
   readonly #table: string;
+  /** What to read: the table's rows, or those of its filter. */
+  readonly #rows: string;
 
   constructor(
-    readonly name: TableName,
+    readonly name: TableToCompare,
     readonly shape: SideShape,
     dialect: Dialect,
   ) {
@@ -56,6 +64,7 @@ export class TableStatements {
     this.seed = expression.seed;
     this.form = expression.form;
     this.#table = qualified(name);
+    this.#rows = filteredRows(name, name.rowFilter);
   }
 
   get #integer(): string {
@@ -66,7 +75,7 @@ export class TableStatements {
   /** Lowest and highest key; null when the table is empty. */
   async bounds(session: Session): Promise<{ low: bigint; high: bigint } | null> {
     const found = await session.row<{ low: string | null; high: string | null }>(
-      `select min(${this.#integer})::text as low, max(${this.#integer})::text as high from only ${this.#table} as r`,
+      `select min(${this.#integer})::text as low, max(${this.#integer})::text as high from ${this.#rows} as r`,
     );
     return found?.low == null || found.high === null ? null : { low: BigInt(found.low), high: BigInt(found.high) };
   }
@@ -87,7 +96,7 @@ export class TableStatements {
 
   async #pass(session: Session, bucket: string, range: string): Promise<Map<string, Bucket>> {
     const rows = await session.rows<{ bucket: string; count: string; sum: string }>(
-      fill(PASS, { table: this.#table, hash: this.hash, bucket, range }),
+      fill(PASS, { rows: this.#rows, hash: this.hash, bucket, range }),
     );
     return new Map(rows.map((row) => [row.bucket, { count: Number(row.count), sum: row.sum }]));
   }
@@ -129,7 +138,7 @@ export class TableStatements {
   get #names(): Record<string, string> {
     const columns = keyColumns(this.shape.key);
     return {
-      table: this.#table,
+      rows: this.#rows,
       hash: this.hash,
       key: columns.map((column) => text(column.type, `r.${identifier(column.name)}`)).join(', '),
       arrays: columns.map((_, index) => `$${index + 1}::text[]`).join(', '),

@@ -2,7 +2,7 @@
 import { failure } from '../../failure.js';
 import type { Session } from '../session.js';
 import { statement, type TableName } from '../statements.js';
-import { TableStatements, type ComparedTable, type SideShape } from './compared-table.js';
+import { TableStatements, type ComparedTable, type SideShape, type TableToCompare } from './compared-table.js';
 import { isInteger, type ColumnShape, type Dialect, type KeyShape, type TypeShape } from './expression.js';
 
 const TABLES = statement(import.meta.url, '../sql/validation/tables.sql');
@@ -47,7 +47,7 @@ interface DescribedTable extends TableName {
 export async function describeTables(
   primary: Session,
   standby: Session,
-  tables: TableName[],
+  tables: TableToCompare[],
   dialect: Dialect,
 ): Promise<ComparedTable[]> {
   if (tables.length === 0) return [];

@@ -259,6 +259,7 @@ function summary(state: TableState): CertificateTable {
     schema,
     name,
     key: source.shape.key.kind,
+    ...(source.name.rowFilter == null ? {} : { rowFilter: source.name.rowFilter }),
     rows: state.rows,
     leaves: state.leaves,
     leavesDiffering: state.leavesDiffering,

@@ -1,5 +1,5 @@
 -- Locks rows by key in their newest committed version and tells which of them are there.
 select wanted.position::int as position
 from unnest(:arrays) with ordinality as wanted(:names, position)
-join only :table as r on :join
+join :rows as r on :join
 for share of r

@@ -4,5 +4,5 @@ select wanted.position::int as position,
   string_agg((:hash)::text, ',' order by (:hash)) as signature,
   string_agg(r.xmin::text || r.ctid::text, ',' order by r.ctid) as version
 from unnest(:arrays) with ordinality as wanted(:names, position)
-join only :table as r on :join
+join :rows as r on :join
 group by wanted.position

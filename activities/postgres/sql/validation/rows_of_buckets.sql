@@ -1,4 +1,4 @@
 -- Rows of leaves that are buckets of the key's hash: one look at the whole table for all of them.
 select array[:key]::text[] as key, (:hash)::text as hash
-from only :table as r
+from :rows as r
 where (:bucket) = any ($1::bigint[])
