@@ -1,5 +1,6 @@
 /** The running activity, as far as one runs: the same code serves workers, and tests and benchmarks without Temporal. */
 import { asyncLocalStorage, Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/common';
 import type { Progress } from '../spec/status.js';
 
 const never = new AbortController().signal;
@@ -18,6 +19,23 @@ export function heartbeat(progress?: Progress): void {
   if (context === null) return;
   if (progress !== undefined) latest.set(context, progress);
   context.heartbeat(latest.get(context));
+}
+
+/** From now on the activity says only that it lives: another one tells how far both are. */
+export function saySilently(): void {
+  const context = current();
+  if (context !== null) latest.delete(context);
+}
+
+/** An activity that was asked to stop ends as cancelled, whatever it failed with when it was. */
+export async function stoppable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (cancellation().aborted)
+      throw new CancelledFailure('asked to stop; it goes on where it was when it is run again');
+    throw error;
+  }
 }
 
 /** Aborted when a pause, an abort or a worker's shutdown asks the activity to stop. */

@@ -66,6 +66,12 @@ export interface SwitchInput {
   attempt: number;
 }
 
+export interface CopyInput {
+  move: DatabaseMove;
+  /** Counts the copiers of this database from 0. */
+  copier: number;
+}
+
 export interface WorkersInput {
   /** Workflow id of the migration. */
   migration: string;
@@ -100,8 +106,14 @@ export interface Activities {
   createPublication(move: DatabaseMove): Promise<void>;
 
   // ── prepare: initialSync and validation (bulk) ──
-  /** Slot, snapshot, rows, keys and indexes, subscription. Resumes what an interrupted one left. Heartbeats `Progress`. */
+  /** Slot, snapshot, rows, keys and indexes, subscription, all in one. Resumes what an interrupted one left. Heartbeats `Progress`. */
   initialSync(move: DatabaseMove): Promise<SyncFigures>;
+  /** Holds the snapshot that `copyRanges` reads, until all rows are there. Resumes; on a queue of its own. */
+  holdSnapshot(move: DatabaseMove): Promise<void>;
+  /** Copies ranges until none is left that no other copier has. Heartbeats `Progress`. */
+  copyRanges(input: CopyInput): Promise<void>;
+  /** Keys, indexes and subscription, once all rows are there. Heartbeats `Progress`. */
+  finishSync(move: DatabaseMove): Promise<SyncFigures>;
   /** Waits until a marker arrives within `cutover.maxLag`; heartbeats `Progress`. */
   catchUp(move: DatabaseMove): Promise<{ lagMs: number }>;
   /** Compares all tables of both sides under live writes. Heartbeats `Progress`. */

@@ -5,7 +5,9 @@ import { normalize } from './normalize.js';
 import { assemblePlan } from './plan/assemble.js';
 import { planDatabase } from './plan/database.js';
 import { claim, undoClaim } from './postgres/authority.js';
-import { initialSync } from './postgres/copy/initial-sync.js';
+import { copyRanges } from './postgres/copy/copier.js';
+import { holdSnapshot } from './postgres/copy/holder.js';
+import { finishSync, initialSync } from './postgres/copy/initial-sync.js';
 import { settle, switchWrites, undoSwitch } from './postgres/cutover.js';
 import { installFence, undoFence } from './postgres/fence.js';
 import { finalizeDatabase } from './postgres/finalize.js';
@@ -23,8 +25,11 @@ export const activities = {
   catchUp,
   checkNamespace,
   claim,
+  copyRanges,
   createPublication,
   finalizeDatabase,
+  finishSync,
+  holdSnapshot,
   initialSync,
   installFence,
   normalize,

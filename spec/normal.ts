@@ -53,6 +53,10 @@ export interface NormalDatabase {
     rangeSize: Bytes;
     /** Bytes a second over all ranges; null: unlimited. */
     rateLimit: Bytes | null;
+    /** Copiers, each of which may run on a worker of its own; absent in migrations from before there were several: one. */
+    workers?: number;
+    /** When the source has too much to do; absent in migrations from before there was this. */
+    slowDown?: SlowDown;
   };
   cutover: {
     /** From the first PAUSE to the last RESUME; past it the attempt undoes itself. */
@@ -85,13 +89,28 @@ export interface NormalDatabase {
   taskQueues: TaskQueues;
 }
 
+/** Limits past which the copy waits; null: not looked at. */
+export interface SlowDown {
+  /** Of the furthest streaming standby of the source. */
+  standbyLag: Milliseconds | null;
+  /** Sessions of clients that do something. */
+  activeSessions: number | null;
+}
+
 export interface TaskQueues {
   light: string;
   bulk: string;
+  /** The holder of a copy's snapshot. */
+  snapshot: string;
   switch: string;
 }
 
-export const DEFAULT_TASK_QUEUES: TaskQueues = { light: 'godwit', bulk: 'godwit-bulk', switch: 'godwit-switch' };
+export const DEFAULT_TASK_QUEUES: TaskQueues = {
+  light: 'godwit',
+  bulk: 'godwit-bulk',
+  snapshot: 'godwit-snapshot',
+  switch: 'godwit-switch',
+};
 
 /** Weekly window in which an attempt may begin. */
 export interface CutoverWindow {

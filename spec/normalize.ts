@@ -101,5 +101,5 @@ function normalWindow({ days, from, to }: NonNullable<ParsedDatabase['cutover'][
 }
 
 function queuesNamed(name: string): TaskQueues {
-  return { light: name, bulk: `${name}-bulk`, switch: `${name}-switch` };
+  return { light: name, bulk: `${name}-bulk`, snapshot: `${name}-snapshot`, switch: `${name}-switch` };
 }

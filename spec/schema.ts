@@ -89,6 +89,27 @@ export const Copy = z
     rateLimit: rateOrNone(1_000, TiB)
       .prefault('none')
       .describe('Most bytes a second over all ranges, such as 20MB or 20MB/s; none: as fast as it goes.'),
+    workers: z
+      .int()
+      .min(1)
+      .max(32)
+      .prefault(1)
+      .describe(
+        'Copiers that share the ranges, and the parallelism and rate between them; each may run on a worker of its own.',
+      ),
+    slowDown: z
+      .strictObject({
+        standbyLag: durationOrNone(SECOND)
+          .prefault('none')
+          .describe("Wait while a streaming standby of the source replays later than this; none: don't look."),
+        activeSessions: z
+          .union([z.int().min(1), z.literal('none')])
+          .prefault('none')
+          .transform((sessions) => (sessions === 'none' ? null : sessions))
+          .describe("Wait while more sessions of clients than this do something on the source; none: don't look."),
+      })
+      .prefault({})
+      .describe('Limits of the source past which the copy waits, looked at every second.'),
   })
   .prefault({})
   .describe('How rows are copied.');
@@ -191,7 +212,7 @@ const Database = z
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'expected letters, digits, dots, hyphens and underscores' })
       .optional()
       .describe(
-        "Queues of this database's own, for workers next to it: NAME, NAME-bulk and NAME-switch. Default: godwit, godwit-bulk, godwit-switch.",
+        "Queues of this database's own, for workers next to it: NAME, NAME-bulk, NAME-snapshot and NAME-switch. Default: godwit, godwit-bulk, godwit-snapshot, godwit-switch.",
       ),
   })
   .describe('One database: a unit, written database/NAME.');

@@ -5,7 +5,7 @@ import { startWorkers } from './run.js';
 
 const HELP = `usage: node workers/main.js [--queues a,b] [--listen HOST:PORT] [--log-level LEVEL]
 
-  --queues      task queues to serve; all of godwit, godwit-bulk and godwit-switch by default (GODWIT_QUEUES)
+  --queues      task queues to serve; all of godwit, godwit-bulk, godwit-snapshot and godwit-switch by default (GODWIT_QUEUES)
   --listen      address of /healthz and /metrics; nothing is served by default (GODWIT_LISTEN)
   --log-level   trace, debug, info, warn, error; info by default (GODWIT_LOG_LEVEL)
   --address, --namespace, --profile   as Temporal's own tools take them (TEMPORAL_ADDRESS, …)

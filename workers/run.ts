@@ -14,7 +14,7 @@ import { makeMetrics } from './metrics.js';
 import { workflowCode } from './workflow-code.js';
 
 export interface WorkersOptions extends TemporalSettings {
-  /** @default all three: godwit, godwit-bulk, godwit-switch */
+  /** @default all four: godwit, godwit-bulk, godwit-snapshot, godwit-switch */
   queues?: string[];
   /** The queue that workflows run on. @default godwit */
   workflowQueue?: string;
@@ -50,7 +50,7 @@ const SWITCH_GRACE_MS = 60_000;
 /** A copy resumes where it was, so it needs no time to end. */
 const BULK_GRACE_MS = 1_000;
 
-const ALL_QUEUES = [DEFAULT_TASK_QUEUES.light, DEFAULT_TASK_QUEUES.bulk, DEFAULT_TASK_QUEUES.switch];
+const ALL_QUEUES = Object.values<string>({ ...DEFAULT_TASK_QUEUES });
 
 export async function startWorkers(options: WorkersOptions = {}): Promise<Workers> {
   const log = options.log ?? makeLog('info');
@@ -73,7 +73,7 @@ export async function startWorkers(options: WorkersOptions = {}): Promise<Worker
   try {
     for (const taskQueue of new Set(options.queues ?? ALL_QUEUES)) {
       const workflows = taskQueue === workflowQueue ? { workflowBundle: await workflowCode() } : {};
-      const grace = options.graceMs ?? (taskQueue.includes('bulk') ? BULK_GRACE_MS : SWITCH_GRACE_MS);
+      const grace = options.graceMs ?? (/bulk|snapshot/.test(taskQueue) ? BULK_GRACE_MS : SWITCH_GRACE_MS);
       workers.push(await Worker.create({ ...shared, ...workflows, taskQueue, shutdownGraceTime: grace }));
     }
     if (options.listen !== undefined) {

@@ -15,7 +15,15 @@ type Light =
   | 'claim'
   | 'createPublication';
 /** The schema and the fence are quick, except for the locks they may wait for. */
-type Bulk = 'prepareSchema' | 'installFence' | 'initialSync' | 'catchUp' | 'validate' | 'finalizeDatabase';
+type Bulk =
+  | 'prepareSchema'
+  | 'installFence'
+  | 'initialSync'
+  | 'copyRanges'
+  | 'finishSync'
+  | 'catchUp'
+  | 'validate'
+  | 'finalizeDatabase';
 type Switch = 'switchWrites' | 'settle';
 
 /** Workers heartbeat by themselves (workers/interceptors.ts), so this is how long a dead worker goes unnoticed. */
@@ -54,6 +62,11 @@ export function lightActivities(taskQueue = workflowInfo().taskQueue): ActivityI
 
 export function bulkActivities({ bulk }: TaskQueues): ActivityInterfaceFor<Pick<Activities, Bulk>> {
   return proxyActivities<Pick<Activities, Bulk>>({ ...BULK, taskQueue: bulk });
+}
+
+/** Of a queue of its own: the holder may live in another process than the copiers. */
+export function snapshotActivities({ snapshot }: TaskQueues): ActivityInterfaceFor<Pick<Activities, 'holdSnapshot'>> {
+  return proxyActivities<Pick<Activities, 'holdSnapshot'>>({ ...BULK, taskQueue: snapshot });
 }
 
 export function switchActivities(queues: TaskQueues): ActivityInterfaceFor<Pick<Activities, Switch>> {

@@ -14,6 +14,7 @@ import { blockersOf, cancelAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
 import { ddlTriggers, scopeNames } from './names.js';
 import { filtered, truncateGuardStatements } from './row-filter.js';
+import { markerTable } from './marker.js';
 import { scopeTables, type ScopeTable } from './scope.js';
 import { forgetLimits, restoreLimits } from './sequences.js';
 import type { Session } from './session.js';
@@ -175,9 +176,7 @@ async function installOn(session: Session, key: string): Promise<void> {
     { states: isTarget ? ['closed'] : ['open'], side: isTarget ? 'target' : 'source' },
     async () => {
       await session.run(`create sequence if not exists godwit.${identifier(names.breach)}`);
-      await session.run(
-        `create table if not exists godwit.${identifier(names.marker)} (id text primary key, written_at timestamptz not null)`,
-      );
+      await session.run(markerTable(key));
       const known = await session.row(`select to_regproc($1) is not null as known`, [`godwit.${names.fence}`]);
       if (known?.['known'] !== true) await replaceFence(session, key, isTarget ? { kind: 'closed' } : { kind: 'open' });
       const signature = await signatureOf(session, key);
@@ -240,7 +239,7 @@ async function installTriggers(session: Session, key: string, table: ScopeTable)
 }
 
 /** Runs short DDL in transactions that give way at once: a waiting lock request blocks everybody behind it. */
-async function patiently(
+export async function patiently(
   session: Session,
   tables: ScopeTable[],
   wanted: string,

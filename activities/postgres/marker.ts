@@ -24,6 +24,10 @@ export interface Marker {
 
 const tableOf = (key: string): string => `godwit.${identifier(scopeNames(key).marker)}`;
 
+/** Makes the table, if it isn't there. */
+export const markerTable = (key: string): string =>
+  `create table if not exists ${tableOf(key)} (id text primary key, written_at timestamptz not null)`;
+
 /** A marker for a transaction of the caller's own. */
 export function newMarker(key: string): { id: string; statement: string } {
   const id = randomUUID();

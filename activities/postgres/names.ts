@@ -38,6 +38,9 @@ export function scopeNames(key: string): ScopeNames {
   };
 }
 
+/** Stands for the scope's key in the names of what a sync group has for itself: see copy/groups.ts. */
+export const groupKey = (key: string, seq: number): string => `${key}_${seq}`;
+
 /** Event triggers of the fence, by what fires them. */
 export function ddlTriggers(key: string): { end: string; drop: string } {
   const { ddlFence } = scopeNames(key);

@@ -37,7 +37,7 @@ export async function preflightWorkers(input: WorkersInput): Promise<Finding[]> 
 /** @param client of the namespace that the migration runs in */
 export async function findWorkers(client: Client, { unit, queues }: WorkersInput): Promise<Finding[]> {
   const found: Found<Id>[] = [];
-  for (const queue of new Set([queues.light, queues.bulk, queues.switch])) {
+  for (const queue of new Set([queues.light, queues.bulk, queues.snapshot, queues.switch])) {
     const workers = await pollers(client, queue);
     if (workers.length === 0) {
       found.push({

@@ -69,7 +69,7 @@ describe('an abort leaves both databases as they were found', () => {
     ['replicationSetup, when the schema is there', 'after.prepareSchema'],
     ['replicationSetup, when the fences stand', 'after.installFence'],
     ['replicationSetup, when the publications are there', 'after.createPublication'],
-    ['initialSync, when replication runs', 'after.initialSync'],
+    ['initialSync, when replication runs', 'after.finishSync'],
     ['initialSync, while it catches up', 'before.catchUp'],
     ['validation', 'after.validate'],
   ])('during %s', async (_phase, point) => {

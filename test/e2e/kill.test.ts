@@ -36,7 +36,7 @@ describe('a worker killed', () => {
     await world.must(['start', file]);
 
     await world.fact('five copied ranges', async () => (await world.ranges(shop, 'customers')) >= 5);
-    const copying = (await world.pending(id)).find(({ activity }) => activity === 'initialSync');
+    const copying = (await world.pending(id)).find(({ activity }) => activity === 'copyRanges');
     const worker = world.workers.find(({ child }) => child.pid === copying?.pid);
     await worker?.kill();
     expect(worker?.alive).toBe(false);

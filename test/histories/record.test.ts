@@ -66,7 +66,7 @@ describe('recording', () => {
     let copying = Promise.resolve();
     let lever = { reached: Promise.resolve(), release: (): void => undefined };
     const migration = await lab.migrate({ gates: [] }, (model) => {
-      ({ reached: copying } = model.hold('initialSync'));
+      ({ reached: copying } = model.hold('copyRanges'));
       lever = model.hold('switchWrites');
     });
     await copying;
@@ -84,7 +84,7 @@ describe('recording', () => {
   it('paused and resumed twice in one phase', async () => {
     const holds: { reached: Promise<void>; release: () => void }[] = [];
     const migration = await lab.migrate({ gates: [] }, (model) => {
-      for (let call = 0; call < 3; call += 1) holds.push(model.hold('initialSync'));
+      for (let call = 0; call < 3; call += 1) holds.push(model.hold('copyRanges'));
     });
     for (const { reached } of holds.slice(0, 2)) {
       await reached;
@@ -94,6 +94,21 @@ describe('recording', () => {
     for (const { release } of holds) release();
     expect((await migration.result()).state).toBe('migrated');
     await save('migration-paused-twice', migration);
+  });
+
+  it('a copy that is paused while the holder keeps its snapshot, and given more copiers', async () => {
+    let copying = Promise.resolve();
+    const migration = await lab.migrate({}, (model) => void ({ reached: copying } = model.hold('copyRanges')));
+    await copying;
+    await migration.send('pause');
+    await migration.reaches('paused');
+    await migration.send('set', { path: 'databases.orders.copy.parallelism', value: 4 });
+    await migration.send('resume');
+    await migration.reachesGate('switch');
+    const phase = `${migration.id}/database/orders/initialSync/2`;
+    await saveHistory('phase-initialSync-with-holder', lab.client.workflow.getHandle(phase));
+    await migration.send('abort');
+    await migration.result();
   });
 
   it('cancelled while watching, with an undo that fails, and brought back', async () => {

@@ -49,7 +49,7 @@ describe('a migration by command line', () => {
 
   test('a start that is told to stop waiting says that the migration goes on', async () => {
     const { file } = await world.specification();
-    const held = world.model.hold('initialSync');
+    const held = world.model.hold('copyRanges');
     const started = await world.cli(['start', file, '--wait', '--timeout', '1s', '--task-queue', world.queues.light]);
     held.release();
     expect(started.exitCode).toBe(1);

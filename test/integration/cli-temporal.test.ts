@@ -24,14 +24,14 @@ let finishCopy: () => void = () => undefined;
 beforeAll(async () => {
   const mayEnd = new Promise<void>((resolve) => (finishCopy = resolve));
   world = await CliWorld.start({
-    initialSync: async (move) => {
+    copyRanges: async (input) => {
       let ended = false;
       void mayEnd.then(() => (ended = true));
       while (!ended) {
         heartbeat(PROGRESS);
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
-      return world.model.activities.initialSync(move);
+      return world.model.activities.copyRanges(input);
     },
   });
 });
@@ -49,7 +49,13 @@ describe('status', () => {
       .poll(async () => (await world.cli(['status', id])).stdout, { timeout: 30_000 })
       .toContain('25 %  25 of 100 rows  250 MB of 1 GB  50 MB/s  ETA 15s  public.orders');
     const document: unknown = JSON.parse((await world.cli(['status', id, '-o', 'json'])).stdout);
-    expect(document).toMatchObject({ migration: id, pending: [{ activity: 'initialSync', progress: PROGRESS }] });
+    expect(document).toMatchObject({
+      migration: id,
+      pending: [
+        { activity: 'holdSnapshot', progress: null },
+        { activity: 'copyRanges', progress: PROGRESS },
+      ],
+    });
 
     finishCopy();
     expect((await world.cli(['abort', id, '--yes', '--wait'])).exitCode).toBe(0);

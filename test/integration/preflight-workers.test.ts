@@ -29,7 +29,12 @@ afterAll(async () => {
 /** Queues of one test alone. */
 function input(): WorkersInput {
   const queue = randomUUID();
-  const queues = { light: `light-${queue}`, bulk: `bulk-${queue}`, switch: `switch-${queue}` };
+  const queues = {
+    light: `light-${queue}`,
+    bulk: `bulk-${queue}`,
+    snapshot: `snapshot-${queue}`,
+    switch: `switch-${queue}`,
+  };
   return { migration: 'orders', unit: 'database/orders', queues };
 }
 
@@ -53,14 +58,15 @@ function asked(workers: WorkersInput, using = client): Promise<Finding[]> {
 
 test('queues that nobody polls are errors, a lone worker on the switch queue is a warning, two are enough', async () => {
   const workers = input();
-  const { light, bulk, switch: switching } = workers.queues;
+  const { light, bulk, snapshot, switch: switching } = workers.queues;
   expect((await asked(workers)).map(({ id, unit, evidence }) => [id, unit, evidence])).toEqual([
     ['no-worker', 'database/orders', `nobody polls ${light} for activities`],
     ['no-worker', 'database/orders', `nobody polls ${bulk} for activities`],
+    ['no-worker', 'database/orders', `nobody polls ${snapshot} for activities`],
     ['no-worker', 'database/orders', `nobody polls ${switching} for activities`],
   ]);
 
-  for (const queue of [light, bulk, switching]) await startWorker(queue, 'first');
+  for (const queue of [light, bulk, snapshot, switching]) await startWorker(queue, 'first');
   await expect
     .poll(() => asked(workers), { timeout: 30_000 })
     .toMatchObject([
@@ -73,7 +79,7 @@ test('queues that nobody polls are errors, a lone worker on the switch queue is 
 
 test('one queue for everything counts once', async () => {
   const queue = randomUUID();
-  const workers = { ...input(), queues: { light: queue, bulk: queue, switch: queue } };
+  const workers = { ...input(), queues: { light: queue, bulk: queue, snapshot: queue, switch: queue } };
   expect(await asked(workers)).toMatchObject([{ id: 'no-worker' }]);
 });
 

@@ -23,7 +23,8 @@ describe.concurrent('abort', () => {
     'prepareSchema',
     'installFence',
     'createPublication',
-    'initialSync',
+    'copyRanges',
+    'finishSync',
     'catchUp',
     'validate',
   ];
@@ -100,7 +101,7 @@ describe.concurrent('abort', () => {
 
   it("by Temporal's own Cancel is the same", async () => {
     let reached = Promise.resolve();
-    const migration = await lab.migrate(NO_GATES, (model) => void ({ reached } = model.hold('initialSync')));
+    const migration = await lab.migrate(NO_GATES, (model) => void ({ reached } = model.hold('copyRanges')));
     await reached;
     await migration.handle.cancel();
     expect((await migration.result()).state).toBe('undone');

@@ -29,7 +29,7 @@ describe.concurrent('a gate', () => {
     let lever = { reached: Promise.resolve(), release: (): void => undefined };
     const migration = await lab.migrate(
       { gates: [gate('switch')] },
-      (model) => void (lever = model.hold('initialSync')),
+      (model) => void (lever = model.hold('copyRanges')),
     );
     await lever.reached;
     await migration.approve('switch');

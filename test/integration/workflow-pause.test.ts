@@ -20,7 +20,8 @@ describe.concurrent('pause', () => {
     'prepareSchema',
     'installFence',
     'createPublication',
-    'initialSync',
+    'copyRanges',
+    'finishSync',
     'catchUp',
     'validate',
     'finalizeDatabase',
@@ -119,7 +120,7 @@ describe.concurrent('pause', () => {
   it('and resume, one right after the other, reach a phase in their order, however often', async () => {
     const holds: { reached: Promise<void>; release: () => void }[] = [];
     const migration = await lab.migrate(NO_GATES, (model) => {
-      for (let call = 0; call <= 15; call += 1) holds.push(model.hold('initialSync'));
+      for (let call = 0; call <= 15; call += 1) holds.push(model.hold('copyRanges'));
     });
     await holds[0]?.reached;
     for (let time = 0; time < 15; time += 1) {
@@ -132,12 +133,12 @@ describe.concurrent('pause', () => {
 
   it('makes a copy start again with new limits when they are set', async () => {
     let reached = Promise.resolve();
-    const migration = await lab.migrate(NO_GATES, (model) => void ({ reached } = model.hold('initialSync')));
+    const migration = await lab.migrate(NO_GATES, (model) => void ({ reached } = model.hold('copyRanges')));
     await reached;
     await migration.send('set', { path: 'databases.orders.copy.rateLimit', value: '1MB' });
     expect((await migration.result()).state).toBe('migrated');
     const limits = migration.model.calls
-      .filter(({ activity }) => activity === 'initialSync')
+      .filter(({ activity }) => activity === 'copyRanges')
       .map(({ input }) => JSON.stringify(input));
     expect(limits).toHaveLength(2);
     expect(limits[0]).toContain('"rateLimit":null');

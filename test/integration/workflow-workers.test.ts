@@ -58,12 +58,12 @@ describe('a worker', () => {
 describe('a worker that stops', () => {
   it('in the middle of a copy gives it up at once, and the next worker goes on', async () => {
     let reached = Promise.resolve();
-    const migration = await lab.migrate({ gates: [] }, (model) => void ({ reached } = model.hold('initialSync')));
+    const migration = await lab.migrate({ gates: [] }, (model) => void ({ reached } = model.hold('copyRanges')));
     await reached;
     await lab.stopWorkers();
     await lab.startWorkers();
     expect((await migration.result()).state).toBe('migrated');
-    expect(migration.model.count('initialSync')).toBe(2);
+    expect(migration.model.count('copyRanges')).toBe(2);
     const { messages } = await migration.status();
     expect(messages).toEqual([]);
   });

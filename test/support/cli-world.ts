@@ -42,7 +42,12 @@ export class CliWorld {
   static async start(change: Partial<Activities> = {}): Promise<CliWorld> {
     const connection = await Connection.connect({ address: inject('temporalAddress') });
     const own = randomUUID().slice(0, 8);
-    const queues = { light: `cli-${own}`, bulk: `cli-bulk-${own}`, switch: `cli-switch-${own}` };
+    const queues = {
+      light: `cli-${own}`,
+      bulk: `cli-bulk-${own}`,
+      snapshot: `cli-snapshot-${own}`,
+      switch: `cli-switch-${own}`,
+    };
     const world = new CliWorld(new Client({ connection }), queues, await mkdtemp(join(tmpdir(), 'godwit-cli-')));
     world.#workers = await startWorkers({
       address: world.address,

@@ -53,7 +53,12 @@ export class Lab {
     const address = inject('temporalAddress');
     const connection = await Connection.connect({ address });
     const own = randomUUID().slice(0, 8);
-    const queues = { light: `godwit-${own}`, bulk: `godwit-bulk-${own}`, switch: `godwit-switch-${own}` };
+    const queues = {
+      light: `godwit-${own}`,
+      bulk: `godwit-bulk-${own}`,
+      snapshot: `godwit-snapshot-${own}`,
+      switch: `godwit-switch-${own}`,
+    };
     const lab = new Lab(new Client({ connection }), connection, queues, address);
     await lab.startWorkers();
     return lab;
@@ -62,7 +67,7 @@ export class Lab {
   async startWorkers(): Promise<void> {
     this.#workers = await startWorkers({
       address: this.address,
-      queues: [this.queues.light, this.queues.bulk, this.queues.switch],
+      queues: Object.values<string>({ ...this.queues }),
       workflowQueue: this.queues.light,
       activities: this.#routed(),
       log: makeLog(process.env['TEST_LOG'] ?? 'silent'),
@@ -155,6 +160,9 @@ export class Lab {
       installFence: (move) => of(move).installFence(move),
       createPublication: (move) => of(move).createPublication(move),
       initialSync: (move) => of(move).initialSync(move),
+      holdSnapshot: (move) => of(move).holdSnapshot(move),
+      copyRanges: (input) => of(input).copyRanges(input),
+      finishSync: (move) => of(move).finishSync(move),
       catchUp: (move) => of(move).catchUp(move),
       validate: (move) => of(move).validate(move),
       switchWrites: (input) => of(input).switchWrites(input),

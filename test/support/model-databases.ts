@@ -11,7 +11,7 @@ import { CancelledFailure } from '@temporalio/activity';
 import type { FailureType } from '../../spec/failures.js';
 import type { Finding } from '../../spec/findings.js';
 import type { NormalDatabase, NormalMigration } from '../../spec/normal.js';
-import type { CertificateSummary, Primary, SwitchFigures } from '../../spec/status.js';
+import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../../spec/status.js';
 
 /** What exists in the two databases for one scope. */
 interface Scope {
@@ -169,15 +169,13 @@ export class ModelDatabases {
     prepareSchema: (move) => this.#make(move, 'prepareSchema', 'schema', { created: 3 }),
     installFence: (move) => this.#make(move, 'installFence', 'fence', undefined),
     createPublication: (move) => this.#make(move, 'createPublication', 'publication', undefined),
-    initialSync: (move) =>
-      this.#make(move, 'initialSync', 'sync', {
-        tables: 3,
-        rows: 30,
-        bytes: 300,
-        copyMs: 1,
-        indexMs: 1,
-        rangesKept: 0,
-      }),
+    initialSync: (move) => this.#make(move, 'initialSync', 'sync', SYNCED),
+    holdSnapshot: async (move) => {
+      await this.#run('holdSnapshot', move, () => this.#scope(move).things.add('sync'));
+      await cancelled();
+    },
+    copyRanges: (input) => this.#run('copyRanges', input, () => undefined),
+    finishSync: (move) => this.#make(move, 'finishSync', 'sync', SYNCED),
     catchUp: (move) => this.#run('catchUp', move, () => ({ lagMs: 3 })),
     validate: (move) =>
       this.#run('validate', move, () => ({
@@ -260,6 +258,8 @@ export class ModelDatabases {
     }
   }
 }
+
+const SYNCED: SyncFigures = { tables: 3, rows: 30, bytes: 300, copyMs: 1, indexMs: 1, rangesKept: 0 };
 
 type ThingName = 'claim' | 'schema' | 'fence' | 'publication' | 'sync';
 

@@ -54,7 +54,12 @@ describe('the normal form', () => {
           cutover: { maxPause: 5_000, maxLag: 5_000, attempts: 5, waitBetweenAttempts: 60_000, window: null },
           watch: { for: 72 * 3_600_000, every: 30_000, validateEvery: 6 * 3_600_000, onFailure: 'hold' },
           validation: { parallelism: 2, leafRows: 1_000, lockTimeout: 2_000, exclude: [] },
-          taskQueues: { light: 'godwit', bulk: 'godwit-bulk', switch: 'godwit-switch' },
+          taskQueues: {
+            light: 'godwit',
+            bulk: 'godwit-bulk',
+            snapshot: 'godwit-snapshot',
+            switch: 'godwit-switch',
+          },
         },
       ],
       gates: [
@@ -91,7 +96,7 @@ describe('the normal form', () => {
     expect(orders?.watch.validateEvery).toBeNull();
     expect(orders?.endpoints.map(({ name }) => name)).toEqual(['pgbouncer-1', 'second']);
     expect(orders?.endpoints[0]?.hosts).toEqual({ source: null, target: { host: 'fd00::5', port: 6432 } });
-    expect(orders?.taskQueues).toEqual({ light: 'eu', bulk: 'eu-bulk', switch: 'eu-switch' });
+    expect(orders?.taskQueues).toEqual({ light: 'eu', bulk: 'eu-bulk', snapshot: 'eu-snapshot', switch: 'eu-switch' });
   });
 
   test("a unit's own gate stands in place of its stage's, and the stage's is gone when nothing waits for it", () => {

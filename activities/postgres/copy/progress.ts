@@ -20,7 +20,11 @@ export class SyncProgress {
   #estimateTotal = 0;
   #bytesOfFinished = 0;
 
-  constructor(private readonly unit: UnitRef) {
+  /** @param told false: another process tells how far all are */
+  constructor(
+    private readonly unit: UnitRef,
+    private readonly told = true,
+  ) {
     this.#timer = setInterval(() => this.#tell(), EVERY_MS);
     this.#tell();
   }
@@ -38,6 +42,14 @@ export class SyncProgress {
     this.done += 1;
     this.#estimateDone += estimate;
     this.#bytesOfFinished += bytes;
+  }
+
+  /** What several copiers have done together. */
+  setDone(ranges: number, estimate: number, bytes: number): void {
+    this.done = ranges;
+    this.#estimateDone = estimate;
+    this.#bytesOfFinished = bytes;
+    this.bytesDone = Math.max(this.bytesDone, bytes);
   }
 
   current(): Progress {
@@ -68,6 +80,6 @@ export class SyncProgress {
       this.#lastBytes = this.bytesDone;
       this.#lastAt = now;
     }
-    heartbeat(this.current());
+    if (this.told) heartbeat(this.current());
   }
 }

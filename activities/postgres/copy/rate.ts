@@ -5,14 +5,27 @@ import type { Bytes } from '../../../spec/normal.js';
 export class RateLimit {
   #tokens: number;
   #filledAt = performance.now();
+  #held: Promise<void> | null = null;
+  #release: () => void = () => undefined;
 
   /** @param bytesPerSecond null: unlimited */
   constructor(private readonly bytesPerSecond: Bytes | null) {
     this.#tokens = bytesPerSecond ?? 0;
   }
 
+  /** Nothing passes until `release`. */
+  hold(): void {
+    this.#held ??= new Promise((resolve) => (this.#release = resolve));
+  }
+
+  release(): void {
+    this.#held = null;
+    this.#release();
+  }
+
   /** Returns when `bytes` may pass. A chunk bigger than the bucket goes into debt, and the next one waits for it. */
   async pass(bytes: Bytes): Promise<void> {
+    while (this.#held !== null) await this.#held;
     if (this.bytesPerSecond === null) return;
     const now = performance.now();
     const filled = this.#tokens + ((now - this.#filledAt) / 1_000) * this.bytesPerSecond;

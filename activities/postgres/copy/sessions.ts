@@ -5,17 +5,30 @@ import type { DatabaseMove } from '../../contract.js';
 import type { Primary } from '../../../spec/status.js';
 import { failure } from '../../failure.js';
 import { sqlState } from '../errors.js';
+import { scopeNames } from '../names.js';
 import { onEachSide } from '../replication/each-side.js';
 import { Session } from '../session.js';
 import { Sides } from '../sides.js';
 
 const END_TIMEOUT_MS = 10_000;
 
-/** One run of a sync. Its connections carry its id, so that it ends its own, and never those of a run that took over. */
+/** Whether the scope's own subscription is there: the copy has come to its end. */
+export async function isSubscribed(target: Session, key: string): Promise<boolean> {
+  const found = await target.row('select from pg_subscription where subname = $1', [scopeNames(key).slot('source')]);
+  return found !== undefined;
+}
+
+/** What a run is for: one of each kind, and of each copier, runs at a time. */
+export type SyncRole = 'hold' | 'finish' | `copy${number}`;
+
+/** One run of a part of a sync. Its connections carry its id, so that it ends its own, and never those of a run that took over. */
 export class SyncRun {
   readonly #id = randomBytes(3).toString('hex');
 
-  constructor(readonly move: DatabaseMove) {}
+  constructor(
+    readonly move: DatabaseMove,
+    readonly role: SyncRole,
+  ) {}
 
   get key(): string {
     return this.move.key;
@@ -23,7 +36,7 @@ export class SyncRun {
 
   async open(side: Primary, role: string, replication = false): Promise<Session> {
     return Session.open(side, this.move.database[side], {
-      purpose: `${this.key} sync ${this.#id} ${role}`,
+      purpose: `${this.key} sync ${this.role} ${this.#id} ${role}`,
       replication,
     });
   }
@@ -39,16 +52,16 @@ export class SyncRun {
   }
 
   /**
-   * Both sides for this run alone: whoever had them is ended, for Temporal has given that run up, though it may still be
-   * copying somewhere. The lock is the target connection's, and so is the right to the slot.
+   * Both sides for this run alone: whoever had its role is ended, for Temporal has given that run up, though it may still be
+   * at work somewhere. The lock is the target connection's.
    */
   async takeOver(): Promise<Sides> {
     const sides = await this.openBoth('control');
     try {
       const deadline = Date.now() + END_TIMEOUT_MS;
       for (;;) {
-        await endSyncSessions(sides.target, this.key);
-        await endSyncSessions(sides.source, this.key);
+        await endSyncSessions(sides.target, this.key, this.role, this.#id);
+        await endSyncSessions(sides.source, this.key, this.role, this.#id);
         if (await this.holdsLock(sides.target)) return sides;
         if (Date.now() > deadline) throw failure('Blocked', 'another copy of this migration does not end');
         await sleep(10);
@@ -61,32 +74,43 @@ export class SyncRun {
 
   /** Takes the lock on this connection; false while another run has it. */
   async holdsLock(target: Session): Promise<boolean> {
-    const row = await target.row<{ taken: boolean }>(
-      `select pg_try_advisory_lock(hashtextextended('godwit sync ' || $1, 0)) as taken`,
-      [this.key],
-    );
+    const row = await target.row<{ taken: boolean }>(`select pg_try_advisory_lock(hashtextextended($1, 0)) as taken`, [
+      `godwit sync ${this.key} ${this.role}`,
+    ]);
     return row?.taken === true;
   }
 
   /** Ends what this run still has open; best effort, since a side that can't be reached runs nothing that a retry wouldn't end. */
   async end(): Promise<void> {
-    await onEachSide(this.move, 'stop-sync', (session) => endSyncSessions(session, this.key, this.#id)).catch(
-      () => undefined,
-    );
+    await onEachSide(this.move, 'stop-sync', (session) =>
+      endSessions(session, `godwit ${this.key} sync ${this.role} ${this.#id} `),
+    ).catch(() => undefined);
   }
 }
 
+/** Ends the connections of this scope's syncs to one server: all of them, or those of one role but for one run. */
+export async function endSyncSessions(session: Session, key: string, role?: SyncRole, but?: string): Promise<void> {
+  const prefix = `godwit ${key} sync ${role === undefined ? '' : `${role} `}`;
+  await endSessions(session, prefix, but === undefined ? null : `${prefix}${but} `);
+}
+
+/** Ends the connections of copiers that read a snapshot; those that wait for one go on waiting. */
+export async function endReaders(session: Session, key: string): Promise<void> {
+  await endSessions(session, `godwit ${key} sync copy`, null, ' (snapshot|read [0-9]+|write [0-9]+)$');
+}
+
 /**
- * Ends the connections of this scope's syncs (or of one run) to one server, but the caller's own, and waits until they are
- * gone. A terminated backend notices at once even inside CREATE INDEX; a client that merely left is noticed hours later.
+ * Ends connections to one server by their name, but the caller's own, and waits until they are gone. A terminated backend
+ * notices at once even inside CREATE INDEX; a client that merely left is noticed hours later.
  */
-export async function endSyncSessions(session: Session, key: string, run?: string): Promise<void> {
+async function endSessions(session: Session, prefix: string, but: string | null = null, pattern = ''): Promise<void> {
   const deadline = Date.now() + END_TIMEOUT_MS;
   for (;;) {
     const left = await session.rows(
       `select pid, pg_terminate_backend(pid) from pg_stat_activity
-       where starts_with(application_name, $1) and pid <> pg_backend_pid()`,
-      [`godwit ${key} sync ${run === undefined ? '' : `${run} `}`],
+       where starts_with(application_name, $1) and not coalesce(starts_with(application_name, $2), false)
+         and application_name ~ $3 and pid <> pg_backend_pid()`,
+      [prefix, but, pattern],
     );
     if (left.length === 0) return;
     if (Date.now() > deadline) {

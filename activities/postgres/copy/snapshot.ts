@@ -1,5 +1,6 @@
 /** One slot and the snapshot that belongs to it: what the copy reads is exactly what the slot doesn't send. */
 import { failure } from '../../failure.js';
+import { sqlState } from '../errors.js';
 import { scopeNames } from '../names.js';
 import type { ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
@@ -10,32 +11,35 @@ import type { SyncRun } from './sessions.js';
 /** Somebody who rewrites tables all the time must be told, not raced. */
 const ATTEMPTS = 5;
 
-export interface SlotSnapshot {
+/** Names a snapshot that no open transaction exports, or no snapshot at all. */
+const NO_SUCH_SNAPSHOT = new Set(['22023', '55000', '58P01']);
+
+export interface Snapshot {
+  /** In a transaction that sees the snapshot, with ACCESS SHARE on all tables. Closing it gives both back. */
+  session: Session;
+  /** Under which others may import it, for as long as the session lives. */
+  name: string;
+}
+
+export interface SlotSnapshot extends Snapshot {
   /** The slot's consistent point. */
   lsn: string;
-  /** Sessions that read the snapshot, each in a transaction of its own. */
-  readers: Session[];
-  /** Ends their transactions, and gives the tables' locks back. */
-  release(): Promise<void>;
+  /** See `filesOf`. */
+  files: string;
 }
 
 /**
- * Creates the slot with an exported snapshot and opens `readers` sessions in it, with ACCESS SHARE on all tables. Waits for
- * the transactions that are open in the source's cluster. A table rewritten between slot and lock (VACUUM FULL, ALTER
- * COLUMN TYPE, TRUNCATE) looks empty or half-empty to the snapshot, so then all starts again.
+ * Creates the slot with an exported snapshot. Waits for the transactions that are open in the source's cluster. A table
+ * rewritten between slot and lock (VACUUM FULL, ALTER COLUMN TYPE, TRUNCATE) looks empty or half-empty to the snapshot, so
+ * then all starts again.
  */
-export async function takeSnapshot(
-  run: SyncRun,
-  control: Session,
-  tables: ScopeTable[],
-  readers: number,
-): Promise<SlotSnapshot> {
+export async function takeSnapshot(run: SyncRun, control: Session, tables: ScopeTable[]): Promise<SlotSnapshot> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const before = await filesOf(control, tables);
-    const taken = await trySnapshot(run, tables, readers);
+    const taken = await trySnapshot(run, tables);
     const after = await filesOf(control, tables);
-    if (before === after) return taken;
-    await taken.release();
+    if (before === after) return { ...taken, files: after };
+    await taken.session.close();
     await dropSlot(control, scopeNames(run.key).slot('source'));
   }
   throw failure(
@@ -45,39 +49,49 @@ export async function takeSnapshot(
   );
 }
 
-async function trySnapshot(run: SyncRun, tables: ScopeTable[], readers: number): Promise<SlotSnapshot> {
-  const opened: Session[] = [];
-  const release = async (): Promise<void> => {
-    await Promise.all(opened.map((session) => session.close()));
-  };
+async function trySnapshot(run: SyncRun, tables: ScopeTable[]): Promise<Snapshot & { lsn: string }> {
   const sender = await run.open('source', 'slot', true);
   try {
     const slot = await sender.row<{ consistent_point: string; snapshot_name: string }>(
       `CREATE_REPLICATION_SLOT ${identifier(scopeNames(run.key).slot('source'))} LOGICAL pgoutput EXPORT_SNAPSHOT`,
     );
     if (slot === undefined) throw failure('Unexpected', 'the source did not answer CREATE_REPLICATION_SLOT');
-    for (let i = 0; i < Math.max(readers, 1); i += 1) {
-      const session = await run.open('source', `read ${i + 1}`);
-      opened.push(session);
-      await session.run('begin isolation level repeatable read read only');
-      await session.run(`set transaction snapshot ${literal(slot.snapshot_name)}`);
-    }
-    const list = tables.map((table) => `only ${qualified(table)}`).join(', ');
-    await opened[0]?.run(`lock table ${list} in access share mode`);
-    return { lsn: slot.consistent_point, readers: opened, release };
-  } catch (error) {
-    await release();
-    throw error;
+    const taken = await importSnapshot(run, slot.snapshot_name, tables);
+    if (taken === null) throw failure('Unexpected', 'the snapshot of a new replication slot can not be imported');
+    return { ...taken, lsn: slot.consistent_point };
   } finally {
-    // The snapshot is exported until the next command on this connection; from here on its readers hold it.
+    // The snapshot is exported until the next command on this connection; from here on its importer holds it.
     await sender.close();
   }
 }
 
+/** Holds a snapshot that somebody exports, and exports it too; null when nobody does any more. */
+export async function importSnapshot(run: SyncRun, name: string, tables: ScopeTable[]): Promise<Snapshot | null> {
+  const session = await run.open('source', 'snapshot');
+  try {
+    await beginIn(session, name);
+    const list = tables.map((table) => `only ${qualified(table)}`).join(', ');
+    if (list !== '') await session.run(`lock table ${list} in access share mode`);
+    const own = await session.row<{ name: string }>('select pg_export_snapshot() as name');
+    if (own === undefined) throw failure('Unexpected', 'the source exports no snapshot');
+    return { session, name: own.name };
+  } catch (error) {
+    await session.close();
+    if (NO_SUCH_SNAPSHOT.has(sqlState(error) ?? '')) return null;
+    throw error;
+  }
+}
+
+/** Begins a transaction that sees an exported snapshot. */
+export async function beginIn(session: Session, name: string): Promise<void> {
+  await session.run('begin isolation level repeatable read read only');
+  await session.run(`set transaction snapshot ${literal(name)}`);
+}
+
 /** Table and file of each, as they are committed now; one that changes was rewritten, truncated or made anew. */
-async function filesOf(session: Session, tables: ScopeTable[]): Promise<string> {
+export async function filesOf(session: Session, tables: ScopeTable[]): Promise<string> {
   const row = await session.row<{ files: string | null }>(
-    `select string_agg(format('%s:%s', c.oid, c.relfilenode), ',' order by c.oid) as files
+    `select md5(string_agg(format('%s:%s', c.oid, c.relfilenode), ',' order by c.oid)) as files
      from json_to_recordset($1::json) as t(schema text, name text)
      join pg_namespace n on n.nspname = t.schema
      join pg_class c on c.relnamespace = n.oid and c.relname = t.name`,

@@ -33,7 +33,6 @@ export async function createPublication(move: DatabaseMove): Promise<void> {
 }
 
 async function ensurePublication(session: Session, key: string): Promise<void> {
-  const names = scopeNames(key);
   const isSource = session.side === 'source';
   const leaves = (await scopeTables(session, key)).filter((table) => table.kind === 'r');
   if (leaves.length === 0) {
@@ -43,31 +42,41 @@ async function ensurePublication(session: Session, key: string): Promise<void> {
       'Run replicationSetup from its start',
     );
   }
-  const marker: ScopeTable = { schema: SCHEMA, name: names.marker, kind: 'r' };
-  const wanted = [...leaves, marker];
   // All that is written on the target flows back: what a filter would hold back there would be lost on the way back.
-  const list = wanted.map((table) => publishedTable(isSource ? table : { ...table, rowFilter: null })).join(', ');
+  const published = isSource ? leaves : leaves.map((table) => ({ ...table, rowFilter: null }));
   await session.transaction(async () => {
-    const known = await session.row('select from pg_publication where pubname = $1', [names.publication]);
     if (isSource) await requireRowFilters(session, leaves);
-    if (known === undefined) {
-      await explained(filtered(leaves), () =>
-        session.run(
-          `create publication ${identifier(names.publication)} for table ${list}
-           with (publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`,
-        ),
-      );
-      return;
-    }
-    const found = await session.rows<TableName>(
-      'select schemaname as schema, tablename as name from pg_publication_tables where pubname = $1',
-      [names.publication],
-    );
-    const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
-    const same = new Set(found.map(nameOf));
-    if (found.length === wanted.length && wanted.every((table) => same.has(nameOf(table)))) return;
-    await session.run(`alter publication ${identifier(names.publication)} set table ${list}`);
+    await publish(session, key, published);
   });
+}
+
+/**
+ * Makes the publication of a scope, or of one of its sync groups, hold these tables and its marker; for a transaction.
+ * @param key of the scope, or `groupKey`
+ */
+export async function publish(session: Session, key: string, tables: ScopeTable[]): Promise<void> {
+  const names = scopeNames(key);
+  const marker: ScopeTable = { schema: SCHEMA, name: names.marker, kind: 'r' };
+  const wanted = [...tables, marker];
+  const list = wanted.map(publishedTable).join(', ');
+  const known = await session.row('select from pg_publication where pubname = $1', [names.publication]);
+  if (known === undefined) {
+    await explained(filtered(tables), () =>
+      session.run(
+        `create publication ${identifier(names.publication)} for table ${list}
+         with (publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`,
+      ),
+    );
+    return;
+  }
+  const found = await session.rows<TableName>(
+    'select schemaname as schema, tablename as name from pg_publication_tables where pubname = $1',
+    [names.publication],
+  );
+  const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
+  const same = new Set(found.map(nameOf));
+  if (found.length === wanted.length && wanted.every((table) => same.has(nameOf(table)))) return;
+  await session.run(`alter publication ${identifier(names.publication)} set table ${list}`);
 }
 
 /** What a publication's WHERE may not hold: subqueries, functions of users, anything that isn't immutable. */

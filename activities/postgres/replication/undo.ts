@@ -2,6 +2,7 @@
 import type { DatabaseMove } from '../../contract.js';
 import { scopeNames } from '../names.js';
 import { otherSide } from '../sides.js';
+import { dropGroupsOn } from '../copy/groups.js';
 import { endSyncSessions } from '../copy/sessions.js';
 import { onEachSide, requireWriterIsSource } from './each-side.js';
 import { dropSlot } from './slot.js';
@@ -18,5 +19,6 @@ export async function undoInitialSync(move: DatabaseMove): Promise<void> {
     await endSyncSessions(session, move.key);
     await dropSubscription(session, names.slot(otherSide(side)));
     await dropSlot(session, names.slot(side));
+    await dropGroupsOn(session, move.key);
   });
 }

@@ -159,7 +159,7 @@ export async function undoSchema(move: DatabaseMove): Promise<void> {
   if (!known?.known) return;
   await emptyFilled(target, move.key);
   await dropCreated(target, move.key);
-  for (const table of ['deferred_ddl', 'copy_range', 'copy_run']) {
+  for (const table of ['deferred_ddl', 'copy_snapshot', 'copy_group_table', 'copy_group', 'copy_range', 'copy_run']) {
     await target.run(`delete from godwit.${table} where scope = $1`, [move.key]);
   }
 }

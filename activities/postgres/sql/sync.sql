@@ -33,7 +33,41 @@ create table if not exists godwit.copy_run (
   rows_lsn   pg_lsn,
   copy_ms    bigint not null default 0,
   index_ms   bigint not null default 0,
-  ranges_kept integer not null default 0
+  ranges_kept integer not null default 0,
+  -- What lets copiers write into the fenced target; its hash is in the fence's function.
+  token       text
+);
+alter table godwit.copy_run add column if not exists token text;
+
+-- Sync groups: tables that were copied out of one snapshot, and follow from its slot.
+create table if not exists godwit.copy_group (
+  scope text not null references godwit.authority on delete cascade,
+  seq   integer not null,
+  -- live: its snapshot is held, and its tables are being copied. closed: the snapshot is lost; the tables that were whole by then
+  -- follow from a slot of their own. handed-over: from now on their changes come by the scope's own slot.
+  state text not null check (state in ('live', 'closing', 'closed', 'handed-over', 'merged')),
+  -- The slot's consistent point.
+  lsn   pg_lsn,
+  -- Files of the tables when the snapshot was taken: one that changes can't be read by it any more.
+  files text not null default '',
+  primary key (scope, seq)
+);
+
+-- Tables of a closed group.
+create table if not exists godwit.copy_group_table (
+  scope       text not null references godwit.authority on delete cascade,
+  seq         integer not null,
+  schema_name text not null,
+  table_name  text not null,
+  primary key (scope, schema_name, table_name)
+);
+
+-- Names under which processes export the snapshot of the live group: it lives while one of them does.
+create table if not exists godwit.copy_snapshot (
+  scope text not null references godwit.authority on delete cascade,
+  seq   integer not null,
+  name  text not null,
+  primary key (scope, name)
 );
 
 create table if not exists godwit.copy_range (
@@ -51,5 +85,9 @@ create table if not exists godwit.copy_range (
   bytes       bigint not null default 0,
   -- Committed together with the rows, so that a crash can't count a range twice.
   state       text not null default 'planned' check (state in ('planned', 'done')),
+  -- Of the table: the biggest go first.
+  priority    bigint not null default 0,
   primary key (scope, schema_name, table_name, seq)
 );
+alter table godwit.copy_range add column if not exists priority bigint not null default 0;
+create index if not exists copy_range_planned on godwit.copy_range (scope, priority desc) where state = 'planned';

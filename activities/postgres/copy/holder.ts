@@ -1,0 +1,224 @@
+/**
+ * Holds the snapshot that all copiers read. An activity of its own, on a queue of its own, so that the death of a copier
+ * costs its ranges and nothing else. Every copier exports the snapshot, too: it lives while any of these processes does, and a
+ * holder that comes after a dead one takes it over.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cancellation, saySilently, stoppable } from '../../activity-context.js';
+import type { DatabaseMove } from '../../contract.js';
+import { failure } from '../../failure.js';
+import { admitCopy } from '../fence.js';
+import { scopeNames } from '../names.js';
+import { scopeTables, type ScopeTable } from '../scope.js';
+import type { Session } from '../session.js';
+import type { Sides } from '../sides.js';
+import { dropSlot } from '../replication/slot.js';
+import { prepareSyncTables, requireEmpty } from '../schema/prepare.js';
+import { closeGroup, liveGroup, openGroup, prepareGroup, rowsAreThere, tablesToCopy } from './groups.js';
+import { inParallel } from './parallel.js';
+import { describeTables } from './plan.js';
+import { SyncProgress } from './progress.js';
+import { storedRanges, type StoredRange } from './ranges.js';
+import { reconcileTable } from './resume.js';
+import { admit, endReaders, isSubscribed, SyncRun } from './sessions.js';
+import { beginIn, filesOf, importSnapshot, takeSnapshot, type Snapshot } from './snapshot.js';
+
+/** Between two looks at whether the snapshot is still there and still needed. */
+const LOOK_MS = 500;
+
+/**
+ * Takes or takes over the snapshot, plans the ranges, and holds it until all rows are there. Cancelled, it gives the snapshot
+ * up and leaves the slot to whoever comes next, or to the undo. Fails with `DatabaseUnreachable` when the snapshot is lost:
+ * the next attempt makes a sync group of the finished tables, and begins another with the rest.
+ */
+export async function holdSnapshot(move: DatabaseMove): Promise<void> {
+  await stoppable(() => holdUntil(move, cancellation()));
+}
+
+export async function holdUntil(move: DatabaseMove, signal: AbortSignal): Promise<void> {
+  const run = new SyncRun(move, 'hold');
+  const stop = (): void => void run.end();
+  const progress = new SyncProgress(move.database.unit);
+  signal.throwIfAborted();
+  signal.addEventListener('abort', stop);
+  try {
+    await using sides = await run.takeOver();
+    signal.throwIfAborted();
+    await prepareSyncTables(sides.target);
+    if ((await isSubscribed(sides.target, move.key)) || (await rowsAreThere(sides, move.key))) return;
+    const tables = await scopeTables(sides.target, move.key);
+    await beginCopy(move, sides, tables);
+    progress.detail = 'waiting for open transactions of the source, to take a snapshot';
+    const snapshot =
+      (await takeOverSnapshot(run, sides, tables)) ?? (await newSnapshot(run, sides, tables, progress, signal));
+    progress.stop();
+    saySilently();
+    try {
+      await hold(run, sides, snapshot, signal);
+    } finally {
+      await snapshot.session.close();
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    progress.stop();
+  }
+}
+
+async function hold(run: SyncRun, sides: Sides, { session, name }: Snapshot, signal: AbortSignal): Promise<void> {
+  while (!(await rowsAreThere(sides, run.key))) {
+    await session.run('select 1');
+    await sleep(LOOK_MS, undefined, { signal });
+  }
+  await sides.target.run('delete from godwit.copy_snapshot where scope = $1 and name = $2', [run.key, name]);
+}
+
+/** Before the first row: the tables must be empty, and what fills them is written down for the undo. */
+async function beginCopy(move: DatabaseMove, { target }: Sides, tables: ScopeTable[]): Promise<void> {
+  await target.transaction(async () => {
+    const authority = await target.row('select from godwit.authority where scope = $1 for update', [move.key]);
+    if (authority === undefined) {
+      throw failure(
+        'AuthorityLost',
+        'the target holds no authority row of this migration',
+        'Run replicationSetup first',
+      );
+    }
+    const begun = await target.row('select from godwit.copy_run where scope = $1', [move.key]);
+    if (begun !== undefined) return;
+    await requireEmpty(target, tables);
+    if (move.database.schema === 'existing') {
+      await target.run(
+        `insert into godwit.created_object (scope, seq, class, object, undo, type, identity)
+         select $1, row_number() over (order by t.schema, t.name), 'pg_class'::regclass, c.oid, 'empty', 'table', t.schema || '.' || t.name
+         from json_to_recordset($2::json) as t(schema text, name text, kind text)
+         join pg_namespace n on n.nspname = t.schema
+         join pg_class c on c.relnamespace = n.oid and c.relname = t.name
+         where t.kind = 'r'`,
+        [move.key, JSON.stringify(tables)],
+      );
+    }
+    await target.run('insert into godwit.copy_run (scope) values ($1)', [move.key]);
+  });
+}
+
+/** The snapshot of an earlier holder, as long as a copier keeps it; null when nobody does, or a table was rewritten. */
+async function takeOverSnapshot(
+  run: SyncRun,
+  { source, target }: Sides,
+  tables: ScopeTable[],
+): Promise<Snapshot | null> {
+  const group = await liveGroup(target, run.key);
+  if (group === null) return null;
+  const rest = await tablesToCopy(target, run.key, tables);
+  for (const name of await exportedNames(target, run.key)) {
+    const snapshot = await importSnapshot(run, name, rest);
+    if (snapshot === null) continue;
+    // Nobody had locked the tables for a moment.
+    if ((await filesOf(source, rest)) === group.files) {
+      await announce(target, run.key, group.seq, snapshot.name);
+      return snapshot;
+    }
+    await snapshot.session.close();
+    return null;
+  }
+  return null;
+}
+
+/** Under which names the live snapshot is exported, or was. */
+export async function exportedNames(target: Session, key: string): Promise<string[]> {
+  const rows = await target.rows<{ name: string }>(
+    `select s.name from godwit.copy_snapshot s join godwit.copy_group g using (scope, seq)
+     where s.scope = $1 and g.state = 'live'`,
+    [key],
+  );
+  return rows.map(({ name }) => name);
+}
+
+export async function announce(target: Session, key: string, seq: number, name: string): Promise<void> {
+  await target.run('insert into godwit.copy_snapshot (scope, seq, name) values ($1, $2, $3) on conflict do nothing', [
+    key,
+    seq,
+    name,
+  ]);
+}
+
+async function newSnapshot(
+  run: SyncRun,
+  sides: Sides,
+  tables: ScopeTable[],
+  progress: SyncProgress,
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  const { key } = run;
+  const { source, target } = sides;
+  // Copiers that still read an older snapshot must not add to what is planned for this one.
+  for (const side of [target, source]) await endReaders(side, key);
+  await closeGroup(sides, key, tables);
+  const rest = await tablesToCopy(target, key, tables);
+  const seq = await prepareGroup(sides, key, rest);
+  await dropSlot(source, scopeNames(key).slot('source'));
+  const token = await admitCopy(target, key);
+  await target.run('update godwit.copy_run set token = $2 where scope = $1', [key, token]);
+  const snapshot = await takeSnapshot(run, source, rest);
+  try {
+    const rangesKept = await plan(run, sides, snapshot.name, rest, token, progress, signal);
+    await target.run('update godwit.copy_run set ranges_kept = $2 where scope = $1', [key, rangesKept]);
+    await openGroup(target, key, { seq, lsn: snapshot.lsn, files: snapshot.files });
+    await announce(target, key, seq, snapshot.name);
+    return snapshot;
+  } catch (error) {
+    await snapshot.session.close();
+    throw error;
+  }
+}
+
+/** Cuts tables into ranges; those that an interrupted copy left are kept where they equal this snapshot. Answers how many. */
+async function plan(
+  run: SyncRun,
+  { source, target }: Sides,
+  snapshot: string,
+  tables: ScopeTable[],
+  token: string,
+  progress: SyncProgress,
+  signal: AbortSignal,
+): Promise<number> {
+  const { parallelism, rangeSize } = run.move.database.copy;
+  const described = await describeTables(source, tables);
+  const stored = new Map<string, StoredRange[]>();
+  for (const range of await storedRanges(target, run.key)) {
+    const ofTable = stored.get(nameOf(range.table));
+    if (ofTable === undefined) stored.set(nameOf(range.table), [range]);
+    else ofTable.push(range);
+  }
+  const unfinished = described.filter((table) => stored.has(nameOf(table))).length;
+  progress.begin('tables', described.length, unfinished === 0 ? 'planning' : 'comparing what an interrupted copy left');
+  const hands: { reader: Session; writer: Session }[] = [];
+  let kept = 0;
+  try {
+    for (let i = 1; i <= (unfinished === 0 ? 1 : Math.max(1, parallelism)); i += 1) {
+      const reader = await run.open('source', `compare ${i}`);
+      const writer = await run.open('target', `compare ${i}`);
+      hands.push({ reader, writer });
+      await beginIn(reader, snapshot);
+      await admit(writer, token);
+    }
+    const left = [...described];
+    await inParallel(
+      hands,
+      () => left.shift(),
+      async ({ reader, writer }, table) => {
+        signal.throwIfAborted();
+        const ranges = stored.get(nameOf(table)) ?? [];
+        // `kept += await …` would read the sum before, and lose what the others add meanwhile.
+        const fitted = await reconcileTable(reader, writer, run.key, table, ranges, rangeSize);
+        kept += fitted;
+        progress.done += 1;
+      },
+    );
+  } finally {
+    await Promise.all(hands.flatMap(({ reader, writer }) => [reader.close(), writer.close()]));
+  }
+  return kept;
+}
+
+const nameOf = (table: { schema: string; name: string }): string => JSON.stringify([table.schema, table.name]);
