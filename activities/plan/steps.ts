@@ -4,6 +4,7 @@ import type { PlanStep } from '../../spec/plan.js';
 import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove, PlanPart } from '../contract.js';
 import { scopeNames, SCHEMA } from '../postgres/names.js';
+import { heldBy, hintedBy, movedBy, restoredBy } from './endpoints.js';
 import { copyEstimate, none, upTo, validationEstimate } from './estimates.js';
 import type { Reading } from './facts.js';
 
@@ -63,7 +64,7 @@ function schema(database: NormalDatabase, { facts }: Reading): Described {
   };
 }
 
-function fence({ key }: DatabaseMove, { facts, eventTriggers }: Reading): Described {
+function fence({ key, database }: DatabaseMove, { facts, eventTriggers }: Reading): Described {
   const names = scopeNames(key);
   const tables = tablesText(facts.tables);
   return {
@@ -73,8 +74,13 @@ function fence({ key }: DatabaseMove, { facts, eventTriggers }: Reading): Descri
       `${side}: triggers ${names.trigger} and ${names.truncateTrigger} on ${tables}`,
       ...(eventTriggers[side] ? [`${side}: event triggers ${names.ddlFence}_end and ${names.ddlFence}_drop`] : []),
       `${side}: table ${SCHEMA}.${names.marker}, sequence ${SCHEMA}.${names.breach}`,
-    ]),
-    undo: 'remove the fences and marker tables of both sides',
+    ]).concat(database.endpoints.flatMap(hintedBy)),
+    undo: [
+      'remove the fences and marker tables of both sides',
+      ...database.endpoints.flatMap((endpoint) =>
+        hintedBy(endpoint).length === 0 ? [] : ['set default_transaction_read_only of both databases as it was found'],
+      ),
+    ].join('; '),
     estimate: none('each table is locked for a moment, which may wait for its writers'),
   };
 }
@@ -133,17 +139,14 @@ function switchWrites({ key, database }: DatabaseMove, places: Map<string, strin
     title: 'Move the writes to the target, in one atomic step',
     touches: [
       `target: replication slot ${names.slot('target')}, for the way back`,
-      ...database.endpoints.map((endpoint) => `endpoint ${endpoint.name}: paused while it lasts, then resumed`),
+      ...database.endpoints.flatMap(heldBy),
       `source: fence ${SCHEMA}.${names.fence} closed, sequences capped`,
       `target: fence ${SCHEMA}.${names.fence} open, sequences set ahead of the source's`,
       `target: subscription ${names.slot('source')} dropped; source: its slot, too`,
-      ...database.endpoints.map(
-        (endpoint) =>
-          `endpoint ${endpoint.name}: entry ${endpoint.database} of ${endpoint.configFile}, to ${places.get(endpoint.name) ?? 'the target'}`,
-      ),
+      ...database.endpoints.map((endpoint) => movedBy(endpoint, places.get(endpoint.name) ?? 'the target')),
       `source: subscription ${names.slot('target')}, so that every write flows back`,
     ],
-    undo: 'move the writes back to the source',
+    undo: ['move the writes back to the source', ...database.endpoints.flatMap(restoredBy)].join('; '),
     estimate: upTo(
       database.cutover.maxPause / 1000,
       'at most cutover.maxPause, past which an attempt undoes itself; 25 to 30 ms were measured at 2,500 transactions a second',

@@ -110,7 +110,7 @@ describe('reading a file', () => {
     [
       'an unknown kind of endpoint',
       ['endpoints: [{ haproxy: {} }]'],
-      'endpoints[0].haproxy: unknown field; expected pgbouncer',
+      'endpoints[0].haproxy: unknown field; expected pgbouncer, multiHost, hook or none',
     ],
     ['a variable that is none', ['source: { url: { env: "my url" } }'], 'expected the name of an environment variable'],
     ['a relative file', ['source: { url: { file: ./secret } }'], 'expected an absolute path, as the worker sees it'],

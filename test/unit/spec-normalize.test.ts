@@ -90,7 +90,7 @@ describe('the normal form', () => {
     expect(orders?.cutover.window).toEqual({ days: [1, 5], from: 22 * 60, to: 4 * 60 });
     expect(orders?.watch.validateEvery).toBeNull();
     expect(orders?.endpoints.map(({ name }) => name)).toEqual(['pgbouncer-1', 'second']);
-    expect(orders?.endpoints[0]?.hosts).toEqual({ source: null, target: { host: 'fd00::5', port: 6432 } });
+    expect(orders?.endpoints[0]).toMatchObject({ hosts: { source: null, target: { host: 'fd00::5', port: 6432 } } });
     expect(orders?.taskQueues).toEqual({ light: 'eu', bulk: 'eu-bulk', switch: 'eu-switch' });
   });
 
