@@ -31,10 +31,15 @@ export function movedBy(endpoint: NormalEndpoint, place: string): string {
   }
 }
 
-/** From the moment that the target is fenced. */
+/** From before the target has any table. */
 export function hintedBy(endpoint: NormalEndpoint): string[] {
   if (endpoint.kind !== 'multiHost') return [];
   return ["target: default_transaction_read_only = on for its database, so that drivers don't choose it"];
+}
+
+/** When all is undone. */
+export function unhintedBy(endpoint: NormalEndpoint): string[] {
+  return endpoint.kind === 'multiHost' ? ['set default_transaction_read_only of both databases as it was found'] : [];
 }
 
 /** On the way back. */

@@ -4,7 +4,7 @@ import type { PlanStep } from '../../spec/plan.js';
 import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove, PlanPart } from '../contract.js';
 import { scopeNames, SCHEMA } from '../postgres/names.js';
-import { heldBy, hintedBy, movedBy, restoredBy } from './endpoints.js';
+import { heldBy, hintedBy, movedBy, restoredBy, unhintedBy } from './endpoints.js';
 import { copyEstimate, none, upTo, validationEstimate } from './estimates.js';
 import type { Reading } from './facts.js';
 
@@ -48,23 +48,25 @@ function claim({ key }: DatabaseMove): Described {
 
 function schema(database: NormalDatabase, { facts }: Reading): Described {
   const tables = tablesText(facts.tables);
+  const hints = database.endpoints.flatMap(hintedBy);
+  const undo = ['drop what the migration made in the schema of the target', ...database.endpoints.flatMap(unhintedBy)];
   if (database.schema === 'existing') {
     return {
       title: 'Compare the schema of the target with that of the source',
-      touches: [`target: tables of schema ${SCHEMA} for the progress of the copy`],
-      undo: 'drop what the migration made in the schema of the target',
+      touches: [...hints, `target: tables of schema ${SCHEMA} for the progress of the copy`],
+      undo: undo.join('; '),
       estimate: upTo(1, 'it only reads the catalogs'),
     };
   }
   return {
     title: 'Copy the schema to the target, without keys and indexes',
-    touches: [`target: ${tables}, with their types, functions, views and sequences`],
-    undo: 'drop what the migration made in the schema of the target',
+    touches: [...hints, `target: ${tables}, with their types, functions, views and sequences`],
+    undo: undo.join('; '),
     estimate: none('pg_dump takes a second, or minutes for thousands of tables'),
   };
 }
 
-function fence({ key, database }: DatabaseMove, { facts, eventTriggers }: Reading): Described {
+function fence({ key }: DatabaseMove, { facts, eventTriggers }: Reading): Described {
   const names = scopeNames(key);
   const tables = tablesText(facts.tables);
   return {
@@ -74,13 +76,8 @@ function fence({ key, database }: DatabaseMove, { facts, eventTriggers }: Readin
       `${side}: triggers ${names.trigger} and ${names.truncateTrigger} on ${tables}`,
       ...(eventTriggers[side] ? [`${side}: event triggers ${names.ddlFence}_end and ${names.ddlFence}_drop`] : []),
       `${side}: table ${SCHEMA}.${names.marker}, sequence ${SCHEMA}.${names.breach}`,
-    ]).concat(database.endpoints.flatMap(hintedBy)),
-    undo: [
-      'remove the fences and marker tables of both sides',
-      ...database.endpoints.flatMap((endpoint) =>
-        hintedBy(endpoint).length === 0 ? [] : ['set default_transaction_read_only of both databases as it was found'],
-      ),
-    ].join('; '),
+    ]),
+    undo: 'remove the fences and marker tables of both sides',
     estimate: none('each table is locked for a moment, which may wait for its writers'),
   };
 }

@@ -12,7 +12,6 @@ import { failure } from '../failure.js';
 import { bothSides, guarded, requireSourcePrimary } from './authority.js';
 import { blockersOf, cancelAutovacuum } from './blockers.js';
 import { sqlState } from './errors.js';
-import { lowerHint, raiseHint } from './multi-host.js';
 import { ddlTriggers, scopeNames } from './names.js';
 import { scopeTables, type ScopeTable } from './scope.js';
 import { forgetLimits, restoreLimits } from './sequences.js';
@@ -164,7 +163,6 @@ export async function installFence(move: DatabaseMove): Promise<void> {
   await using sides = await bothSides(move, 'fence');
   await requireSourcePrimary(sides, move.key);
   for (const side of [sides.target, sides.source]) await installOn(side, move.key);
-  await raiseHint(sides, move);
 }
 
 async function installOn(session: Session, key: string): Promise<void> {
@@ -271,7 +269,6 @@ async function patiently(
 export async function undoFence(move: DatabaseMove): Promise<void> {
   await using sides = await bothSides(move, 'undo-fence');
   await requireSourcePrimary(sides, move.key);
-  await lowerHint(sides, move);
   for (const side of [sides.source, sides.target]) await removeFence(side, move.key);
 }
 

@@ -1,7 +1,7 @@
 /**
  * Clients that have both hosts in their URL, and take the one whose sessions may write (libpq: target_session_attrs =
  * read-write). They go by `default_transaction_read_only`, so the database of the side that is not the primary says `on`:
- * from the moment that the target is fenced, until its fence is removed. It is a hint and never safety: any session can set
+ * from before the target has any table of the source, until they are gone again. It is a hint and never safety: any session can set
  * it off, and the fence refuses its writes all the same. Apply workers write on in spite of it.
  */
 import type { NormalMultiHost } from '../../spec/normal.js';
@@ -37,7 +37,7 @@ export class MultiHostClients implements EndpointHandle {
     return this.endpoint.name;
   }
 
-  /** The target's setting is known from before its fence; what the source says now may be newer. */
+  /** The target's setting is known from before the copy; what the source says now may be newer. */
   async prove(known: string | null): Promise<string> {
     const { sides } = this.#context.attempt;
     for (const side of [sides.source, sides.target]) await requireOwner(side);
@@ -98,8 +98,9 @@ export class MultiHostClients implements EndpointHandle {
 }
 
 /**
- * The target says that it is read-only as soon as it is fenced: a driver that meets it first would otherwise find a database
- * that is half copied. Nobody is disconnected. The before-image is kept before anything is changed.
+ * The target says that it is read-only before it has a table of the source: a driver that names it first would find one that
+ * is half copied (seen: it wrote into the new table before the fence was there, and the copy refused to begin). Nobody is
+ * disconnected. The before-image is kept before anything is changed.
  */
 export async function raiseHint(sides: Sides, move: DatabaseMove): Promise<void> {
   const endpoint = endpointOf(move);

@@ -6,10 +6,11 @@ import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { claim, undoClaim } from '../../activities/postgres/authority.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
-import { installFence, undoFence } from '../../activities/postgres/fence.js';
+import { undoFence } from '../../activities/postgres/fence.js';
 import { finalizeDatabase } from '../../activities/postgres/finalize.js';
 import { undoPublication } from '../../activities/postgres/replication/publication.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
+import { prepareSchema, undoSchema } from '../../activities/postgres/schema/prepare.js';
 import type { NormalMultiHost } from '../../spec/normal.js';
 import { connect, READ_ONLY, refusalOf, until } from '../support/clients.js';
 import { chosenBy } from '../support/libpq.js';
@@ -169,6 +170,8 @@ describe('the settings of both databases', () => {
     await undoInitialSync(move);
     await undoPublication(move);
     await undoFence(move);
+    expect((await settings(name)).target).toContain(HINT);
+    await undoSchema(move);
     const found = {
       source: ['default_transaction_read_only=off', 'work_mem=8MB'],
       target: ['lock_timeout=7s'],
@@ -176,9 +179,9 @@ describe('the settings of both databases', () => {
     expect(await settings(name)).toEqual(found);
     // What somebody sets afterwards is theirs: a second undo writes nothing.
     await pair.target.query(`alter database ${name} set default_transaction_read_only = off`);
-    await undoFence(move);
+    await undoSchema(move);
     await undoClaim(move);
-    await undoFence(move);
+    await undoSchema(move);
     expect((await settings(name)).target).toEqual(['default_transaction_read_only=off', 'lock_timeout=7s']);
   });
 
@@ -259,7 +262,7 @@ describe('the settings of both databases', () => {
     expect(await writers.stop(pair.target)).toMatchObject({ unexpected: [], lost: 0, balanced: true });
   });
 
-  test('that the role may not change make the fence fail by name, before anything is set', async () => {
+  test('that the role may not change end the preparation by name, before anything is set', async () => {
     const name = 'not_mine';
     const url: Record<string, { env: string }> = {};
     for (const side of ['source', 'target'] as const) {
@@ -277,17 +280,17 @@ describe('the settings of both databases', () => {
     }
     const move = emptyMoveOf(pair, name, { ...url, endpoints: [CLIENTS] });
     await claim(move);
-    await expect(installFence(move)).rejects.toMatchObject({
+    await expect(prepareSchema(move)).rejects.toMatchObject({
       type: 'PermissionDenied',
       message: expect.stringMatching(/database not_mine of the source.*GRANT postgres TO mover/) as string,
     });
     expect(await settings(name)).toEqual({ source: [], target: [] });
-    await undoFence(move);
+    await undoSchema(move);
     await undoClaim(move);
   });
 });
 
-/** These are there before the fence is. */
+/** These are there before the hint is. */
 async function moveWithSettings(name: string): Promise<DatabaseMove> {
   return replicatedMove(
     pair,

@@ -173,9 +173,9 @@ test('the plan says what each kind touches, and how it goes back', async () => {
   ];
   const { steps } = await planDatabase(withEndpoints(endpoints));
   const at = (title: string) => steps.find((step) => step.title.startsWith(title));
-  const fence = at('Raise the fences');
-  expect(fence?.touches.join('\n')).toContain('target: default_transaction_read_only = on for its database');
-  expect(fence?.undo).toContain('default_transaction_read_only of both databases as it was found');
+  const schema = at('Copy the schema');
+  expect(schema?.touches.join('\n')).toContain('target: default_transaction_read_only = on for its database');
+  expect(schema?.undo).toContain('default_transaction_read_only of both databases as it was found');
   const moved = at('Move the writes');
   const touches = moved?.touches.join('\n');
   expect(touches).toContain('endpoint drivers: default_transaction_read_only');

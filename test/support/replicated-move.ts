@@ -2,10 +2,18 @@
 import type { DatabaseMove } from '../../activities/contract.js';
 import { claim } from '../../activities/postgres/authority.js';
 import { installFence } from '../../activities/postgres/fence.js';
+import { raiseHint } from '../../activities/postgres/multi-host.js';
 import { scopeNames } from '../../activities/postgres/names.js';
 import { Session } from '../../activities/postgres/session.js';
+import { bothSides } from '../../activities/postgres/sides.js';
 import type { NormalDatabase } from '../../spec/normal.js';
 import { moveOf, type ServerPair } from './postgres.js';
+
+/** As `prepareSchema` begins. */
+async function hinted(move: DatabaseMove): Promise<void> {
+  await using sides = await bothSides(move, 'test');
+  await raiseHint(sides, move);
+}
 
 /** @param tables SQL run on both sides of the new database `name` */
 export async function replicatedMove(
@@ -20,6 +28,7 @@ export async function replicatedMove(
   }
   const move = moveOf(pair, name, change);
   await claim(move);
+  await hinted(move);
   await installFence(move);
   const names = scopeNames(move.key);
   // Sessions like Godwit's own: to others the target may say that it is read-only.
