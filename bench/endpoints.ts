@@ -73,7 +73,7 @@ export async function benchEndpoints(): Promise<EndpointsBench> {
 type Make = (pair: ServerPair, folder: string, database: string) => Promise<Kind>;
 
 async function measure(pair: ServerPair, folder: string, make: Make): Promise<KindFigures> {
-  const database = make.name.toLowerCase();
+  const database = `bench_${make.name.toLowerCase()}`;
   const kind = await make(pair, folder, database);
   console.error(`… ${kind.name}`);
   const drivers: Drivers[] = [];

@@ -50,7 +50,7 @@ export const clients = defineCheck<Id>({
         {
           id: 'no-endpoint',
           evidence: 'endpoints is empty',
-          repair: ['Name what must point at the primary in endpoints, or none'],
+          repair: ['Name what must point at the primary in endpoints'],
         },
       ];
     }
