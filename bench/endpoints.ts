@@ -233,7 +233,7 @@ export function endpointsTable({ machine: where, clients, kinds }: EndpointsBenc
   );
   const [first] = kinds;
   return [
-    `${first?.switches ?? 0} switches there and back for each kind, under ${clients} clients that write without a break, on ${where}; min / median / max of a switch:`,
+    `${first?.switches ?? 0} switches there and back for each kind, under ${clients} clients that write every few milliseconds, on ${where}; min / median / max of a switch:`,
     '',
     '| kind | write pause, ms | longest time without an accepted write, ms | worst write of a client, ms | refused tries of all clients | refusals | lost |',
     '|---|---:|---:|---:|---:|---|---:|',

@@ -13,7 +13,8 @@ interface Row extends Record<string, unknown> {
   database: string;
   owner: string;
   owns: boolean;
-  may_end: boolean;
+  /** Roles without which sessions of others can't be ended. */
+  lacks: string[];
   setting: string | null;
   overrides: string[];
   repairs: string[];
@@ -48,7 +49,7 @@ export const multiHostSettings = defineCheck<SettingId>({
       severity: 'warning',
       title: "The role of the migration may not end the applications' sessions",
       why: 'After the switch sessions stay on the old side until their next write is refused with 25006; drivers that do not reconnect then get no further.',
-      mend: 'GRANT pg_signal_backend TO the role of the migration.',
+      mend: 'GRANT pg_signal_backend, pg_read_all_stats TO the role of the migration.',
     },
   },
   find: async (session, look) => {
@@ -98,13 +99,13 @@ function overridden({ overrides, repairs }: Row): Found<SettingId>[] {
   ];
 }
 
-function staying({ role, may_end }: Row): Found<SettingId>[] {
-  if (may_end) return [];
+function staying({ role, lacks }: Row): Found<SettingId>[] {
+  if (lacks.length === 0) return [];
   return [
     {
       id: 'multi-host-sessions-stay',
-      evidence: `${role} is neither superuser nor a member of pg_signal_backend, and can end only sessions of roles that it is a member of`,
-      repair: [`GRANT pg_signal_backend TO ${role}`],
+      evidence: `${role} is neither superuser nor a member of ${listed(lacks)}, and can end only sessions of roles that it is a member of`,
+      repair: lacks.map((lacking) => `GRANT ${lacking} TO ${role}`),
     },
   ];
 }

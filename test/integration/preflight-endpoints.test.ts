@@ -61,7 +61,10 @@ describe('multiHost', () => {
     await repair(finding, pair.source, 'shop');
     expect(await find(move, 'multi-host-not-owner', 'source')).toBeUndefined();
     const stay = await find(move, 'multi-host-sessions-stay', 'source');
-    expect(stay).toMatchObject({ severity: 'warning', repair: ['GRANT pg_signal_backend TO mover'] });
+    expect(stay).toMatchObject({
+      severity: 'warning',
+      repair: ['GRANT pg_read_all_stats TO mover', 'GRANT pg_signal_backend TO mover'],
+    });
     await repair(stay, pair.source, 'shop');
     expect(await find(move, 'multi-host-sessions-stay', 'source')).toBeUndefined();
   });

@@ -4,7 +4,13 @@ select
   quote_ident(d.datname) as database,
   quote_ident(owner.rolname) as owner,
   pg_has_role(d.datdba, 'usage') as owns,
-  me.rolsuper or pg_has_role('pg_signal_backend', 'usage') as may_end,
+  -- Without the second, the sessions of others don't show when they began.
+  array(
+    select r.rolname::text
+    from pg_catalog.pg_roles r
+    where r.rolname in ('pg_signal_backend', 'pg_read_all_stats') and not me.rolsuper and not pg_has_role(r.oid, 'usage')
+    order by 1
+  ) as lacks,
   (
     select split_part(entry, '=', 2)
     from pg_catalog.pg_db_role_setting s, unnest(s.setconfig) entry
