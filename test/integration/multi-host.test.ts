@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -11,6 +12,7 @@ import { finalizeDatabase } from '../../activities/postgres/finalize.js';
 import { undoPublication } from '../../activities/postgres/replication/publication.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { prepareSchema, undoSchema } from '../../activities/postgres/schema/prepare.js';
+import { Session } from '../../activities/postgres/session.js';
 import type { NormalMultiHost } from '../../spec/normal.js';
 import { connect, READ_ONLY, refusalOf, until } from '../support/clients.js';
 import { chosenBy } from '../support/libpq.js';
@@ -27,6 +29,7 @@ beforeAll(async () => {
 afterAll(() => pair.destroy());
 afterEach(() => injectFaults(null));
 
+const END_SESSIONS = readFileSync(new URL('../../activities/postgres/sql/end_sessions.sql', import.meta.url), 'utf8');
 const CLIENTS: NormalMultiHost = { kind: 'multiHost', name: 'drivers', roles: null, applications: null };
 const BOTH_SOURCE = ['source', 'source'];
 const BOTH_TARGET = ['target', 'target'];
@@ -142,6 +145,30 @@ describe('sessions on the side that has closed', () => {
     expect(await refusalOf(shop.query('select 1'))).toBeDefined();
     for (const one of others) expect(await refusalOf(one.query('select 1'))).toBeUndefined();
     await Promise.all(others.map((one) => one.end()));
+  });
+
+  test('are ended by a role that may signal and see, but for those of superusers, which it may not', async () => {
+    const name = 'signalled';
+    const move = await moveOf(name);
+    await pair.source.query(
+      `create role client login password 'client'; create role signaller login password 'signaller';
+       grant usage on schema godwit to signaller; grant select on godwit.read_only_hint to signaller;
+       insert into godwit.read_only_hint values ('${move.key}', 'infinity')`,
+      [],
+      name,
+    );
+    const client = await connect(pair.source.url(name, 'client', 'client'));
+    const superuser = await connect(pair.source.url(name));
+    await using signaller = await Session.open('source', pair.source.url(name, 'signaller', 'signaller'), {
+      purpose: 'test',
+    });
+    const end = async (): Promise<unknown> => (await signaller.rows(END_SESSIONS, [move.key, null, null]))[0];
+    expect(await end()).toEqual({ ended: 0 });
+    await pair.source.query('grant pg_signal_backend, pg_read_all_stats to signaller');
+    expect(await end()).toEqual({ ended: 1 });
+    expect(await refusalOf(client.query('select 1'))).toBeDefined();
+    expect(await refusalOf(superuser.query('select 1'))).toBeUndefined();
+    await superuser.end();
   });
 
   test('of the way back are not among them: changes flow back after the switch', async () => {
