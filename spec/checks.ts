@@ -5,7 +5,13 @@ import type { PathSegment } from './json-schema.js';
 import type { SecretReference } from './normal.js';
 import type { SpecProblem } from './problems.js';
 import { INLINE_SECRET, looksLikeSecret } from './secret-reference.js';
-import type { ParsedDatabase, ParsedMigration } from './schema.js';
+import {
+  ENDPOINT_KIND_NAMES,
+  type EndpointKind,
+  type ParsedDatabase,
+  type ParsedEndpoint,
+  type ParsedMigration,
+} from './schema.js';
 import { didYouMean, nearest, oneOf } from './spelling.js';
 import { parseUnitRef, STAGES, unitRef, type UnitRef } from './units.js';
 import { makeWindow } from './window.js';
@@ -48,39 +54,80 @@ function checkDatabase(path: PathSegment[], database: ParsedDatabase): SpecProbl
   return [...problems, ...checkEndpoints(path, database)];
 }
 
-function checkEndpoints(path: PathSegment[], database: ParsedDatabase): SpecProblem[] {
-  const names = database.endpoints.map((endpoint, index) => endpoint.pgbouncer.name ?? defaultEndpointName(index));
-  return database.endpoints.flatMap(({ pgbouncer }, index): SpecProblem[] => {
-    const here: PathSegment[] = [...path, 'endpoints', index, 'pgbouncer'];
-    const twin = database.endpoints
-      .slice(0, index)
-      .findIndex(
-        (other) =>
-          other.pgbouncer.database === pgbouncer.database && sameReference(other.pgbouncer.admin, pgbouncer.admin),
-      );
-    if (twin >= 0) {
-      return [
-        {
-          path: [...here, 'admin'],
-          about: 'value',
-          message:
-            `expected a process or an entry of its own, found the same as endpoints[${twin}]; ` +
-            'give each PgBouncer process an address of its own, or remove one of the two',
-        },
-      ];
+function checkEndpoints(path: PathSegment[], { endpoints }: ParsedDatabase): SpecProblem[] {
+  const names = endpoints.map(endpointName);
+  return endpoints.flatMap((endpoint, index): SpecProblem[] => {
+    const here: PathSegment[] = [...path, 'endpoints', index];
+    const [kind, ...others] = kindsOf(endpoint);
+    if (kind === undefined || others.length > 0) {
+      const found = kind === undefined ? 'none' : [kind, ...others].join(' and ');
+      const message = `expected one kind of endpoint, ${oneOf(ENDPOINT_KIND_NAMES)}, found ${found}; write each as an entry of the list`;
+      return [{ path: here, about: 'value', message }];
     }
-    if (names.indexOf(names[index] ?? '') < index) {
-      return [
-        { path: [...here, 'name'], about: 'value', message: `expected a name of its own, found ${names[index]} twice` },
-      ];
-    }
-    return [];
+    const problems = checkEndpoint([...here, kind], endpoint, endpoints.slice(0, index));
+    if (problems.length > 0 || names.indexOf(names[index] ?? '') === index) return problems;
+    const message = `expected a name of its own, found ${names[index]} twice`;
+    return [{ path: [...here, kind, 'name'], about: 'value', message }];
   });
 }
 
-export function defaultEndpointName(index: number): string {
-  return `pgbouncer-${index + 1}`;
+function checkEndpoint(here: PathSegment[], endpoint: ParsedEndpoint, before: ParsedEndpoint[]): SpecProblem[] {
+  const { pgbouncer, multiHost, hook } = endpoint;
+  if (pgbouncer !== undefined) return checkPgBouncer(here, pgbouncer, before);
+  if (multiHost !== undefined && before.some((other) => other.multiHost !== undefined)) {
+    const message =
+      'expected one multiHost at most, since its hint is for the whole database; name all roles in that one';
+    return [{ path: here, about: 'value', message }];
+  }
+  if (hook !== undefined && (hook.pause === undefined) !== (hook.resume === undefined)) {
+    const [there, missing] = hook.pause === undefined ? ['resume', 'pause'] : ['pause', 'resume'];
+    const message = `expected ${missing} beside it: clients that are held must be let go; add ${missing}, or remove ${there}`;
+    return [{ path: [...here, there], about: 'value', message }];
+  }
+  const twin = before.findIndex((other) => hook !== undefined && other.hook?.url === hook.url);
+  if (twin < 0) return [];
+  const message = `expected a URL of its own, found that of endpoints[${twin}]: both would be called for the same`;
+  return [{ path: [...here, 'url'], about: 'value', message }];
 }
+
+function checkPgBouncer(
+  here: PathSegment[],
+  pgbouncer: NonNullable<ParsedEndpoint['pgbouncer']>,
+  before: ParsedEndpoint[],
+): SpecProblem[] {
+  const twin = before.findIndex(
+    ({ pgbouncer: other }) =>
+      other !== undefined && other.database === pgbouncer.database && sameReference(other.admin, pgbouncer.admin),
+  );
+  if (twin < 0) return [];
+  return [
+    {
+      path: [...here, 'admin'],
+      about: 'value',
+      message:
+        `expected a process or an entry of its own, found the same as endpoints[${twin}]; ` +
+        'give each PgBouncer process an address of its own, or remove one of the two',
+    },
+  ];
+}
+
+function kindsOf(endpoint: ParsedEndpoint): EndpointKind[] {
+  return ENDPOINT_KIND_NAMES.filter((kind) => endpoint[kind] !== undefined);
+}
+
+/** As written, else by kind and position. */
+export function endpointName(endpoint: ParsedEndpoint, index: number): string {
+  const kind = kindsOf(endpoint)[0] ?? 'none';
+  return endpoint[kind]?.name ?? `${NAME_OF_KIND[kind]}-${index + 1}`;
+}
+
+/** As names are written: in small letters. */
+const NAME_OF_KIND: Record<EndpointKind, string> = {
+  pgbouncer: 'pgbouncer',
+  multiHost: 'multi-host',
+  hook: 'hook',
+  none: 'none',
+};
 
 function checkDependsOn(name: string, database: ParsedDatabase, units: readonly UnitRef[]): SpecProblem[] {
   return database.dependsOn.flatMap((text, index) => {

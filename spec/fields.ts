@@ -120,6 +120,22 @@ export const hostPort = () =>
     examples: ['db-new.internal:5432'],
   });
 
+const HTTP_URL = /^https?:\/\/[^\s/@?#]+(\/[^\s@#]*)?$/;
+
+/** An address that is called. Never with a password: `looksLikeSecret` finds those everywhere. */
+export const httpUrl = () =>
+  textField({
+    title: 'URL',
+    read: (text) =>
+      HTTP_URL.test(text)
+        ? parsed(text)
+        : unreadable(
+            'expected a URL of http or https without user, password and fragment, such as https://edge.internal/primary',
+          ),
+    pattern: HTTP_URL.source,
+    examples: ['https://edge.internal/primary'],
+  });
+
 const TABLE_PATTERN = /^[^.\s"'()[\]{}!?|\\/][^."'()[\]{}!?|\\/]*\.[^."'()[\]{}!?|\\/]+$/;
 
 /** `schema.table`, in which `*` stands for any run of characters. */

@@ -121,7 +121,9 @@ export interface CutoverWindow {
 }
 
 /** Something that must point at the primary. */
-export type NormalEndpoint = {
+export type NormalEndpoint = NormalPgBouncer | NormalMultiHost | NormalHook | NormalNone;
+
+export type NormalPgBouncer = {
   kind: 'pgbouncer';
   name: string;
   /** URL of the admin console (`…/pgbouncer`). */
@@ -133,6 +135,36 @@ export type NormalEndpoint = {
   /** Host and port to write for each side; null: those of the side's URL. */
   hosts: { source: HostPort | null; target: HostPort | null };
 };
+
+/** Clients that know both hosts, and choose by `default_transaction_read_only`. */
+export type NormalMultiHost = {
+  kind: 'multiHost';
+  name: string;
+  /** Whose sessions are ended on the side that has closed; null: everybody's. */
+  roles: string[] | null;
+  /** Values of application_name; null: any. */
+  applications: string[] | null;
+};
+
+/** A call of the user's own. */
+export type NormalHook = {
+  kind: 'hook';
+  name: string;
+  url: string;
+  /** Bearer token. */
+  token: SecretReference | null;
+  /** `status` null: the body says it. */
+  check: { url: string; status: { source: number; target: number } | null };
+  /** Null: it can't hold clients. */
+  hold: { pause: string; resume: string } | null;
+  /** Of one call. */
+  timeout: Milliseconds;
+  /** Host and port to name for each side; null: those of the side's URL. */
+  hosts: { source: HostPort | null; target: HostPort | null };
+};
+
+/** Clients that nobody moves, on purpose. */
+export type NormalNone = { kind: 'none'; name: string };
 
 export interface HostPort {
   host: string;

@@ -1,9 +1,10 @@
 /** From the document as written to the normal form: all checks, then defaults, milliseconds and bytes. */
-import { checkMeaning, defaultEndpointName, findInlineSecrets, readGateId } from './checks.js';
+import { checkMeaning, endpointName, findInlineSecrets, readGateId } from './checks.js';
 import { DEFAULT_APPROVALS, GATED_STAGES, type GatedStage } from './gates.js';
 import {
   DEFAULT_TASK_QUEUES,
   type CutoverWindow,
+  type HostPort,
   type NormalDatabase,
   type NormalEndpoint,
   type NormalGate,
@@ -11,7 +12,7 @@ import {
   type TaskQueues,
 } from './normal.js';
 import { pathText, schemaProblems, type SpecProblem } from './problems.js';
-import { Gate, Migration, type ParsedDatabase, type ParsedMigration } from './schema.js';
+import { Gate, Migration, type ParsedDatabase, type ParsedEndpoint, type ParsedMigration } from './schema.js';
 import { parseUnitRef, unitRef, type UnitRef } from './units.js';
 import { makeWindow } from './window.js';
 
@@ -74,7 +75,7 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
     target: target.url,
     tables: same.tables,
     schema: same.schema,
-    endpoints: endpoints.map(normalEndpoint),
+    endpoints: endpoints.flatMap(normalEndpoint),
     copy: same.copy,
     cutover: { ...cutover, window: cutover.window === undefined ? null : normalWindow(cutover.window) },
     watch: same.watch,
@@ -83,16 +84,29 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
   };
 }
 
-function normalEndpoint({ pgbouncer }: ParsedDatabase['endpoints'][number], index: number): NormalEndpoint {
-  const { name, admin, database, configFile, hosts } = pgbouncer;
-  return {
-    kind: 'pgbouncer',
-    name: name ?? defaultEndpointName(index),
-    admin,
-    database,
-    configFile,
-    hosts: { source: hosts.source ?? null, target: hosts.target ?? null },
-  };
+/** `checkMeaning` has seen to it that there is exactly one kind. */
+function normalEndpoint(written: ParsedEndpoint, index: number): NormalEndpoint[] {
+  const { pgbouncer, multiHost, hook, none } = written;
+  const name = endpointName(written, index);
+  if (pgbouncer !== undefined) {
+    const { admin, database, configFile, hosts } = pgbouncer;
+    return [{ kind: 'pgbouncer', name, admin, database, configFile, hosts: bothSides(hosts) }];
+  }
+  if (multiHost !== undefined) {
+    const { roles = null, applications = null } = multiHost;
+    return [{ kind: 'multiHost', name, roles, applications }];
+  }
+  if (hook !== undefined) {
+    const { url, token = null, check, pause, resume, timeout, hosts } = hook;
+    const hold = pause === undefined || resume === undefined ? null : { pause, resume };
+    const asked = { url: check.url ?? url, status: check.status ?? null };
+    return [{ kind: 'hook', name, url, token, check: asked, hold, timeout, hosts: bothSides(hosts) }];
+  }
+  return none === undefined ? [] : [{ kind: 'none', name }];
+}
+
+function bothSides(hosts: { source?: HostPort | undefined; target?: HostPort | undefined }) {
+  return { source: hosts.source ?? null, target: hosts.target ?? null };
 }
 
 function normalWindow({ days, from, to }: NonNullable<ParsedDatabase['cutover']['window']>): CutoverWindow | null {

@@ -5,7 +5,17 @@
  * form of it. Free of Node's APIs.
  */
 import { z } from 'zod';
-import { duration, durationOrNone, hostPort, label, rateOrNone, size, tablePattern, timeOfDay } from './fields.js';
+import {
+  duration,
+  durationOrNone,
+  hostPort,
+  httpUrl,
+  label,
+  rateOrNone,
+  size,
+  tablePattern,
+  timeOfDay,
+} from './fields.js';
 import { SecretReferenceSchema } from './secret-reference.js';
 import { DAYS } from './window.js';
 
@@ -46,9 +56,93 @@ const PgBouncer = z.strictObject({
     ),
 });
 
+const MultiHost = z.strictObject({
+  name: label().optional().describe('Name in plan and status. Default: multi-host-1, … by position.'),
+  roles: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'Roles whose sessions on the old side are ended after a switch, so that their drivers connect anew. Default: all roles.',
+    ),
+  applications: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe('Only sessions with these values of application_name are ended. Default: all.'),
+});
+
+const Hook = z.strictObject({
+  name: label().optional().describe('Name in plan, in status and in each call. Default: hook-1, … by position.'),
+  url: httpUrl().describe(
+    'Gets POST with {"primary": "source"} or {"primary": "target"}; answers 2xx once, or as soon as, it has begun to lead there. The same call may come again.',
+  ),
+  token: SecretReferenceSchema.optional().describe(
+    'Where to find a token, sent as Authorization: Bearer with every call. Never to another address: redirects are not followed.',
+  ),
+  check: z
+    .strictObject({
+      url: httpUrl().optional().describe('Asked by GET where the hook leads now. Default: url.'),
+      status: z
+        .strictObject({
+          source: z.int().min(200).max(599).describe('Status of the answer while it leads to the source.'),
+          target: z.int().min(200).max(599).describe('Status of the answer while it leads to the target.'),
+        })
+        .optional()
+        .describe(
+          'Which status means which side. Default: the status is 200 and the body {"primary": "source"} or {"primary": "target"}.',
+        ),
+    })
+    .prefault({})
+    .describe('How to find out where the hook leads.'),
+  pause: httpUrl()
+    .optional()
+    .describe(
+      'Gets POST before the fence; answers 2xx once it holds all clients. Comes with resume. Default: clients are not held.',
+    ),
+  resume: httpUrl().optional().describe('Gets POST to let the clients go on, also when they were not held.'),
+  timeout: duration(50, 60 * SECOND)
+    .prefault('2s')
+    .describe('Longest wait for one answer. A call without one is tried again, within cutover.maxPause.'),
+  hosts: z
+    .strictObject({
+      source: hostPort().optional().describe('host:port of the source, as your clients reach it.'),
+      target: hostPort().optional().describe('host:port of the target, as your clients reach it.'),
+    })
+    .prefault({})
+    .describe("What the call names as the place to lead to. Default: host and port of each side's URL."),
+});
+
+const NoEndpoint = z.strictObject({
+  name: label().optional().describe('Name in plan and status. Default: none-1, … by position.'),
+});
+
+/** By the name that a person writes; in messages and docs in this order. */
+const ENDPOINT_KINDS = {
+  pgbouncer: PgBouncer.describe('A PgBouncer process in transaction or statement mode.'),
+  multiHost: MultiHost.describe(
+    'Clients that have both hosts in their URL and choose the one that takes writes: target_session_attrs=read-write.',
+  ),
+  hook: Hook.describe('A call of your own that leads clients to the primary: a proxy, a name, a configuration.'),
+  none: NoEndpoint.describe(
+    'Clients that nothing moves: they meet SQLSTATE 25006, and connect elsewhere by themselves.',
+  ),
+};
+
+export type EndpointKind = keyof typeof ENDPOINT_KINDS;
+
+/** Names of the kinds. That an entry is of exactly one of them is checked beside the schema. */
+export const ENDPOINT_KIND_NAMES = Object.keys(ENDPOINT_KINDS) as EndpointKind[];
+
 const Endpoint = z
-  .strictObject({ pgbouncer: PgBouncer.describe('A PgBouncer process in transaction or statement mode.') })
-  .describe('Something that must point at the primary.');
+  .strictObject({
+    pgbouncer: ENDPOINT_KINDS.pgbouncer.optional(),
+    multiHost: ENDPOINT_KINDS.multiHost.optional(),
+    hook: ENDPOINT_KINDS.hook.optional(),
+    none: ENDPOINT_KINDS.none.optional(),
+  })
+  .meta({ minProperties: 1, maxProperties: 1 })
+  .describe('Something that must point at the primary: one of these kinds.');
 
 const Side = (what: string) =>
   z.strictObject({
@@ -282,3 +376,4 @@ export type MigrationDocument = z.input<typeof Migration>;
 /** The document with defaults, in milliseconds and bytes. */
 export type ParsedMigration = z.output<typeof Migration>;
 export type ParsedDatabase = ParsedMigration['spec']['databases'][string];
+export type ParsedEndpoint = ParsedDatabase['endpoints'][number];

@@ -3,17 +3,13 @@
  * side meets the fence. It makes the difference between clients that wait 30 ms and clients that get errors.
  */
 import { access, constants } from 'node:fs/promises';
-import pgConnectionString from 'pg-connection-string';
-import type { HostPort, Milliseconds, NormalDatabase, NormalEndpoint } from '../../spec/normal.js';
+import type { Milliseconds, NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
 import type { Primary } from '../../spec/status.js';
+import type { EndpointHandle } from '../endpoint-handle.js';
 import { failure } from '../failure.js';
-import { resolveSecret } from '../secrets.js';
+import { placesOf, type DatabasePlace } from '../places.js';
 import { PgBouncerAdmin } from './admin.js';
 import { parametersOf, readEntry, withParameters, writeEntry } from './config-file.js';
-
-interface Place extends HostPort {
-  database: string;
-}
 
 /** As an entry of the file writes it. */
 type PlaceInEntry = Record<'host' | 'port' | 'dbname', string>;
@@ -21,24 +17,22 @@ type PlaceInEntry = Record<'host' | 'port' | 'dbname', string>;
 const samePlace = (a: PlaceInEntry, b: PlaceInEntry): boolean =>
   a.host === b.host && a.port === b.port && a.dbname === b.dbname;
 
-export class PgBouncerEndpoint {
+export class PgBouncerEndpoint implements EndpointHandle {
+  readonly pauses = true;
   #admin: PgBouncerAdmin;
 
   private constructor(
-    readonly endpoint: NormalEndpoint,
-    readonly places: Record<Primary, Place>,
+    readonly endpoint: NormalPgBouncer,
+    readonly places: Record<Primary, DatabasePlace>,
     admin: PgBouncerAdmin,
   ) {
     this.#admin = admin;
   }
 
-  static async open(endpoint: NormalEndpoint, database: NormalDatabase): Promise<PgBouncerEndpoint> {
-    const [source, target] = await Promise.all([
-      placeOf(database.source, endpoint.hosts.source),
-      placeOf(database.target, endpoint.hosts.target),
-    ]);
+  static async open(endpoint: NormalPgBouncer, database: NormalDatabase): Promise<PgBouncerEndpoint> {
+    const places = await placesOf(database, endpoint.hosts);
     const admin = await PgBouncerAdmin.open(endpoint.name, endpoint.admin);
-    return new PgBouncerEndpoint(endpoint, { source, target }, admin);
+    return new PgBouncerEndpoint(endpoint, places, admin);
   }
 
   get name(): string {
@@ -87,14 +81,14 @@ export class PgBouncerEndpoint {
   }
 
   /**
-   * Writes the entry and reloads; RELOAD keeps a pause, and RESUME then uses the new server. With `image`, exactly that is
-   * written, but for what an administrator has changed in the meantime.
+   * Writes the entry and reloads; RELOAD keeps a pause, and RESUME then uses the new server. Back at the source, `image` is
+   * written exactly, but for what an administrator has changed in the meantime; the target's place is made from its URL.
    * Fails with `EndpointFailed` if PgBouncer doesn't show the new place afterwards.
    */
-  async pointAt(side: Primary, image: string | null): Promise<void> {
+  async pointAt(side: Primary, image: string): Promise<void> {
     const { configFile, database } = this.endpoint;
     const found = await this.image();
-    const entry = image === null ? this.#movedTo(side, found) : this.#restored(found, image);
+    const entry = side === 'source' ? this.#restored(found, image) : this.#movedTo(side, found);
     if (found !== entry) await writeEntry(configFile, database, entry);
     await this.#admin.command('RELOAD');
     await this.#requireShown(entry, `Is ${configFile} the file that this process was started with?`);
@@ -132,16 +126,9 @@ export class PgBouncerEndpoint {
     return { host, port, dbname };
   }
 
+  async sweep(): Promise<void> {}
+
   close(): Promise<void> {
     return this.#admin.close();
   }
-}
-
-async function placeOf(url: NormalDatabase['source'], hosts: HostPort | null): Promise<Place> {
-  const { host, port, database } = pgConnectionString.parse(await resolveSecret(url));
-  return {
-    host: hosts?.host ?? host ?? '127.0.0.1',
-    port: hosts?.port ?? Number(port ?? 5432),
-    database: database ?? 'postgres',
-  };
 }

@@ -1,9 +1,8 @@
 /** The activity `planDatabase`: what will be done to one database, without doing any of it. */
-import pgConnectionString from 'pg-connection-string';
 import type { DatabaseMove, PlanPart } from '../contract.js';
+import { placesOf } from '../places.js';
 import { bothSides } from '../postgres/sides.js';
 import { preflightDatabase } from '../preflight/preflight.js';
-import { resolveSecret } from '../secrets.js';
 import { readFacts } from './facts.js';
 import { stepsOf } from './steps.js';
 
@@ -23,10 +22,12 @@ export async function planDatabase(move: DatabaseMove): Promise<PlanPart> {
 
 /** Host and port that each endpoint will lead to; nothing else of the URL, which holds a password. */
 async function targetPlaces({ database }: DatabaseMove): Promise<Map<string, string>> {
-  const url = pgConnectionString.parse(await resolveSecret(database.target));
-  const entries = database.endpoints.map((endpoint): [string, string] => {
-    const { host, port } = endpoint.hosts.target ?? { host: url.host ?? '127.0.0.1', port: Number(url.port || 5432) };
-    return [endpoint.name, `${host}:${port}`];
-  });
-  return new Map(entries);
+  const places = await Promise.all(
+    database.endpoints.map(async (endpoint): Promise<[string, string]> => {
+      const hosts = 'hosts' in endpoint ? endpoint.hosts : { source: null, target: null };
+      const { target } = await placesOf(database, hosts);
+      return [endpoint.name, `${target.host}:${target.port}`];
+    }),
+  );
+  return new Map(places);
 }

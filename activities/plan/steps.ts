@@ -5,6 +5,7 @@ import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove, PlanPart } from '../contract.js';
 import { scopeNames, SCHEMA } from '../postgres/names.js';
 import { filtered } from '../postgres/row-filter.js';
+import { heldBy, hintedBy, movedBy, restoredBy, unhintedBy } from './endpoints.js';
 import { copyEstimate, none, upTo, validationEstimate } from './estimates.js';
 import type { Reading } from './facts.js';
 
@@ -48,18 +49,20 @@ function claim({ key }: DatabaseMove): Described {
 
 function schema(database: NormalDatabase, { facts }: Reading): Described {
   const tables = tablesText(facts.tables);
+  const hints = database.endpoints.flatMap(hintedBy);
+  const undo = ['drop what the migration made in the schema of the target', ...database.endpoints.flatMap(unhintedBy)];
   if (database.schema === 'existing') {
     return {
       title: 'Compare the schema of the target with that of the source',
-      touches: [`target: tables of schema ${SCHEMA} for the progress of the copy`],
-      undo: 'drop what the migration made in the schema of the target',
+      touches: [...hints, `target: tables of schema ${SCHEMA} for the progress of the copy`],
+      undo: undo.join('; '),
       estimate: upTo(1, 'it only reads the catalogs'),
     };
   }
   return {
     title: 'Copy the schema to the target, without keys and indexes',
-    touches: [`target: ${tables}, with their types, functions, views and sequences`],
-    undo: 'drop what the migration made in the schema of the target',
+    touches: [...hints, `target: ${tables}, with their types, functions, views and sequences`],
+    undo: undo.join('; '),
     estimate: none('pg_dump takes a second, or minutes for thousands of tables'),
   };
 }
@@ -144,17 +147,14 @@ function switchWrites({ key, database }: DatabaseMove, places: Map<string, strin
     title: 'Move the writes to the target, in one atomic step',
     touches: [
       `target: replication slot ${names.slot('target')}, for the way back`,
-      ...database.endpoints.map((endpoint) => `endpoint ${endpoint.name}: paused while it lasts, then resumed`),
+      ...database.endpoints.flatMap(heldBy),
       `source: fence ${SCHEMA}.${names.fence} closed, sequences capped`,
       `target: fence ${SCHEMA}.${names.fence} open, sequences set ahead of the source's`,
       `target: subscription ${names.slot('source')} dropped; source: its slot, too`,
-      ...database.endpoints.map(
-        (endpoint) =>
-          `endpoint ${endpoint.name}: entry ${endpoint.database} of ${endpoint.configFile}, to ${places.get(endpoint.name) ?? 'the target'}`,
-      ),
+      ...database.endpoints.map((endpoint) => movedBy(endpoint, places.get(endpoint.name) ?? 'the target')),
       `source: subscription ${names.slot('target')}, so that every write flows back`,
     ],
-    undo: 'move the writes back to the source',
+    undo: ['move the writes back to the source', ...database.endpoints.flatMap(restoredBy)].join('; '),
     estimate: upTo(
       database.cutover.maxPause / 1000,
       'at most cutover.maxPause, past which an attempt undoes itself; 25 to 30 ms were measured at 2,500 transactions a second',

@@ -13,7 +13,7 @@ import type { Milliseconds } from '../../spec/normal.js';
 import type { Primary, SwitchFigures } from '../../spec/status.js';
 import { heartbeat } from '../activity-context.js';
 import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../contract.js';
-import { Endpoints } from '../endpoints.js';
+import { Endpoints, type Images } from '../endpoints.js';
 import { faultPoint } from '../fault.js';
 import { failure } from '../failure.js';
 import { Attempt, otherSide, readAuthority, type AuthorityRow } from './authority.js';
@@ -93,7 +93,7 @@ export async function switchWrites(input: SwitchInput): Promise<SwitchOutcome> {
     const from: Primary = input.direction === 'forward' ? 'source' : 'target';
     const primary = await settleWith(attempt, input.move);
     if (primary !== from) return { kind: 'switched', figures: await lastFigures(attempt, primary, input) };
-    await using endpoints = await Endpoints.open(input.move.database);
+    await using endpoints = await Endpoints.open({ move: input.move, attempt });
     return await new Switch(input, attempt, endpoints).run();
   });
 }
@@ -241,11 +241,12 @@ async function conform(
   before: Interrupted | null,
 ): Promise<void> {
   const openFor = before === null ? 0 : performance.now() - before.readAt;
-  // Without images no attempt has come far enough to pause an endpoint, and one that can't be reached is in nobody's way.
+  // Without its image no attempt has come far enough to touch an endpoint, and one that can't be reached is in nobody's way.
   const images = await readImages(attempt);
   if (images !== null) {
-    await using endpoints = await Endpoints.open(move.database);
-    await pointEndpoints(endpoints, primary, images);
+    await using endpoints = await Endpoints.open({ move, attempt }, Object.keys(images));
+    await endpoints.moveTo(primary, images);
+    await endpoints.sweep(primary);
   }
   if (before !== null) {
     const resumedFor = performance.now() - before.readAt;
@@ -265,11 +266,6 @@ async function keepFigures(attempt: Attempt, primary: Primary, figures: SwitchFi
   await attempt.sides
     .of(primary)
     .run('update godwit.authority set figures = $2 where scope = $1', [attempt.key, JSON.stringify(figures)]);
-}
-
-/** Back on the source, each entry is as it was; the target's is made from its URL. */
-async function pointEndpoints(endpoints: Endpoints, primary: Primary, images: Record<string, string>): Promise<void> {
-  if (endpoints.all.length > 0) await endpoints.moveTo(primary, primary === 'source' ? images : null);
 }
 
 async function alignReplication(attempt: Attempt, primary: Primary): Promise<void> {
@@ -306,7 +302,7 @@ function stateStatement(key: string, state: AuthorityRow['state'], epoch: number
     where scope = ${literal(key)}`;
 }
 
-async function readImages(attempt: Attempt): Promise<Record<string, string> | null> {
+async function readImages(attempt: Attempt): Promise<Images | null> {
   const rows = await attempt.sides.source.rows<{ endpoint: string; image: string }>(
     'select endpoint, image from godwit.endpoint_image where scope = $1',
     [attempt.key],
@@ -387,7 +383,7 @@ class Switch {
   readonly #to: Primary;
   readonly #steps: SwitchFigures['steps'] = [];
   /** Read while nobody waits. */
-  #images: Record<string, string> | null = null;
+  #images: Images | null = null;
   #pausedAt = 0;
   #fencedAt = 0;
   #openedAt = 0;
@@ -448,6 +444,7 @@ class Switch {
     const figures = this.#figures();
     await keepFigures(this.#attempt, this.#to, figures);
     await this.#step('reverse', () => alignReplication(this.#attempt, this.#to));
+    await this.#endpoints.sweep(this.#to);
     return { kind: 'switched', figures: { ...figures, steps: this.#steps } };
   }
 
@@ -477,7 +474,7 @@ class Switch {
   async #proveWayBack(): Promise<void> {
     const names = scopeNames(this.#move.key);
     const name = names.slot(this.#to);
-    const images = await this.#endpoints.images();
+    const images = await this.#endpoints.images(await readImages(this.#attempt));
     await this.#rememberImages(images);
     await resetBreach(this.#fromSession, this.#move.key);
     try {
@@ -518,7 +515,7 @@ class Switch {
   }
 
   /** As the entries stand while they lead to the source: the newest, with what an administrator has changed in them since. */
-  async #rememberImages(images: Record<string, string>): Promise<void> {
+  async #rememberImages(images: Images): Promise<void> {
     if (this.#from === 'target') return;
     await this.#attempt.sides.source.run(
       `insert into godwit.endpoint_image (scope, endpoint, image)
@@ -718,7 +715,7 @@ class Switch {
 
   /** Before the images are read, no endpoint was paused or moved. */
   async #point(side: Primary): Promise<void> {
-    if (this.#images !== null) await pointEndpoints(this.#endpoints, side, this.#images);
+    if (this.#images !== null) await this.#endpoints.moveTo(side, this.#images);
   }
 
   #figures(): SwitchFigures {

@@ -5,7 +5,7 @@
 import type { Finding } from '../../spec/findings.js';
 import type { DatabaseMove } from '../contract.js';
 import type { PgBouncerAdmin } from '../pgbouncer/admin.js';
-import type { NormalEndpoint } from '../../spec/normal.js';
+import type { NormalPgBouncer } from '../../spec/normal.js';
 import type { ScopeTable } from '../postgres/scope.js';
 import type { Session } from '../postgres/session.js';
 
@@ -44,8 +44,9 @@ export interface Sessions {
   target: Session;
 }
 
+/** A PgBouncer: the one kind with a console of its own. */
 export interface OpenEndpoint {
-  endpoint: NormalEndpoint;
+  endpoint: NormalPgBouncer;
   admin: PgBouncerAdmin;
 }
 
@@ -56,6 +57,7 @@ export type Check<Id extends string = string> = {
   | { on: 'each side' | 'source' | 'target'; find(session: Session, look: Look): Promise<Found<Id>[]> }
   | { on: 'both'; find(sessions: Sessions, look: Look): Promise<Found<Id>[]> }
   | { on: 'endpoint'; find(open: OpenEndpoint, look: Look, sessions: Partial<Sessions>): Promise<Found<Id>[]> }
+  | { on: 'specification'; find(look: Look): Promise<Found<Id>[]> }
   | { on: 'source and all endpoints'; find(source: Session, open: OpenEndpoint[], look: Look): Promise<Found<Id>[]> }
 );
 

@@ -4,8 +4,10 @@ import type { Check, Rule } from './check.js';
 import { clients } from './clients.js';
 import { CONNECTION_RULES } from './connections.js';
 import { extensions } from './extensions.js';
+import { hooks } from './hooks.js';
 import { identity } from './identity.js';
 import { foreignKeys, numbers } from './keys.js';
+import { multiHostScope, multiHostSettings } from './multi-host.js';
 import { neighbours, otherScopes } from './neighbours.js';
 import { partOfDatabase, rowFilters } from './partial.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
@@ -56,6 +58,9 @@ export const CHECKS: Check[] = [
   pgbouncerSettings,
   pgbouncerEntries,
   pgbouncerFile,
+  multiHostSettings,
+  multiHostScope,
+  hooks,
   clients,
 ];
 

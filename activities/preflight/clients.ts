@@ -1,11 +1,12 @@
 /** Clients that reach the source by another way than the endpoints. */
+import type { NormalEndpoint } from '../../spec/normal.js';
 import { statement } from '../postgres/statements.js';
-import { defineCheck, type OpenEndpoint } from './check.js';
+import { defineCheck, type Found, type OpenEndpoint } from './check.js';
 import { listed } from './evidence.js';
 
 const CLIENTS = statement(import.meta.url, './sql/clients.sql');
 
-type Id = 'no-endpoint' | 'pooler-bypassed';
+type Id = 'no-endpoint' | 'pooler-bypassed' | 'clients-ended' | 'clients-refused';
 
 interface ClientRow {
   application: string;
@@ -22,13 +23,25 @@ export const clients = defineCheck<Id>({
       severity: 'warning',
       title: 'No endpoint moves the clients',
       why: 'After the switch clients keep connecting to the source, whose fence refuses their writes, until somebody points them at the target.',
-      mend: 'Name the PgBouncer in front of the database in endpoints, or be ready to point the clients at the target by hand.',
+      mend: 'Name what leads the clients in endpoints. If they find the new side by themselves, or you point them there by hand, say so: none.',
     },
     'pooler-bypassed': {
       severity: 'warning',
       title: 'Clients bypass the pooler',
       why: 'No pause holds them and nothing moves them: the fence refuses their writes from the switch on.',
-      mend: 'Let them connect through PgBouncer, or stop them for the switch and point them at the target by hand.',
+      mend: 'Let them connect through PgBouncer, or stop them for the switch and point them at the target by hand; or name what leads them in endpoints, too.',
+    },
+    'clients-ended': {
+      severity: 'info',
+      title: 'Sessions will be ended after the switch',
+      why: 'They were told by the old side that they may write, so their drivers have to connect anew to choose the new one. Whatever matches counts, a backup that reads as well.',
+      mend: 'Nothing, if these are the clients with both hosts in their URL; else name their roles or applications in multiHost.',
+    },
+    'clients-refused': {
+      severity: 'info',
+      title: 'Clients connect to the source itself',
+      why: 'A hook may lead them elsewhere, or they themselves: their writes are refused with 25006 from the switch on, until they are connected to the target.',
+      mend: 'Nothing, if they reconnect after 25006 and are led to the target then.',
     },
   },
   find: async (source, open, { move }) => {
@@ -42,29 +55,57 @@ export const clients = defineCheck<Id>({
       ];
     }
     // A list that isn't complete would name the clients of the missing pooler.
-    if (open.length < move.database.endpoints.length) return [];
+    const poolers = move.database.endpoints.filter(({ kind }) => kind === 'pgbouncer');
+    if (open.length < poolers.length) return [];
     // Asked before and after, so that a connection that the pooler closes or opens in between isn't taken for another's.
     const before = await pooledPorts(open);
     const rows = await source.rows<ClientRow>(CLIENTS);
     const pooled = new Set([...before, ...(await pooledPorts(open))]);
     const direct = rows.filter((row) => row.port === null || !pooled.has(row.port));
-    if (direct.length === 0) return [];
-    const counts = new Map<string, number>();
-    for (const row of direct) {
-      const name = `${row.application} (user ${row.user}) from ${row.host}`;
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-    }
+    const ended = direct.filter((row) => isEnded(row, move.database.endpoints));
+    const others = direct.filter((row) => !ended.includes(row));
+    const led = move.database.endpoints.some(({ kind }) => kind === 'hook' || kind === 'none');
     return [
-      {
-        id: 'pooler-bypassed',
-        evidence: listed([...counts].map(([name, count]) => (count === 1 ? name : `${name}, ${count} connections`))),
-        repair: [
-          'Let them connect through PgBouncer, or stop them for the switch and point them at the target by hand',
-        ],
-      },
+      ...found(
+        'clients-ended',
+        ended,
+        'Nothing, if these have both hosts in their URL; else name roles or applications',
+      ),
+      ...(led
+        ? found(
+            'clients-refused',
+            others,
+            'Nothing, if they reconnect after SQLSTATE 25006 and are led to the target then',
+          )
+        : found(
+            'pooler-bypassed',
+            others,
+            'Let them connect through PgBouncer, or stop them for the switch and point them at the target by hand',
+          )),
     ];
   },
 });
+
+/** As `multiHost` chooses the sessions that it ends. */
+function isEnded({ user, application }: ClientRow, endpoints: NormalEndpoint[]): boolean {
+  return endpoints.some(
+    (one) =>
+      one.kind === 'multiHost' &&
+      (one.roles?.includes(user) ?? true) &&
+      (one.applications?.includes(application) ?? true),
+  );
+}
+
+function found(id: Id, rows: ClientRow[], repair: string): Found<Id>[] {
+  if (rows.length === 0) return [];
+  const counts = new Map<string, number>();
+  for (const row of rows) {
+    const name = `${row.application} (user ${row.user}) from ${row.host}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const evidence = listed([...counts].map(([name, count]) => (count === 1 ? name : `${name}, ${count} connections`)));
+  return [{ id, evidence, repair: [repair] }];
+}
 
 /**
  * Local ports of the poolers' server connections. Addresses aren't compared: behind a NAT they differ, while two hosts

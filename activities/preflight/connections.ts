@@ -101,6 +101,7 @@ export async function connect(move: DatabaseMove): Promise<Connections> {
     open('source', database.source),
     open('target', database.target),
     ...database.endpoints.map(async (endpoint) => {
+      if (endpoint.kind !== 'pgbouncer') return;
       try {
         const admin = await PgBouncerAdmin.open(endpoint.name, endpoint.admin);
         connections.endpoints.push({ endpoint, admin });

@@ -294,9 +294,9 @@ async function aliases(
   source: Place,
 ): Promise<Found<EntryId>[]> {
   const console = JSON.stringify(endpoint.admin);
-  const named = move.database.endpoints
-    .filter((other) => JSON.stringify(other.admin) === console)
-    .map((other) => other.database);
+  const named = move.database.endpoints.flatMap((other) =>
+    other.kind === 'pgbouncer' && JSON.stringify(other.admin) === console ? [other.database] : [],
+  );
   const others: string[] = [];
   for (const row of databases) {
     const name = String(row['name']);

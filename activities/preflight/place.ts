@@ -1,7 +1,7 @@
 /** Whether two addresses are the same place. */
 import { lookup } from 'node:dns/promises';
 import pgConnectionString from 'pg-connection-string';
-import type { NormalEndpoint } from '../../spec/normal.js';
+import type { NormalPgBouncer } from '../../spec/normal.js';
 import type { DatabaseMove } from '../contract.js';
 import { resolveSecret } from '../secrets.js';
 
@@ -13,7 +13,7 @@ export interface Place {
 }
 
 /** Where an endpoint must lead before the switch: what it calls the source, else the source's URL. */
-export async function placeOfSource(endpoint: NormalEndpoint, move: DatabaseMove): Promise<Place> {
+export async function placeOfSource(endpoint: NormalPgBouncer, move: DatabaseMove): Promise<Place> {
   const url = pgConnectionString.parse(await resolveSecret(move.database.source));
   return {
     host: endpoint.hosts.source?.host ?? url.host ?? '',

@@ -94,6 +94,9 @@ export async function runCheck(check: Check, look: Look, connections: Connection
       }
       return findings;
     }
+    case 'specification':
+      await collect('endpoint', [], () => check.find(look));
+      return findings;
     case 'source and all endpoints':
       if (source) await collect('source', [source], () => check.find(source, endpoints, look));
       return findings;

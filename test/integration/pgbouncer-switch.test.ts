@@ -11,7 +11,7 @@ import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../../activities/
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
-import type { NormalDatabase, NormalEndpoint } from '../../spec/normal.js';
+import type { NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
 import { connect, refusalOf, until } from '../support/clients.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
@@ -54,7 +54,7 @@ async function bouncer(name: string, entry: string, options: Partial<PgBouncerOp
 
 let urls = 0;
 /** `admin` given: an address where nobody is. */
-function endpoint(one: PgBouncer, database: string, admin = one.adminUrl): NormalEndpoint {
+function endpoint(one: PgBouncer, database: string, admin = one.adminUrl): NormalPgBouncer {
   urls += 1;
   const variable = `TEST_BOUNCER_${process.pid}_${urls}`;
   process.env[variable] = admin;
@@ -70,7 +70,7 @@ function endpoint(one: PgBouncer, database: string, admin = one.adminUrl): Norma
 
 async function moveBehind(
   name: string,
-  endpoints: NormalEndpoint[],
+  endpoints: NormalPgBouncer[],
   change: Partial<NormalDatabase> = {},
 ): Promise<DatabaseMove> {
   return replicatedMove(pair, name, TABLES, { endpoints, cutover: CUTOVER, ...change });

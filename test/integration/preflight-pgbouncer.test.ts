@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { preflightDatabase } from '../../activities/preflight/preflight.js';
 import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
-import type { NormalDatabase, NormalEndpoint } from '../../spec/normal.js';
+import type { NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
 import { find } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 
@@ -31,7 +31,7 @@ async function start(change: Partial<PgBouncerOptions> = {}): Promise<void> {
   bouncer = await PgBouncer.start({ folder, databases, ...change });
 }
 
-function endpoint(change: Partial<NormalEndpoint> = {}): NormalEndpoint {
+function endpoint(change: Partial<NormalPgBouncer> = {}): NormalPgBouncer {
   process.env['TEST_BOUNCER'] = bouncer.adminUrl;
   return {
     kind: 'pgbouncer',
@@ -44,7 +44,7 @@ function endpoint(change: Partial<NormalEndpoint> = {}): NormalEndpoint {
   };
 }
 
-function move(change: Partial<NormalEndpoint> = {}, database: Partial<NormalDatabase> = {}): DatabaseMove {
+function move(change: Partial<NormalPgBouncer> = {}, database: Partial<NormalDatabase> = {}): DatabaseMove {
   return moveOf(pair, 'shop', { endpoints: [endpoint(change)], ...database });
 }
 

@@ -56,6 +56,7 @@ describe('the examples', () => {
     ['an inline secret', '{ secretsManager: prod/orders/source, key: url }', 'postgres://me:hunter2@db/orders'],
     ['an unknown gate', 'finalize:', 'finish:'],
     ['a bad table pattern', "'public.*'", 'orders'],
+    ['an endpoint of two kinds', '- none:', '  none:'],
   ])('editors see %s', async (_, right, wrong) => {
     const text = await read('full.yaml');
     expect(text).toContain(right);

@@ -112,8 +112,30 @@ describe('reading a file', () => {
     [
       'an unknown kind of endpoint',
       ['endpoints: [{ haproxy: {} }]'],
-      'endpoints[0].haproxy: unknown field; expected pgbouncer',
+      'endpoints[0].haproxy: unknown field; expected pgbouncer, multiHost, hook or none',
     ],
+    [
+      'an address of a hook that is none',
+      ['endpoints: [{ hook: { url: edge.internal/primary } }]'],
+      'hook.url: expected a URL of http or https without user, password and fragment',
+    ],
+    [
+      'a hook of another protocol',
+      ['endpoints: [{ hook: { url: "ftp://edge/primary" } }]'],
+      'hook.url: expected a URL of http or https',
+    ],
+    [
+      'a token that stands in the file',
+      ['endpoints: [{ hook: { url: "https://edge/primary", token: abc } }]'],
+      'hook.token: expected a reference to a secret, found text',
+    ],
+    [
+      'a status for one side alone',
+      ['endpoints: [{ hook: { url: "https://edge/p", check: { status: { source: 200 } } } }]'],
+      'hook.check.status.target: is missing. Status of the answer while it leads to the target.',
+    ],
+    ['no roles', ['endpoints: [{ multiHost: { roles: [] } }]'], 'multiHost.roles: expected at least one entry'],
+    ['a kind in other letters', ['endpoints: [{ multihost: {} }]'], 'unknown field; did you mean multiHost?'],
     ['a variable that is none', ['source: { url: { env: "my url" } }'], 'expected the name of an environment variable'],
     ['a relative file', ['source: { url: { file: ./secret } }'], 'expected an absolute path, as the worker sees it'],
     [
@@ -173,6 +195,7 @@ describe('reading a file', () => {
       'as a path',
       ['endpoints: [{ pgbouncer: { admin: { env: A }, database: x, configFile: "/x?password=hunter2" } }]'],
     ],
+    ['in the address of a hook', ['endpoints: [{ hook: { url: "https://me:hunter2@edge/primary" } }]']],
     ['as the name of a field', ['"postgres://me:hunter2@db/shop": 1']],
     ['in text that is no YAML', ['source: { url: "postgres://me:hunter2@db/shop" ']],
   ])('a secret that stands in the file %s is refused, and never repeated', (_, database) => {

@@ -95,8 +95,58 @@ describe('the normal form', () => {
     expect(orders?.cutover.window).toEqual({ days: [1, 5], from: 22 * 60, to: 4 * 60 });
     expect(orders?.watch.validateEvery).toBeNull();
     expect(orders?.endpoints.map(({ name }) => name)).toEqual(['pgbouncer-1', 'second']);
-    expect(orders?.endpoints[0]?.hosts).toEqual({ source: null, target: { host: 'fd00::5', port: 6432 } });
+    expect(orders?.endpoints[0]).toMatchObject({ hosts: { source: null, target: { host: 'fd00::5', port: 6432 } } });
     expect(orders?.taskQueues).toEqual({ light: 'eu', bulk: 'eu-bulk', snapshot: 'eu-snapshot', switch: 'eu-switch' });
+  });
+
+  test('knows four kinds of endpoint, each with its defaults', () => {
+    const [orders] = normalOf(
+      migration({
+        orders: database({
+          endpoints: [
+            { multiHost: {} },
+            { hook: { url: 'https://edge/primary' } },
+            {
+              hook: {
+                name: 'proxy',
+                url: 'http://proxy:8080/lead',
+                token: { env: 'TOKEN' },
+                check: { url: 'http://proxy:8080/health', status: { source: 200, target: 203 } },
+                pause: 'http://proxy:8080/pause',
+                resume: 'http://proxy:8080/resume',
+                timeout: '500ms',
+                hosts: { target: 'new:5432' },
+              },
+            },
+            { none: {} },
+          ],
+        }),
+      }),
+    ).databases;
+    expect(orders?.endpoints).toEqual([
+      { kind: 'multiHost', name: 'multi-host-1', roles: null, applications: null },
+      {
+        kind: 'hook',
+        name: 'hook-2',
+        url: 'https://edge/primary',
+        token: null,
+        check: { url: 'https://edge/primary', status: null },
+        hold: null,
+        timeout: 2_000,
+        hosts: { source: null, target: null },
+      },
+      {
+        kind: 'hook',
+        name: 'proxy',
+        url: 'http://proxy:8080/lead',
+        token: { env: 'TOKEN' },
+        check: { url: 'http://proxy:8080/health', status: { source: 200, target: 203 } },
+        hold: { pause: 'http://proxy:8080/pause', resume: 'http://proxy:8080/resume' },
+        timeout: 500,
+        hosts: { source: null, target: { host: 'new', port: 5432 } },
+      },
+      { kind: 'none', name: 'none-4' },
+    ]);
   });
 
   test("a unit's own gate stands in place of its stage's, and the stage's is gone when nothing waits for it", () => {
@@ -167,6 +217,36 @@ describe('what no schema can say', () => {
       'endpoints of one name',
       migration({ orders: database({ endpoints: [bouncer({ name: 'a' }), bouncer({ name: 'a', database: 'b' })] }) }),
       'endpoints[1].pgbouncer.name: expected a name of its own, found a twice',
+    ],
+    [
+      'an endpoint of no kind',
+      migration({ orders: database({ endpoints: [{}] }) }),
+      'endpoints[0]: expected one kind of endpoint, pgbouncer, multiHost, hook or none, found none',
+    ],
+    [
+      'an endpoint of two kinds',
+      migration({ orders: database({ endpoints: [{ ...bouncer(), none: {} }] }) }),
+      'found pgbouncer and none; write each as an entry of the list',
+    ],
+    [
+      'two hints for one database',
+      migration({ orders: database({ endpoints: [{ multiHost: {} }, { multiHost: { roles: ['a'] } }] }) }),
+      'endpoints[1].multiHost: expected one multiHost at most',
+    ],
+    [
+      'a hook that holds clients and never lets them go',
+      migration({ orders: database({ endpoints: [{ hook: { url: 'http://a/', pause: 'http://a/p' } }] }) }),
+      'endpoints[0].hook.pause: expected resume beside it',
+    ],
+    [
+      'the same hook twice',
+      migration({ orders: database({ endpoints: [{ hook: { url: 'http://a/' } }, { hook: { url: 'http://a/' } }] }) }),
+      'endpoints[1].hook.url: expected a URL of its own, found that of endpoints[0]',
+    ],
+    [
+      'kinds of one name',
+      migration({ orders: database({ endpoints: [{ none: { name: 'a' } }, { multiHost: { name: 'a' } }] }) }),
+      'endpoints[1].multiHost.name: expected a name of its own, found a twice',
     ],
     [
       'the same process and entry twice',

@@ -4,6 +4,7 @@ import { heartbeat } from '../../activity-context.js';
 import { failure } from '../../failure.js';
 import { requireSourcePrimary } from '../authority.js';
 import { sqlState } from '../errors.js';
+import { lowerHint, raiseHint } from '../multi-host.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides, type Sides } from '../sides.js';
@@ -35,6 +36,7 @@ export async function prepareSchema(move: DatabaseMove): Promise<{ created: numb
     );
   }
   await prepareSyncTables(sides.target);
+  await raiseHint(sides, move);
   const created = await createdCount(sides.target, move.key);
   if (created > 0) return { created };
   return move.database.schema === 'copy'
@@ -152,7 +154,12 @@ function mismatch(differences: string[]): Error {
 export async function undoSchema(move: DatabaseMove): Promise<void> {
   await using sides = await bothSides(move, 'undo-schema');
   await requireSourcePrimary(sides, move.key);
-  const { target } = sides;
+  await dropSchema(sides.target, move);
+  // Last: until here drivers would find tables there that are half copied, and no fence before them.
+  await lowerHint(sides, move);
+}
+
+async function dropSchema(target: Session, move: DatabaseMove): Promise<void> {
   const known = await target.row<{ known: boolean }>(
     `select to_regclass('godwit.created_object') is not null as known`,
   );

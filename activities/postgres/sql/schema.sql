@@ -44,6 +44,13 @@ create table if not exists godwit.endpoint_image (
   primary key (scope, endpoint)
 );
 
+-- While this side tells new sessions that it is read-only: since when, by its clock. Sessions from before were told otherwise.
+-- Null: the hint has only just been set. Of a scope with a multiHost endpoint.
+create table if not exists godwit.read_only_hint (
+  scope text primary key references godwit.authority on delete cascade,
+  since timestamptz
+);
+
 -- Limits of sequences from before the cede capped them.
 create table if not exists godwit.sequence_limit (
   scope         text not null references godwit.authority on delete cascade,

@@ -1,0 +1,235 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
+import { injectFaults } from '../../activities/fault.js';
+import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
+import type { NormalHook } from '../../spec/normal.js';
+import { HookServer } from '../support/hook-server.js';
+import { startPair, type ServerPair } from '../support/postgres.js';
+import { replicatedMove } from '../support/replicated-move.js';
+import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
+import { WRITER_TABLES, Writers } from '../support/writers.js';
+
+let pair: ServerPair;
+let hook: HookServer;
+beforeAll(async () => {
+  // The launcher starts an apply worker at most this often; the default of 5 s would only make the tests wait.
+  pair = await startPair({ wal_retrieve_retry_interval: '200ms' });
+});
+afterAll(() => pair.destroy());
+beforeEach(async () => {
+  hook = await HookServer.start();
+});
+afterEach(async () => {
+  injectFaults(null);
+  await hook.stop();
+});
+
+const moveOf = (name: string, change: Partial<NormalHook> = {}): Promise<DatabaseMove> =>
+  replicatedMove(pair, name, WRITER_TABLES, { ...SHORT_LEASE, endpoints: [hook.endpoint('edge', change)] });
+
+const switching = (move: DatabaseMove, direction: SwitchInput['direction'] = 'forward') =>
+  switchWrites(inputOf(move, direction));
+
+const SWITCHED = { kind: 'switched' };
+
+describe('a hook', () => {
+  test('is called with who, where and how often, with its token and without any other secret, there and back', async () => {
+    process.env['TEST_HOOK_TOKEN'] = 'tok-en.123';
+    const move = await moveOf('called', {
+      token: { env: 'TEST_HOOK_TOKEN' },
+      hosts: { source: null, target: { host: 'new.internal', port: 6000 } },
+    });
+    expect(await switching(move)).toMatchObject(SWITCHED);
+    expect(hook.primary).toBe('target');
+    await undoSwitch(move);
+    expect(hook.primary).toBe('source');
+    const [there, back] = hook.posts();
+    expect(there).toEqual({
+      action: 'lead',
+      migration: move.migration,
+      database: 'called',
+      endpoint: 'edge',
+      primary: 'target',
+      place: { host: 'new.internal', port: 6000, database: 'called' },
+      epoch: 2,
+      attempt: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+    });
+    expect(back).toMatchObject({
+      primary: 'source',
+      place: { host: '127.0.0.1', port: pair.source.port, database: 'called' },
+      epoch: 3,
+    });
+    expect(hook.posts()).toHaveLength(2);
+    expect(new Set(hook.seen.map(({ authorization }) => authorization))).toEqual(new Set(['Bearer tok-en.123']));
+    expect(JSON.stringify(hook.posts())).not.toContain('postgres://');
+  });
+
+  test('whose answer was lost is asked, and not called again when it took effect', async () => {
+    const move = await moveOf('lost_answer');
+    hook.next('POST /primary', { kind: 'apply, then drop the connection' });
+    expect(await switching(move)).toMatchObject(SWITCHED);
+    expect(hook.primary).toBe('target');
+    expect(hook.posts()).toHaveLength(1);
+  });
+
+  test('whose call was lost is asked, and called again', async () => {
+    const move = await moveOf('lost_call');
+    hook.next('POST /primary', { kind: 'drop the connection' });
+    hook.next('POST /primary', { kind: 'answer', status: 503 });
+    hook.next('POST /primary', { kind: 'hang' });
+    expect(await switching(move)).toMatchObject(SWITCHED);
+    expect(hook.primary).toBe('target');
+    expect(hook.posts()).toHaveLength(4);
+  });
+
+  test('that says by its status where it leads is understood', async () => {
+    const move = await moveOf('by_status', {
+      check: { url: `${hook.url}/health`, status: { source: 200, target: 203 } },
+    });
+    hook.next('GET /health', { kind: 'answer', status: 200 }, 2);
+    hook.next('GET /health', { kind: 'answer', status: 203 });
+    expect(await switching(move)).toMatchObject(SWITCHED);
+    expect(hook.primary).toBe('target');
+    expect(hook.posts()).toHaveLength(1);
+  });
+
+  test('is not called by a rehearsal, nor by an attempt that is undone before its cede', async () => {
+    const move = await moveOf('rehearsed');
+    expect(await switchWrites({ ...inputOf(move, 'forward'), mode: 'rehearse' })).toMatchObject({ kind: 'rehearsed' });
+    injectFaults((point) => {
+      if (point === 'switch.ready') throw new Error('an attempt that fails');
+    });
+    await expect(switching(move)).rejects.toThrow('an attempt that fails');
+    expect(hook.posts()).toEqual([]);
+    expect(hook.primary).toBe('source');
+  });
+
+  test.each(['cede', 'open', 'flip'])('is led on by the next attempt when the worker died after %s', async (point) => {
+    const move = await moveOf(`died_${point}`);
+    const writers = Writers.start(pair, move.database.name);
+    await writers.progress(20);
+    const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
+    const argument = JSON.stringify({ input: inputOf(move, 'forward'), point: `switch.${point}` });
+    const died = promisify(execFile)(process.execPath, ['--import', 'tsx', script, argument]);
+    await expect(died).rejects.toMatchObject({ signal: 'SIGKILL' });
+    expect(hook.primary).toBe(point === 'flip' ? 'target' : 'source');
+    expect(await settle(move)).toEqual({ primary: 'target' });
+    expect(hook.primary).toBe('target');
+    expect(hook.posts()).toHaveLength(1);
+    await writers.progress(20);
+    expect(await writers.stop(pair.target)).toMatchObject({ unexpected: [], lost: 0, balanced: true });
+  });
+
+  test('leads where the writes are after two attempts at once', async () => {
+    const move = await moveOf('at_once');
+    await Promise.allSettled([switching(move), switching(move)]);
+    const { primary } = await settle(move);
+    expect(hook.primary).toBe(primary);
+    expect(await accepts(pair[primary], 'at_once')).toBe(true);
+  });
+});
+
+describe('a hook that fails', () => {
+  test.each([
+    ['does not answer', { kind: 'drop the connection' }, 'did not answer as it should'],
+    ['refuses', { kind: 'answer', status: 403 }, 'with 403; expected 2xx. Is its token the right one?'],
+    ['says nothing', { kind: 'answer', status: 200, text: '<html>' }, "doesn't say where it leads"],
+    [
+      'sends the token elsewhere',
+      { kind: 'answer', status: 307, headers: { location: 'http://elsewhere.test/x?key=s3cret' } },
+      'leads to http://elsewhere.test. Redirects are not followed',
+    ],
+  ] as const)('before the switch, since it %s, stops it before anything is paused', async (_, what, message) => {
+    const move = await moveOf(`before_${hook.url.split(':').at(-1)}`);
+    hook.next('GET /primary', what, 1_000);
+    const points: string[] = [];
+    injectFaults((point) => void points.push(point));
+    const failed = switching(move);
+    await expect(failed).rejects.toMatchObject({
+      type: 'EndpointFailed',
+      message: expect.stringContaining(message) as string,
+    });
+    await expect(failed).rejects.not.toMatchObject({ message: expect.stringContaining('s3cret') as string });
+    expect(points).not.toContain('switch.pause');
+    expect(await accepts(pair.source, move.database.name)).toBe(true);
+  });
+
+  test('since it leads to the target already, stops it before anything is paused', async () => {
+    const move = await moveOf('elsewhere');
+    hook.primary = 'target';
+    await expect(switching(move)).rejects.toMatchObject({
+      message: expect.stringContaining('says that it leads to the target, and the source takes the writes') as string,
+    });
+    expect(await accepts(pair.source, 'elsewhere')).toBe(true);
+  });
+
+  test('after the cede holds nobody up past the budget: the new side takes writes, and the next attempt moves it', async () => {
+    const move = await moveOf('after_cede');
+    const writers = Writers.start(pair, 'after_cede');
+    await writers.progress(20);
+    injectFaults((point) => {
+      if (point === 'switch.cede') hook.next('GET /primary', { kind: 'hang' }, 1_000);
+    });
+    await expect(switching(move)).rejects.toMatchObject({ type: 'EndpointFailed' });
+    await writers.progress(20);
+    expect(await accepts(pair.target, 'after_cede')).toBe(true);
+    expect(await accepts(pair.source, 'after_cede')).toBe(false);
+    injectFaults(null);
+    const well = await HookServer.start();
+    try {
+      // The same hook, come back at another port.
+      const endpoints = [well.endpoint('edge')];
+      const again = { ...move, database: { ...move.database, endpoints } };
+      expect(await switching(again)).toMatchObject(SWITCHED);
+      expect(well.primary).toBe('target');
+    } finally {
+      await well.stop();
+    }
+    expect(await writers.stop(pair.target)).toMatchObject({ unexpected: [], lost: 0, handovers: 1, balanced: true });
+  });
+});
+
+describe('a hook that can hold its clients', () => {
+  test('is paused before the fence with a limit, and resumed once it leads to the new side', async () => {
+    const move = await moveOf('holds', { hold: hook.hold });
+    let heldAtFence = false;
+    injectFaults((point) => {
+      if (point === 'switch.fence') heldAtFence = hook.held;
+    });
+    expect(await switching(move)).toMatchObject(SWITCHED);
+    expect(heldAtFence).toBe(true);
+    expect(hook.held).toBe(false);
+    const order = hook.seen.filter(({ method }) => method === 'POST').map(({ path }) => path);
+    expect(order).toEqual(['/pause', '/primary', '/resume']);
+    expect(hook.posts('/pause')).toMatchObject([{ action: 'pause', primary: 'source', atMostMs: 2_000 }]);
+    expect(hook.posts('/resume')).toMatchObject([{ action: 'resume', primary: 'target' }]);
+  });
+
+  test.each([
+    ['can not now', { kind: 'answer', status: 409 }],
+    ['does not answer in time', { kind: 'hang' }],
+    ['took effect, and its answer was lost each time', { kind: 'apply, then drop the connection' }],
+  ] as const)('says not-now when its pause %s, and is resumed', async (_, what) => {
+    const move = await moveOf(`not_now_${hook.url.split(':').at(-1)}`, { hold: hook.hold });
+    hook.next('POST /pause', what, 1_000);
+    const outcome = await switching(move);
+    expect(outcome).toMatchObject({ kind: 'not-now', reason: expect.stringContaining('edge') as string });
+    expect(hook.held).toBe(false);
+    expect(hook.posts('/resume')).not.toEqual([]);
+    expect(await accepts(pair.source, move.database.name)).toBe(true);
+  });
+
+  test('left held by a dead attempt is resumed by the next', async () => {
+    const move = await moveOf('left_held', { hold: hook.hold });
+    const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
+    const argument = JSON.stringify({ input: inputOf(move, 'forward'), point: 'switch.pause' });
+    const died = promisify(execFile)(process.execPath, ['--import', 'tsx', script, argument]);
+    await expect(died).rejects.toMatchObject({ signal: 'SIGKILL' });
+    expect(hook.held).toBe(true);
+    expect(await settle(move)).toEqual({ primary: 'source' });
+    expect(hook.held).toBe(false);
+  });
+});
