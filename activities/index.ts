@@ -5,6 +5,10 @@ import { normalize } from './normalize.js';
 import { assemblePlan } from './plan/assemble.js';
 import { planDatabase } from './plan/database.js';
 import { claim, undoClaim } from './postgres/authority.js';
+import { acceptFailover } from './postgres/failover.js';
+import { checkReferences } from './postgres/references.js';
+import { adoptShape } from './postgres/replication/drift.js';
+import { giveUpSlot } from './postgres/replication/give-up.js';
 import { initialSync } from './postgres/copy/initial-sync.js';
 import { settle, switchWrites, undoSwitch } from './postgres/cutover.js';
 import { installFence, undoFence } from './postgres/fence.js';
@@ -19,12 +23,16 @@ import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
 
 export const activities = {
+  acceptFailover,
+  adoptShape,
   assemblePlan,
-  catchUp,
+  catchUp: (move) => catchUp(move),
   checkNamespace,
+  checkReferences,
   claim,
   createPublication,
   finalizeDatabase,
+  giveUpSlot,
   initialSync,
   installFence,
   normalize,

@@ -12,11 +12,14 @@ type Light =
   | 'planDatabase'
   | 'assemblePlan'
   | 'observe'
+  | 'adoptShape'
+  | 'giveUpSlot'
   | 'claim'
   | 'createPublication';
 /** The schema and the fence are quick, except for the locks they may wait for. */
-type Bulk = 'prepareSchema' | 'installFence' | 'initialSync' | 'catchUp' | 'validate' | 'finalizeDatabase';
-type Switch = 'switchWrites' | 'settle';
+type Bulk =
+  'prepareSchema' | 'installFence' | 'initialSync' | 'catchUp' | 'validate' | 'checkReferences' | 'finalizeDatabase';
+type Switch = 'switchWrites' | 'settle' | 'acceptFailover';
 
 /** Workers heartbeat by themselves (workers/interceptors.ts), so this is how long a dead worker goes unnoticed. */
 const LIGHT: ActivityOptions = {

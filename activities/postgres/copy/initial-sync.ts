@@ -14,7 +14,7 @@ import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
 import { isBroken, slotOf } from '../replication/health.js';
 import { dropSlot } from '../replication/slot.js';
-import { ensureSubscription } from '../replication/subscription.js';
+import { dropSubscription, ensureSubscription } from '../replication/subscription.js';
 import { applyDeferred } from '../schema/apply.js';
 import { prepareSyncTables, requireEmpty } from '../schema/prepare.js';
 import { copyTables } from './copy-tables.js';
@@ -38,7 +38,11 @@ export async function initialSync(move: DatabaseMove): Promise<SyncFigures> {
   let subscribing = false;
   try {
     await using sides = await run.takeOver();
-    if (await isSubscribed(sides.target, move.key)) return await figuresOf(sides.target, move.key);
+    if (await isSubscribed(sides.target, move.key)) {
+      if (!isBroken(await slotOf(sides.source, move.key, 'source'))) return await figuresOf(sides.target, move.key);
+      // Lost or given up: what it would have sent can't be had any more, so all rows are compared with a new snapshot.
+      await dropSubscription(sides.target, scopeNames(move.key).slot('source'));
+    }
     signal.throwIfAborted();
     await prepareSyncTables(sides.target);
     const tables = await scopeTables(sides.target, move.key);

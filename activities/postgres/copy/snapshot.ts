@@ -4,7 +4,7 @@ import { scopeNames } from '../names.js';
 import type { ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { identifier, literal, qualified } from '../statements.js';
-import { dropSlot } from '../replication/slot.js';
+import { dropSlot, followsFailover } from '../replication/slot.js';
 import type { SyncRun } from './sessions.js';
 
 /** Somebody who rewrites tables all the time must be told, not raced. */
@@ -53,7 +53,7 @@ async function trySnapshot(run: SyncRun, tables: ScopeTable[], readers: number):
   const sender = await run.open('source', 'slot', true);
   try {
     const slot = await sender.row<{ consistent_point: string; snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${identifier(scopeNames(run.key).slot('source'))} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+      `CREATE_REPLICATION_SLOT ${identifier(scopeNames(run.key).slot('source'))} LOGICAL pgoutput ${await slotOptions(sender)}`,
     );
     if (slot === undefined) throw failure('Unexpected', 'the source did not answer CREATE_REPLICATION_SLOT');
     for (let i = 0; i < Math.max(readers, 1); i += 1) {
@@ -72,6 +72,10 @@ async function trySnapshot(run: SyncRun, tables: ScopeTable[], readers: number):
     // The snapshot is exported until the next command on this connection; from here on its readers hold it.
     await sender.close();
   }
+}
+
+async function slotOptions(sender: Session): Promise<string> {
+  return (await followsFailover(sender)) ? `(SNAPSHOT 'export', FAILOVER true)` : 'EXPORT_SNAPSHOT';
 }
 
 /** Table and file of each, as they are committed now; one that changes was rewritten, truncated or made anew. */
