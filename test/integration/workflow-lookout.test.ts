@@ -155,7 +155,7 @@ describe.concurrent('before the switch', () => {
     const length = async (): Promise<number> => (await migration.handle.describe()).historyLength;
     const before = await length();
     const looks = migration.model.count('observe');
-    await migration.until('a run of looks and more', () => migration.model.count('observe') > looks + 40);
+    await migration.until('a run of looks and more', () => migration.model.count('observe') > looks + 32);
     expect(await length()).toBe(before);
     await abort(migration);
   });
