@@ -10,6 +10,8 @@ export const FAILURES = {
   PreflightFailed: { retryable: false },
   /** Refused, timed out or dropped connections; the server restarting. */
   DatabaseUnreachable: { retryable: true },
+  /** The server said that it has no space left. */
+  DiskFull: { retryable: true },
   AuthenticationFailed: { retryable: false },
   PermissionDenied: { retryable: false },
   /** Another migration holds some of these tables. */
