@@ -38,6 +38,11 @@ export async function stoppable<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Whether the workflow has asked the activity to stop, and not only a worker that shuts down. */
+export function isCalledOff(): boolean {
+  return current()?.cancellationDetails?.cancelRequested === true;
+}
+
 /** Aborted when a pause, an abort or a worker's shutdown asks the activity to stop. */
 export function cancellation(): AbortSignal {
   return current()?.cancellationSignal ?? never;

@@ -38,6 +38,29 @@ export interface Observation {
   retainedBytes: number | null;
   /** In words, for people: an apply error, a missing worker, DDL in the way. Empty: healthy. */
   problems: string[];
+  // What follows is absent in looks of workers from before there was a lookout.
+  /** Said, and holds nothing: a slot that nears its limit, sessions that wait for the copy. */
+  warnings?: string[];
+  /** Another server answers than when the migration began: in words. */
+  stranger?: string | null;
+  /** DDL since replication began. */
+  drift?: Drift | null;
+  /** The slot is lost or gone, and with it changes that were not applied: in words. */
+  lost?: string | null;
+  /** The slot holds back more WAL than `lookout.maxRetainedWal` allows: in words. */
+  overLimit?: string | null;
+  /** Differs from look to look as long as anything goes forward, of the copy or of the replication. */
+  progress?: string;
+  /** Whom sessions of this scope wait for. */
+  waiting?: string[];
+}
+
+/** Tables in scope that are no longer what they were. */
+export interface Drift {
+  /** The sides on which they changed. */
+  changed: Primary[];
+  /** How the sides differ now, by table and column; empty: the change was made on both. */
+  differences: string[];
 }
 
 export interface AuthorityView {
@@ -72,6 +95,11 @@ export interface CopyInput {
   copier: number;
 }
 
+export interface FailoverAccepted {
+  /** Replication could not go on: the rows have to be copied, or compared, from a new slot. */
+  resync: boolean;
+}
+
 export interface WorkersInput {
   /** Workflow id of the migration. */
   migration: string;
@@ -96,6 +124,14 @@ export interface Activities {
   assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan>;
   observe(move: DatabaseMove): Promise<Observation>;
 
+  // ── what a person's `retry` allows ──
+  /** Takes the tables' shape as it is now, once it is the same on both sides; else `SchemaMismatch`, with the differences. */
+  adoptShape(move: DatabaseMove): Promise<{ adopted: boolean }>;
+  /** Takes a promoted standby for the server it stands for; `SystemChanged` where that could not be right. */
+  acceptFailover(move: DatabaseMove): Promise<FailoverAccepted>;
+  /** Drops the slot on the side that takes the writes, and what reads it, so that no more WAL is held back. */
+  giveUpSlot(move: DatabaseMove): Promise<void>;
+
   // ── prepare: replicationSetup ──
   /** Writes the authority rows on both sides and takes the tables; `ScopeTaken` if another migration has them. */
   claim(move: DatabaseMove): Promise<{ tables: number }>;
@@ -118,6 +154,8 @@ export interface Activities {
   catchUp(move: DatabaseMove): Promise<{ lagMs: number }>;
   /** Compares all tables of both sides under live writes. Heartbeats `Progress`. */
   validate(move: DatabaseMove): Promise<CertificateSummary>;
+  /** Foreign keys of the side that follows, which applied changes don't check: `ValidationDiffers` names those that dangle. */
+  checkReferences(move: DatabaseMove): Promise<void>;
 
   // ── switch ──
   switchWrites(input: SwitchInput): Promise<SwitchOutcome>;

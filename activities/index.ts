@@ -8,6 +8,10 @@ import { claim, undoClaim } from './postgres/authority.js';
 import { copyRanges } from './postgres/copy/copier.js';
 import { holdSnapshot } from './postgres/copy/holder.js';
 import { finishSync, initialSync } from './postgres/copy/initial-sync.js';
+import { acceptFailover } from './postgres/failover.js';
+import { checkReferences } from './postgres/references.js';
+import { adoptShape } from './postgres/replication/drift.js';
+import { giveUpSlot } from './postgres/replication/give-up.js';
 import { settle, switchWrites, undoSwitch } from './postgres/cutover.js';
 import { installFence, undoFence } from './postgres/fence.js';
 import { finalizeDatabase } from './postgres/finalize.js';
@@ -21,14 +25,18 @@ import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
 
 export const activities = {
+  acceptFailover,
+  adoptShape,
   assemblePlan,
-  catchUp,
+  catchUp: (move) => catchUp(move),
   checkNamespace,
+  checkReferences,
   claim,
   copyRanges,
   createPublication,
   finalizeDatabase,
   finishSync,
+  giveUpSlot,
   holdSnapshot,
   initialSync,
   installFence,

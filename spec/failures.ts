@@ -10,6 +10,8 @@ export const FAILURES = {
   PreflightFailed: { retryable: false },
   /** Refused, timed out or dropped connections; the server restarting. */
   DatabaseUnreachable: { retryable: true },
+  /** The server said that it has no space left. */
+  DiskFull: { retryable: true },
   AuthenticationFailed: { retryable: false },
   PermissionDenied: { retryable: false },
   /** Another migration holds some of these tables. */
@@ -28,6 +30,8 @@ export const FAILURES = {
   EndpointFailed: { retryable: true },
   /** A way back that could not be proven, before anything was switched. */
   NoWayBack: { retryable: false },
+  /** A switch that is past its point of no return waits for a standby; nobody takes writes meanwhile. */
+  StandbyBehind: { retryable: false },
   /** A lock could not be had in time; nothing changed. */
   Blocked: { retryable: true },
   /** A phase that ran alone was aborted; what it had done is undone. */

@@ -86,6 +86,23 @@ export const durationOrNone = (min = 0, max = YEAR) => textField(orNone(duration
 /** Bytes, written as a size. */
 export const size = (min: number, max: number) => textField(sizeText(min, max));
 
+/** Bytes or null, written as a size or `none`. */
+export const sizeOrNone = (min: number, max: number) => textField(orNone(sizeText(min, max)));
+
+/** No comma or blank: `set` takes several of them in one text. */
+const STANDBY = /^[^\s,]{1,63}$/;
+
+export const standbyName = () =>
+  textField({
+    title: 'standby',
+    read: (text) =>
+      STANDBY.test(text)
+        ? parsed(text)
+        : unreadable('expected an application_name or a slot, without blanks or commas'),
+    pattern: STANDBY.source,
+    examples: ['standby-2'],
+  });
+
 /** Bytes a second or null, written as a size, `20MB/s` or `none`. */
 export const rateOrNone = (min: number, max: number) => {
   const plain = sizeText(min, max);

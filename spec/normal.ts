@@ -66,7 +66,11 @@ export interface NormalDatabase {
     attempts: number;
     waitBetweenAttempts: Milliseconds;
     window: CutoverWindow | null;
+    /** Absent in migrations begun before there was a say in it. */
+    standbys?: { ignore: string[] };
   };
+  /** Absent in migrations begun before there were any: `lookoutOf` knows the defaults. */
+  lookout?: NormalLookout;
   watch: {
     /** How long the way back stays open. */
     for: Milliseconds;
@@ -95,6 +99,21 @@ export interface SlowDown {
   standbyLag: Milliseconds | null;
   /** Sessions of clients that do something. */
   activeSessions: number | null;
+}
+
+/** What is looked at all the time, and when a person is asked. */
+export interface NormalLookout {
+  every: Milliseconds;
+  maxLag: Milliseconds;
+  /** Longest time without progress. */
+  stall: Milliseconds;
+  /** Null: no limit but the server's own. */
+  maxRetainedWal: Bytes | null;
+  onLimit: 'hold' | 'drop';
+}
+
+export function lookoutOf({ lookout }: Pick<NormalDatabase, 'lookout'>): NormalLookout {
+  return lookout ?? { every: 30_000, maxLag: 60_000, stall: 30 * 60_000, maxRetainedWal: null, onLimit: 'hold' };
 }
 
 export interface TaskQueues {

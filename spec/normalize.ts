@@ -78,6 +78,7 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
     endpoints: endpoints.flatMap(normalEndpoint),
     copy: same.copy,
     cutover: { ...cutover, window: cutover.window === undefined ? null : normalWindow(cutover.window) },
+    lookout: same.lookout,
     watch: same.watch,
     validation: same.validation,
     taskQueues: taskQueue === undefined ? DEFAULT_TASK_QUEUES : queuesNamed(taskQueue),

@@ -13,6 +13,8 @@ import {
   label,
   rateOrNone,
   size,
+  sizeOrNone,
+  standbyName,
   tablePattern,
   timeOfDay,
 } from './fields.js';
@@ -235,6 +237,19 @@ export const Cutover = z
     attempts: z.int().min(1).max(1_000).prefault(5).describe('Attempts before the migration waits for a person.'),
     waitBetweenAttempts: duration().prefault('1m').describe('Wait after an attempt that undid itself.'),
     window: Window.optional(),
+    standbys: z
+      .strictObject({
+        ignore: z
+          .array(standbyName())
+          .prefault([])
+          .describe(
+            'Standbys that are out: by application_name, or by their slot. The switch waits for no word of them, so none of them may ever be promoted.',
+          ),
+      })
+      .prefault({})
+      .describe(
+        'Physical standbys of the side that cedes. Each must know of the switch before the other side opens: one that is promoted later without knowing would take writes.',
+      ),
   })
   .prefault({})
   .describe('The switch of the writes: short, guarded, undone by itself before its point of no return.');
@@ -255,6 +270,32 @@ export const Watch = z
   })
   .prefault({})
   .describe('After the switch: what is checked, and how long the way back stays open.');
+
+export const Lookout = z
+  .strictObject({
+    every: duration(100)
+      .prefault('30s')
+      .describe('Rhythm of looks at lag, slot and tables before the switch. After it, watch.every counts.'),
+    maxLag: duration(SECOND, 24 * 60 * MINUTE)
+      .prefault('60s')
+      .describe('Longest lag of a side that had caught up; more of it asks a person.'),
+    stall: duration(SECOND)
+      .prefault('30m')
+      .describe('Longest time without any progress of a copy, or of a replication that has something to do.'),
+    maxRetainedWal: sizeOrNone(1024 * 1024, TiB)
+      .prefault('none')
+      .describe(
+        'Most WAL that the slot may hold back on the side that takes the writes; a warning comes at 70 % of it.',
+      ),
+    onLimit: z
+      .enum(['hold', 'drop'])
+      .prefault('hold')
+      .describe(
+        'What happens at maxRetainedWal. hold: a person is asked. drop: the slot is given up, so that the disk is safe; before the switch the sync then starts anew, after it the way back is lost.',
+      ),
+  })
+  .prefault({})
+  .describe('What is looked at all the time, and when a person is asked.');
 
 export const Validation = z
   .strictObject({
@@ -299,6 +340,7 @@ const Database = z
       .describe('All that must point at the primary; paused, moved and resumed by the switch.'),
     copy: Copy,
     cutover: Cutover,
+    lookout: Lookout,
     watch: Watch,
     validation: Validation,
     taskQueue: z

@@ -4,9 +4,9 @@
  */
 import type { z } from 'zod';
 import { NONE } from './fields.js';
-import type { NormalDatabase, NormalMigration } from './normal.js';
+import { lookoutOf, type NormalDatabase, type NormalLookout, type NormalMigration } from './normal.js';
 import { parsed, unreadable, type Parsed } from './parsed.js';
-import { Copy, Cutover, Validation, Watch, Window } from './schema.js';
+import { Copy, Cutover, Lookout, Validation, Watch, Window } from './schema.js';
 import { didYouMean } from './spelling.js';
 import { parseWindow } from './window.js';
 
@@ -23,6 +23,8 @@ export type SettingResult = { ok: true; normal: NormalMigration } | { ok: false;
 
 const copy = Copy.unwrap().shape;
 const cutover = Cutover.unwrap().shape;
+const standbys = Cutover.unwrap().shape.standbys.unwrap().shape;
+const lookout = Lookout.unwrap().shape;
 const watch = Watch.unwrap().shape;
 const validation = Validation.unwrap().shape;
 
@@ -59,6 +61,21 @@ export const settable: readonly SettableField[] = [
       return window.ok ? parsed({ ...database, cutover: { ...database.cutover, window: window.value } }) : window;
     },
   },
+  {
+    path: 'cutover.standbys.ignore',
+    meaning: `${standbys.ignore.description ?? ''} Written with commas, or ${NONE}.`,
+    apply: (database, value) => {
+      const names = value === null || value === NONE ? [] : String(value).split(',');
+      const answer = standbys.ignore.safeParse(names.map((name) => name.trim()));
+      if (!answer.success) return unreadable(answer.error.issues.map((issue) => issue.message).join('; '));
+      return parsed({ ...database, cutover: { ...database.cutover, standbys: { ignore: answer.data } } });
+    },
+  },
+  lookoutField('every', lookout.every),
+  lookoutField('maxLag', lookout.maxLag),
+  lookoutField('stall', lookout.stall),
+  lookoutField('maxRetainedWal', lookout.maxRetainedWal),
+  lookoutField('onLimit', lookout.onLimit),
   field('watch.for', watch.for, (database, value) => ({ ...database, watch: { ...database.watch, for: value } })),
   field('watch.every', watch.every, (database, every) => ({ ...database, watch: { ...database.watch, every } })),
   field('watch.validateEvery', watch.validateEvery, (database, validateEvery) => ({
@@ -121,6 +138,13 @@ function field<T>(
       return unreadable(answer.error.issues.map((issue) => issue.message).join('; '));
     },
   };
+}
+
+function lookoutField<K extends keyof NormalLookout>(name: K, schema: z.ZodType<NormalLookout[K]>): SettableField {
+  return field(`lookout.${name}`, schema, (database, value) => ({
+    ...database,
+    lookout: { ...lookoutOf(database), [name]: value },
+  }));
 }
 
 /** A command line knows only text, and a file's `5` is a number. */

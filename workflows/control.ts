@@ -29,6 +29,7 @@ import { applySetting } from '../spec/settable.js';
 import type { MessageRecord, StatusDocument } from '../spec/status.js';
 import type { UnitRef } from '../spec/units.js';
 import { Interrupted } from './interrupted.js';
+import { reportSignal, type LookoutReport } from './lookout-messages.js';
 import { isFailureOfStep, problemOf } from './problem.js';
 import { refusal, type Audience } from './refusal.js';
 import type { MigrationState, UnitProgress } from './state.js';
@@ -46,6 +47,9 @@ const STAGE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.stage, SearchAttrib
 export const noteSignal = defineSignal<[{ unit: UnitRef; note: string }]>('godwit-note');
 
 export interface OpenChild {
+  unit?: UnitRef;
+  /** Name of its workflow. */
+  phase?: string;
   signal(name: string, payload: unknown): Promise<void>;
 }
 
@@ -76,6 +80,7 @@ export class Control {
       });
     }
     setHandler(noteSignal, (said) => this.#takeNote(said));
+    if (audience === 'migration') setHandler(reportSignal, (report) => this.#takeReport(report));
     setDefaultSignalHandler((name) => {
       this.#record({ name, by: null, reason: null, unit: null }, `refused: there is no message ${clip(name)}`);
     });
@@ -162,8 +167,11 @@ export class Control {
     const unit = parsed.ok ? parsed.message.unit : undefined;
     if (unit === undefined) this.state.problem = null;
     for (const progress of this.state.units) {
-      if (progress.problem === null || (unit !== undefined && progress.unit !== unit)) continue;
+      if (unit !== undefined && progress.unit !== unit) continue;
+      if (progress.alarm !== null) this.lookouts?.(progress, true);
+      if (progress.problem === null) continue;
       progress.lookNow = true;
+      progress.remedyNow = progress.remedy !== 'none' || progress.problem.type === 'SchemaMismatch';
       progress.validateNow = progress.problem.type === 'ValidationDiffers';
       progress.problem = null;
     }
@@ -196,6 +204,7 @@ export class Control {
     const applied = applySetting(this.state.normal, parsed.message.path, parsed.message.value);
     if (!applied.ok) return;
     this.state.normal = applied.normal;
+    for (const unit of this.state.units) this.lookouts?.(unit, false);
     this.#forward('set', payload);
     // What copies or validates has read its limits at its start, so it starts again with the new ones.
     if (restartsStep(parsed.message)) this.#stopSteps();
@@ -208,6 +217,26 @@ export class Control {
     unit.note = typeof said.note === 'string' && said.note !== '' ? clip(said.note) : null;
     this.touched();
   }
+
+  #takeReport({ unit: ref, concern, warnings, then, stop }: LookoutReport): void {
+    const unit = this.state.units.find((progress) => progress.unit === ref);
+    if (unit === undefined) return;
+    const since = unit.alarm?.message === concern?.message ? unit.alarm?.at : undefined;
+    unit.alarm =
+      concern === null
+        ? null
+        : { type: concern.type, message: concern.message, next: concern.next, at: since ?? now() };
+    unit.warnings = warnings;
+    if (then !== 'nothing') Object.assign(unit, { stale: then, certificate: null });
+    // What is copied on for days would be thrown away in the end.
+    for (const child of stop ? this.#children.keys() : []) {
+      if (child.unit === ref && child.phase === 'initialSync') this.#tell(child, 'abort', { reason: concern?.message });
+    }
+    this.touched();
+  }
+
+  /** Whoever looks after units before their switch, told what a person asked for. */
+  lookouts: ((unit: UnitProgress, remedy: boolean) => void) | null = null;
 
   // ── what steps wait with ──
 
@@ -313,7 +342,7 @@ export class Control {
     this.state.rolledBack = false;
     this.state.problem = null;
     this.state.rehearsals = [];
-    for (const unit of this.state.units) Object.assign(unit, { problem: null, note: null });
+    for (const unit of this.state.units) Object.assign(unit, { problem: null, alarm: null, warnings: [], note: null });
     for (const gate of Object.values(this.state.gates)) gate.reached = gate.passed;
     this.touched();
   }

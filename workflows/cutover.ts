@@ -1,8 +1,9 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched, sleep } from '@temporalio/workflow';
 import type { SwitchOutcome } from '../activities/contract.js';
 import { opensIn } from './opening.js';
 import { phase, type Phase, type PhaseInput } from './phase.js';
-import { switchActivities } from './proxies.js';
+import { describe, isFailureOfStep } from './problem.js';
+import { bulkActivities, switchActivities } from './proxies.js';
 
 export type CutoverInput = PhaseInput & {
   /** Attempts before this turn; people count them through. */
@@ -16,16 +17,20 @@ export async function cutover(input: CutoverInput): Promise<Switched> {
   return phase(input, { stage: 'switch', steps: ['switchWrites'] }, async (cutting) => {
     const { control, move, note } = cutting;
     const databases = switchActivities(move().database.taskQueues);
+    const bulk = bulkActivities(move().database.taskQueues);
     let reason = 'no attempt was allowed';
     for (let attempt = 1; attempt <= move().database.cutover.attempts; attempt += 1) {
       await withinWindow(cutting);
+      if (attempt === 1 && patched('references')) await control.step(() => bulk.checkReferences(move()));
       await control.checkpoint(); // pause and abort end here; what follows ends by itself
-      const outcome = await databases.switchWrites({
-        move: move(),
-        direction: 'forward',
-        mode: 'switch',
-        attempt: (input.attemptsBefore ?? 0) + attempt,
-      });
+      const outcome = await onceStandbysKnow(cutting, () =>
+        databases.switchWrites({
+          move: move(),
+          direction: 'forward',
+          mode: 'switch',
+          attempt: (input.attemptsBefore ?? 0) + attempt,
+        }),
+      );
       if (outcome.kind === 'switched') return outcome; // from here on, back only by another switch
       reason = outcome.kind === 'not-now' ? outcome.reason : 'it was only rehearsed';
       note(`attempt ${attempt} of ${move().database.cutover.attempts} undid itself: ${reason}`);
@@ -36,6 +41,24 @@ export async function cutover(input: CutoverInput): Promise<Switched> {
     throw notInTheseAttempts(move().database.cutover.attempts, reason);
   });
 }
+
+/**
+ * Past the point of no return, with both sides closed: whatever is paused or asked for meanwhile, it goes on until it is
+ * through. Each turn takes the settings of now, so that an operator's word on a standby counts at once.
+ */
+export async function onceStandbysKnow<T>({ note }: Phase, run: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!isFailureOfStep(error) || describe(error).type !== 'StandbyBehind') throw error;
+      note(describe(error).message);
+      await sleep(STANDBY_PAUSE_MS);
+    }
+  }
+}
+
+const STANDBY_PAUSE_MS = 1_000;
 
 /** An attempt begins inside the window only; a `set` of the window counts at once. */
 async function withinWindow({ control, move, note }: Phase): Promise<void> {

@@ -2,6 +2,7 @@
 export { cutover } from './cutover.js';
 export { finalize } from './finalize.js';
 export { initialSync } from './initialSync.js';
+export { lookout } from './lookout.js';
 export { migration } from './migration.js';
 export { plan } from './plan.js';
 export { preflight } from './preflight.js';

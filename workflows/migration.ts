@@ -7,7 +7,7 @@
  *
  * Start the latter under the same workflow id: what it made in the databases is found by that.
  */
-import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, condition, continueAsNew, patched, workflowInfo } from '@temporalio/workflow';
 import type { Finding } from '../spec/findings.js';
 import { STAGES, type Stage } from '../spec/units.js';
 import { Control, now } from './control.js';
@@ -21,6 +21,7 @@ import { describe, isFailureOfStep } from './problem.js';
 import { lightActivities, switchActivities } from './proxies.js';
 import { waitRehearsing } from './rehearsal.js';
 import { replicationSetup } from './replicationSetup.js';
+import { Lookouts } from './lookouts.js';
 import { rollback } from './rollback.js';
 import { rooted } from './rooted.js';
 import { Saga, undoIncomplete } from './saga.js';
@@ -46,7 +47,7 @@ export interface MigrationResult {
 export async function migration(input: unknown): Promise<MigrationResult> {
   const { state, document, then } = beginningOf(input);
   const control = new Control(state, 'migration');
-  const trip: Trip = { control, saga: new Saga(control), state };
+  const trip: Trip = { control, saga: new Saga(control), state, lookouts: null };
   return rooted(control, async () => {
     let toBringBack = then;
     for (;;) {
@@ -76,7 +77,21 @@ export async function migration(input: unknown): Promise<MigrationResult> {
 
 // ── forward ──
 
+/** Units that an earlier run has prepared, or a rollback brought back. */
+function lookAfterPrepared(trip: Trip): void {
+  for (const unit of trip.state.units) {
+    if (unit.prepared && unit.primary === 'source') post(trip, unit);
+  }
+}
+
+function post(trip: Trip, unit: UnitProgress): void {
+  if (trip.lookouts === null && !patched('lookouts')) return;
+  trip.lookouts ??= new Lookouts(trip);
+  trip.lookouts.post(unit);
+}
+
 async function goForward(trip: Trip, document: unknown): Promise<void> {
+  lookAfterPrepared(trip);
   await awaitSwitchAgain(trip);
   await stage(trip, 'preflight', () => inspect(trip, document));
   await stage(trip, 'prepare', () => overUnits(trip, 'forward', trip.state.units, (unit) => prepare(trip, unit)));
@@ -149,16 +164,48 @@ async function prepare(trip: Trip, unit: UnitProgress): Promise<void> {
   saga.record(moveOfUnit(trip, unit), 'claim', 'prepareSchema', 'installFence', 'createPublication');
   await control.attempt(unit, () => child(trip, unit, replicationSetup));
 
+  post(trip, unit);
+
   saga.record(moveOfUnit(trip, unit), 'initialSync');
-  const { sync, lagMs } = await control.attempt(unit, () => child(trip, unit, initialSync));
-  Object.assign(unit, { sync, lagMs });
+  await control.attempt(unit, () => synced(trip, unit));
 
   await control.attempt(unit, () => provenEqual(trip, unit));
-  Object.assign(unit, { prepared: true, state: 'done' });
+  Object.assign(unit, { prepared: true, state: 'done', remedyNow: false });
   control.touched();
 }
 
+async function synced(trip: Trip, unit: UnitProgress): Promise<void> {
+  for (;;) {
+    try {
+      const { sync, lagMs } = await child(trip, unit, initialSync);
+      Object.assign(unit, { sync, lagMs, stale: 'no' });
+      return;
+    } catch (error) {
+      if (!isFailureOfStep(error) || !wasStopped(trip, error)) throw error;
+      await trip.control.waitFor(() => unit.alarm === null);
+    }
+  }
+}
+
+/** By the lookout, since its slot is gone: what that found holds, and `retry` begins anew. */
+function wasStopped({ control, lookouts }: Trip, error: unknown): boolean {
+  return lookouts !== null && control.state.interrupt === null && describe(error).type === 'Aborted';
+}
+
+/** What was prepared no longer holds: a person has agreed to a new sync, or to tables that have changed. */
+async function prepareAgain(trip: Trip, unit: UnitProgress): Promise<void> {
+  const { control } = trip;
+  unit.state = 'running';
+  if (unit.stale === 'resync') await control.attempt(unit, () => synced(trip, unit));
+  await control.attempt(unit, () => provenEqual(trip, unit));
+  unit.state = 'done';
+  control.touched();
+}
+
+const isStale = ({ stale, alarm }: UnitProgress): boolean => stale !== 'no' && alarm === null;
+
 async function provenEqual(trip: Trip, unit: UnitProgress): Promise<void> {
+  if (unit.stale === 'revalidate') unit.stale = 'no';
   const certificate = await child(trip, unit, validation);
   unit.certificate = certificate;
   const { verdict, id, differences } = certificate;
@@ -173,12 +220,13 @@ async function provenEqual(trip: Trip, unit: UnitProgress): Promise<void> {
 async function switchOver(trip: Trip, unit: UnitProgress): Promise<void> {
   const { control, saga } = trip;
   if (unit.primary === 'target') return;
-  await passGate(trip, 'switch', unit);
+  await passSwitchGate(trip, unit);
 
   saga.record(moveOfUnit(trip, unit), 'switchWrites');
   unit.switchBegan = true;
   enter(trip, unit, 'switch', 'cutover');
-  const { figures } = await control.attempt(unit, () => {
+  const { figures } = await control.attempt(unit, async () => {
+    if (unit.remedyNow) await takeShape(trip, unit);
     const attemptsBefore = unit.attempts;
     unit.attempts += moveOfUnit(trip, unit).database.cutover.attempts;
     return child(trip, unit, cutover, { attemptsBefore });
@@ -186,7 +234,28 @@ async function switchOver(trip: Trip, unit: UnitProgress): Promise<void> {
   unit.attempts = figures.attempt;
   unit.switches.push(figures);
   Object.assign(unit, { primary: 'target', state: 'done' });
+  trip.lookouts?.recall(unit);
   control.touched();
+}
+
+/** Approvals alone don't open it: what the lookout has found holds, and what was prepared must still be so. */
+async function passSwitchGate(trip: Trip, unit: UnitProgress): Promise<void> {
+  const gates = gatesOf(trip, 'switch', [unit]);
+  trip.control.reach(gates);
+  for (;;) {
+    await waitRehearsing(trip, () => isStale(unit) || (unit.alarm === null && trip.control.passed(gates)));
+    if (!isStale(unit)) return;
+    await prepareAgain(trip, unit);
+  }
+}
+
+/** After DDL that the switch itself met: `retry` says that the tables are right as they are now, on both sides. */
+async function takeShape(trip: Trip, unit: UnitProgress): Promise<void> {
+  unit.remedyNow = false;
+  if (!patched('takes-shape')) return;
+  const move = moveOfUnit(trip, unit);
+  const { adopted } = await lightActivities(move.database.taskQueues.light).adoptShape(move);
+  if (adopted) await provenEqual(trip, unit);
 }
 
 async function watch(trip: Trip): Promise<void> {
@@ -230,6 +299,7 @@ async function passGate(trip: Trip, name: Stage, unit: UnitProgress): Promise<vo
 /** Moves the writes of every switched unit back, the last one first, and then waits as `rolled-back`. */
 async function rollBack(trip: Trip): Promise<void> {
   const { control, state } = trip;
+  trip.lookouts?.endAll();
   control.begin('rollback');
   const switched = state.units.filter(({ switchBegan }) => switchBegan);
   await overUnits(trip, 'back', switched, async (unit) => {
@@ -248,6 +318,7 @@ async function rollBack(trip: Trip): Promise<void> {
 async function undoEverything(trip: Trip): Promise<MigrationResult> {
   const { control, saga, state } = trip;
   control.begin('abort');
+  trip.lookouts?.endAll();
   const remaining = await saga.undo();
   for (const unit of state.units) {
     const left = remaining.some((entry) => entry.unit === unit.unit);
@@ -284,9 +355,11 @@ async function settleAll(trip: Trip): Promise<void> {
 const LONG_HISTORY = 3_000;
 
 /** Only where no child is open, since a new run would not hear from it. */
-async function continueIfLong({ control, state }: Trip): Promise<void> {
+async function continueIfLong(trip: Trip): Promise<void> {
+  const { control, state } = trip;
   const { historyLength, continueAsNewSuggested } = workflowInfo();
   if (control.childIsOpen || (historyLength < LONG_HISTORY && !continueAsNewSuggested)) return;
+  trip.lookouts?.endAll();
   await condition(allHandlersFinished);
   await continueAsNew<typeof migration>({ carry: state });
 }

@@ -12,6 +12,8 @@ type Light =
   | 'planDatabase'
   | 'assemblePlan'
   | 'observe'
+  | 'adoptShape'
+  | 'giveUpSlot'
   | 'claim'
   | 'createPublication';
 /** The schema and the fence are quick, except for the locks they may wait for. */
@@ -23,8 +25,9 @@ type Bulk =
   | 'finishSync'
   | 'catchUp'
   | 'validate'
+  | 'checkReferences'
   | 'finalizeDatabase';
-type Switch = 'switchWrites' | 'settle';
+type Switch = 'switchWrites' | 'settle' | 'acceptFailover';
 
 /** Workers heartbeat by themselves (workers/interceptors.ts), so this is how long a dead worker goes unnoticed. */
 const LIGHT: ActivityOptions = {

@@ -2,6 +2,7 @@
 import type { Message, MessageName } from '../spec/messages.js';
 import { applySetting } from '../spec/settable.js';
 import type { MigrationState, UnitProgress } from './state.js';
+import { problemOfUnit } from './status.js';
 
 /** Who listens: a whole migration, a phase that its migration started, or one that a person started alone. */
 export type Audience = 'migration' | 'child' | 'alone';
@@ -59,7 +60,11 @@ function asAWhole(state: MigrationState, unit: string | undefined): string | nul
 }
 
 function noWayBack(state: MigrationState): string | null {
-  return state.finalizing ? 'finalize has begun, which has no way back' : null;
+  if (state.finalizing) return 'finalize has begun, which has no way back';
+  const lost = state.units.find(({ wayBack }) => wayBack !== 'open');
+  return lost === undefined
+    ? null
+    : `the way back of ${lost.unit} is lost: the source lacks what was written since, and nothing can bring it there. The target takes the writes, and has all of them; \`retry\` goes on to finalize`;
 }
 
 function nothingToRollBack(state: MigrationState): string | null {
@@ -71,7 +76,7 @@ function nothingToRollBack(state: MigrationState): string | null {
 }
 
 function nothingToRetry(state: MigrationState, unit: string | undefined): string | null {
-  const failed = state.units.filter(({ problem }) => problem !== null);
+  const failed = state.units.filter((progress) => problemOfUnit(progress) !== null);
   if (unit === undefined) return state.problem !== null || failed.length > 0 ? null : 'nothing needs attention';
   return failed.some((progress) => progress.unit === unit) ? null : `${unit} needs no attention`;
 }

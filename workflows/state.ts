@@ -7,6 +7,7 @@ import type { Milliseconds, NormalMigration } from '../spec/normal.js';
 import type { MessageRecord, Problem, UnitStatus } from '../spec/status.js';
 import type { UndoRecord } from '../spec/undo.js';
 import type { Stage, UnitRef } from '../spec/units.js';
+import { NOTHING_SEEN, type Memory, type Remedy } from './judgement.js';
 
 /** Raise it when a field changes its meaning or can no longer be defaulted, and lift older ones in `upcast`. */
 export const STATE_VERSION = 1;
@@ -47,13 +48,26 @@ export interface UnitProgress extends UnitStatus {
   /** Since the last look and the last validation, while watching. */
   sinceLook: Milliseconds;
   sinceValidation: Milliseconds;
-  /** Looks in a row that found something wrong. */
+  /** What earlier looks of the watch have shown. */
+  memory: Memory;
+  /** As `memory.badLooks`, of runs that knew no memory. */
   badLooks: number;
   /** The last look saw that all is well. */
   healthy: boolean;
   /** A person said `retry`: don't wait for the rhythm. */
   lookNow: boolean;
   validateNow: boolean;
+  /** What the lookout has found, before the switch; `problem` is what a step or the watch has. */
+  alarm: Problem | null;
+  /** What is worth knowing, and holds nothing. */
+  warnings: string[];
+  /** What was prepared is no longer so: the rows must be copied, or compared, again before the switch. */
+  stale: 'no' | 'revalidate' | 'resync';
+  /** Of the problem that the watch has found: what `retry` does about it, and that it was said. */
+  remedy: Remedy;
+  remedyNow: boolean;
+  /** After the switch. `lost`: the changes can't be had any more; `given-up`: a person has said to go on without. */
+  wayBack: 'open' | 'lost' | 'given-up';
 }
 
 export interface MigrationState {
@@ -140,6 +154,10 @@ export const WATCH_AFRESH = {
   healthy: true,
   lookNow: false,
   validateNow: false,
+  memory: { ...NOTHING_SEEN, caughtUp: true },
+  remedy: 'none',
+  remedyNow: false,
+  wayBack: 'open',
 } as const;
 
 function newUnit(unit: UnitRef): UnitProgress {
@@ -160,6 +178,9 @@ function newUnit(unit: UnitRef): UnitProgress {
     attempts: 0,
     children: 0,
     note: null,
+    alarm: null,
+    warnings: [],
+    stale: 'no',
     ...WATCH_AFRESH,
   };
 }
@@ -170,7 +191,8 @@ function newUnit(unit: UnitRef): UnitProgress {
  */
 export function upcast(carried: unknown): MigrationState | null {
   if (!isState(carried)) return null;
-  return { ...newState(carried.migration, carried.startedAt), ...carried };
+  const units = carried.units.map((unit) => ({ ...newUnit(unit.unit), ...unit }));
+  return { ...newState(carried.migration, carried.startedAt), ...carried, units };
 }
 
 function isState(value: unknown): value is MigrationState {

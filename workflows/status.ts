@@ -1,16 +1,21 @@
 /** What people see of a state: derived, never stored beside it. */
 import type { NormalGate } from '../spec/normal.js';
-import type { GateStatus, State, StatusDocument, UnitStatus } from '../spec/status.js';
+import type { GateStatus, Problem, State, StatusDocument, UnitStatus } from '../spec/status.js';
 import type { Approval, MigrationState, UnitProgress } from './state.js';
 
 export function stateOf(state: MigrationState): State {
   if (state.ended !== null) return state.ended;
   if (state.paused) return 'paused';
-  if (state.problem !== null || state.units.some((unit) => unit.problem !== null)) return 'needs-attention';
+  if (state.problem !== null || state.units.some((unit) => problemOfUnit(unit) !== null)) return 'needs-attention';
   if (state.undoing !== 'nothing') return 'undoing';
   if (state.rolledBack) return 'rolled-back';
   if (openGates(state).length > 0) return 'awaiting-approval';
   return 'running';
+}
+
+/** What a step or the watch has found comes before what the lookout has. */
+export function problemOfUnit({ problem, alarm }: UnitProgress): Problem | null {
+  return problem ?? alarm;
 }
 
 export function openGates(state: MigrationState): NormalGate[] {
@@ -45,7 +50,8 @@ export function statusOf(state: MigrationState): StatusDocument {
 }
 
 function unitStatus(progress: UnitProgress): UnitStatus {
-  const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, problem } = progress;
+  const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal } = progress;
+  const problem = problemOfUnit(progress);
   return { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, problem };
 }
 
@@ -66,14 +72,16 @@ function gatesOf(state: MigrationState): GateStatus[] {
 export function reasonOf(state: MigrationState): string | null {
   const problems = [
     ...(state.problem === null ? [] : [`${state.problem.message}. ${state.problem.next}`]),
-    ...state.units.flatMap(({ unit, problem }) =>
-      problem === null ? [] : [`${unit}: ${problem.message}. ${problem.next}`],
-    ),
+    ...state.units.flatMap((unit) => {
+      const problem = problemOfUnit(unit);
+      return problem === null ? [] : [`${unit.unit}: ${problem.message}. ${problem.next}`];
+    }),
   ];
   const lines = [
     ...(state.note === null ? [] : [state.note]),
     ...problems,
     ...(state.ended === null ? waits(state) : []),
+    ...state.units.flatMap(({ unit, warnings }) => warnings.map((warning) => `${unit}: ${warning}`)),
     ...state.units.flatMap(({ unit, note }) => (note === null ? [] : [`${unit}: ${note}`])),
   ];
   return lines.length === 0 ? null : lines.join('\n');

@@ -8,6 +8,7 @@ import type { NormalGate, NormalMigration } from '../spec/normal.js';
 import type { Stage } from '../spec/units.js';
 import type { Control } from './control.js';
 import type { CutoverInput } from './cutover.js';
+import type { Lookouts } from './lookouts.js';
 import { invalid, moveOf, normalOfOne } from './phase.js';
 import type { Saga } from './saga.js';
 import type { MigrationState, UnitProgress } from './state.js';
@@ -16,6 +17,8 @@ export interface Trip {
   control: Control;
   saga: Saga;
   state: MigrationState;
+  /** Null in a run that began before there were any. */
+  lookouts: Lookouts | null;
 }
 
 export function normalOf({ state }: Trip): NormalMigration {
@@ -72,7 +75,11 @@ export async function child<R>(
     // It is told by message, so that it can end what must not be cut short.
     cancellationType: ChildWorkflowCancellationType.ABANDON,
   });
-  const open = { signal: (name: string, payload: unknown) => handle.signal(name, payload) };
+  const open = {
+    unit: unit.unit,
+    phase: workflow.name,
+    signal: (name: string, payload: unknown) => handle.signal(name, payload),
+  };
   try {
     return await control.whileOpen(open, () => handle.result());
   } finally {

@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { CertificateSummary } from '../spec/status.js';
 import { phase, type PhaseInput } from './phase.js';
 import { bulkActivities } from './proxies.js';
@@ -6,6 +7,10 @@ import { bulkActivities } from './proxies.js';
 export async function validation(input: PhaseInput): Promise<CertificateSummary> {
   return phase(input, { stage: 'prepare', steps: [] }, async ({ control, move }) => {
     const bulk = bulkActivities(move().database.taskQueues);
-    return control.step(() => bulk.validate(move()));
+    const certificate = await control.step(() => bulk.validate(move()));
+    if (certificate.verdict === 'equal' && patched('references')) {
+      await control.step(() => bulk.checkReferences(move()));
+    }
+    return certificate;
   });
 }

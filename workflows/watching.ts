@@ -1,16 +1,14 @@
 /** The days after the switch, while the way back stays open: looks at a rhythm, and validates at a slower one. */
 import type { Observation } from '../activities/contract.js';
-import type { Milliseconds, NormalDatabase } from '../spec/normal.js';
+import { lookoutOf, type Milliseconds, type NormalDatabase } from '../spec/normal.js';
 import { now } from './control.js';
 import { Interrupted } from './interrupted.js';
+import { judge, type Concern } from './judgement.js';
 import { describe, isFailureOfStep } from './problem.js';
-import { lightActivities } from './proxies.js';
+import { lightActivities, switchActivities } from './proxies.js';
 import type { UnitProgress } from './state.js';
 import { atOnce, child, moveOfUnit, type Trip } from './trip.js';
 import { validation } from './validation.js';
-
-/** One bad look may be an apply worker that is just restarting; two in a row are a fact. */
-const BAD_LOOKS = 2;
 
 /**
  * Looks until `isDone`. What is wrong holds, as `needs-attention`, and goes by itself when a later look finds it well;
@@ -31,7 +29,9 @@ export async function watchUntil(trip: Trip, isDone: () => boolean, rest: () => 
 }
 
 export function watchedLongEnough(trip: Trip): boolean {
-  return trip.state.units.every((unit) => unit.problem === null && unit.watched >= rhythm(trip, unit).for);
+  return trip.state.units.every(
+    (unit) => unit.problem === null && (unit.wayBack === 'given-up' || unit.watched >= rhythm(trip, unit).for),
+  );
 }
 
 function rhythm(trip: Trip, unit: UnitProgress): NormalDatabase['watch'] {
@@ -53,16 +53,38 @@ async function look(trip: Trip, unit: UnitProgress): Promise<void> {
   const { every, for: whole, validateEvery } = rhythm(trip, unit);
   const left = whole - unit.watched;
   if (!unit.lookNow && unit.sinceLook < (left > 0 ? Math.min(every, left) : every)) return;
+  if (unit.remedyNow) await remedy(trip, unit);
   const wasWell = unit.healthy && unit.problem === null;
   const between = unit.sinceLook;
   Object.assign(unit, { sinceLook: 0, lookNow: false });
   const seen = await evidence(trip, unit);
-  unit.healthy = seen !== null && wrong(seen).length === 0;
-  if (seen !== null) judge(trip, unit, seen);
+  unit.healthy = seen !== null && (await isWell(trip, unit, seen, between));
   // No evidence is not good evidence: time in which nothing could be seen isn't watched time.
   if (wasWell && unit.healthy) unit.watched += between;
   const due = unit.validateNow || (validateEvery !== null && unit.sinceValidation >= validateEvery);
   if (unit.healthy && unit.problem === null && due) await validate(trip, unit);
+}
+
+/** What a person's `retry` agreed to. What can't be done is a problem again. */
+async function remedy(trip: Trip, unit: UnitProgress): Promise<void> {
+  const move = moveOfUnit(trip, unit);
+  const agreed = unit.remedy;
+  Object.assign(unit, { remedyNow: false, remedy: 'none' });
+  try {
+    if (agreed === 'adopt') {
+      await trip.control.step(() => lightActivities(move.database.taskQueues.light).adoptShape(move));
+      unit.validateNow = true;
+    } else if (agreed === 'accept-failover') {
+      await switchActivities(move.database.taskQueues).acceptFailover(move);
+      unit.validateNow = true;
+    } else if (agreed === 'resync') {
+      unit.wayBack = 'given-up';
+    }
+  } catch (error) {
+    if (error instanceof Interrupted || !isFailureOfStep(error)) throw error;
+    unit.problem = { ...describe(error), next: 'The target takes the writes. Mend that, then `retry`', at: now() };
+    unit.remedy = agreed;
+  }
 }
 
 /** Null when neither good nor bad could be seen. */
@@ -86,22 +108,44 @@ function wrong({ primary, problems }: Observation): string[] {
     : [`the writes are not on the target but ${primary ?? 'nowhere known'}`, ...problems];
 }
 
-function judge(trip: Trip, unit: UnitProgress, seen: Observation): void {
+async function isWell(trip: Trip, unit: UnitProgress, seen: Observation, since: Milliseconds): Promise<boolean> {
+  // What a person has given up is not looked for any more.
+  if (unit.wayBack === 'given-up') return true;
+  const { database } = moveOfUnit(trip, unit);
   const found = wrong(seen);
-  if (found.length === 0) {
-    unit.badLooks = 0;
-    if (unit.problem?.type === 'ReplicationBroken') unit.problem = null;
-    return;
+  const before = { ...unit.memory, badLooks: Math.max(unit.memory.badLooks, unit.badLooks) };
+  const { memory, concern, warnings } = judge({ ...seen, problems: found }, before, since, database);
+  Object.assign(unit, { memory, warnings, badLooks: memory.badLooks });
+  if (concern === null) {
+    if (memory.badLooks === 0 && unit.problem !== null && unit.problem.type !== 'ValidationDiffers')
+      unit.problem = null;
+    return memory.badLooks === 0;
   }
-  unit.badLooks += 1;
-  if (unit.badLooks < BAD_LOOKS || unit.problem !== null) return;
-  const message = found.join('; ');
-  if (rhythm(trip, unit).onFailure === 'undo') {
-    trip.control.receive('rollback', { by: 'watch.onFailure', reason: message });
-    return;
+  await raise(trip, unit, concern);
+  return false;
+}
+
+/** Only what another look might see differently is undone by itself: the rest is for a person to decide. */
+async function raise(trip: Trip, unit: UnitProgress, concern: Concern): Promise<void> {
+  const move = moveOfUnit(trip, unit);
+  if (concern.remedy === 'give-up-first' && lookoutOf(move.database).onLimit === 'drop') {
+    await trip.control.step(() => lightActivities(move.database.taskQueues.light).giveUpSlot(move));
   }
-  const next = 'The target takes the writes. It goes on by itself once a look finds it well; or `rollback`';
-  unit.problem = { type: 'ReplicationBroken', message, next, at: now() };
+  if (concern.remedy === 'resync') unit.wayBack = 'lost';
+  if (unit.problem?.type === concern.type && unit.remedy === concern.remedy) return;
+  if (concern.remedy === 'none') {
+    if (unit.problem !== null) return;
+    if (rhythm(trip, unit).onFailure === 'undo') {
+      trip.control.receive('rollback', { by: 'watch.onFailure', reason: concern.message });
+      return;
+    }
+  }
+  const next =
+    concern.remedy === 'none'
+      ? 'The target takes the writes. It goes on by itself once a look finds it well; or `rollback`'
+      : concern.next;
+  unit.problem = { type: concern.type, message: concern.message, next, at: now() };
+  unit.remedy = concern.remedy;
 }
 
 /**
@@ -120,7 +164,10 @@ async function validate(trip: Trip, unit: UnitProgress): Promise<void> {
     unit.problem = { type: 'ValidationDiffers', message, next, at: now() };
   } catch (error) {
     if (error instanceof Interrupted || !isFailureOfStep(error)) throw error;
-    unit.note = `could not be validated: ${describe(error).message}`;
+    const { type, message } = describe(error);
+    if (type === 'ValidationDiffers') {
+      unit.problem = { type, message, next: 'The target takes the writes. `retry` validates again', at: now() };
+    } else unit.note = `could not be validated: ${message}`;
   } finally {
     unit.phase = 'watch';
   }

@@ -38,9 +38,11 @@ export interface AuthorityRow extends AuthorityView {
   fencedForMs: number | null;
 }
 
-interface Identity {
+export interface Identity {
   systemIdentifier: string;
   timeline: number;
+  /** In recovery: it takes no writes, ours included. */
+  standby: boolean;
 }
 
 /** The row of this scope; null when the schema or the row isn't there. */
@@ -173,11 +175,12 @@ async function resolvedTables(source: Session, move: DatabaseMove): Promise<Scop
 }
 
 async function claimOn(session: Session, move: DatabaseMove, side: Primary, tables: ScopeTable[]): Promise<void> {
+  const identity = await identityOf(session);
+  requirePrimary(session, identity);
   try {
     await session.transaction(async () => {
       await withSchemaLock(session);
       await session.run(SCHEMA);
-      const identity = await identityOf(session);
       await session.run(
         `insert into godwit.authority (scope, migration, database, side, epoch, state, system_identifier, timeline)
          values ($1, $2, $3, $4, 1, $5, $6, $7) on conflict (scope) do nothing`,
@@ -234,13 +237,44 @@ async function withSchemaLock(session: Session): Promise<void> {
   await session.rows(`select pg_advisory_xact_lock(hashtextextended('godwit schema', 0))`);
 }
 
-async function identityOf(session: Session): Promise<Identity> {
+/**
+ * Which server this is. The timeline is that of the WAL being written: the one of the last checkpoint stays the old one for
+ * as long as the first checkpoint after a promotion takes.
+ */
+export async function identityOf(session: Session): Promise<Identity> {
   const row = await session.row<Identity>(
     `select (select system_identifier::text from pg_control_system()) as "systemIdentifier",
-            (select timeline_id from pg_control_checkpoint()) as timeline`,
+            case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
+              else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end as timeline,
+            pg_is_in_recovery() as standby`,
   );
   if (row === undefined) throw failure('Unexpected', `the ${session.side} does not tell its system identifier`);
   return row;
+}
+
+/** A standby that is being promoted answers as one that never will be: tried again, then a person is asked. */
+function requirePrimary(session: Session, { standby }: Identity): void {
+  if (!standby) return;
+  throw failure(
+    'DatabaseUnreachable',
+    `the ${session.side} is a standby (in recovery), expected a primary`,
+    `Let the URL of the ${session.side} lead to the primary, or promote this server; nothing was changed`,
+  );
+}
+
+/** How a server that answers differs from the one that the migration began with, in words; null: it doesn't. */
+export function strangerIn(side: Primary, was: Identity | AuthorityRow, is: Identity): string | null {
+  if (was.systemIdentifier !== is.systemIdentifier) {
+    return (
+      `the ${side} is another server than when the migration began: expected system identifier ${was.systemIdentifier}, ` +
+      `found ${is.systemIdentifier}`
+    );
+  }
+  if (was.timeline === is.timeline) return null;
+  return (
+    `the ${side} failed over, or was restored: expected timeline ${was.timeline} of system ${was.systemIdentifier}, found ` +
+    `timeline ${is.timeline}`
+  );
 }
 
 /** Gives the tables back and removes the schema when no scope is left. Refuses while writes go to the target. */
@@ -262,6 +296,11 @@ export async function forgetScope(session: Session, key: string): Promise<void> 
   });
 }
 
+/** Whether another server than the one the row was written on may stand for it. */
+export type Acceptance = (row: AuthorityRow, identity: Identity) => boolean;
+
+const NOBODY_ELSE: Acceptance = () => false;
+
 /** One attempt that may act on both sides: the only one, as long as its two connections live. */
 export class Attempt {
   readonly id = randomUUID();
@@ -278,13 +317,13 @@ export class Attempt {
    * that what is read afterwards is durable too. A predecessor that wakes later finds another attempt in the row, and its
    * connections gone. Fails with `AuthorityLost` when there is no such scope, `SystemChanged` after a failover.
    */
-  static async takeCharge(move: DatabaseMove): Promise<Attempt> {
+  static async takeCharge(move: DatabaseMove, accepts: Acceptance = NOBODY_ELSE): Promise<Attempt> {
     const sides = await bothSides(move, 'switch');
     const attempt = new Attempt(sides, move.key);
     try {
       for (const side of [sides.source, sides.target]) await takeLock(side, move.key);
       for (const side of ['source', 'target'] as const) {
-        await attempt.#sign(sides.of(side));
+        await attempt.#sign(sides.of(side), accepts);
         if (await hasDdlFence(sides.of(side), move.key)) attempt.ddlFenced.add(side);
       }
       return attempt;
@@ -339,17 +378,18 @@ export class Attempt {
     return row;
   }
 
-  async #sign(session: Session): Promise<void> {
+  async #sign(session: Session, accepts: Acceptance): Promise<void> {
     const identity = await identityOf(session);
+    requirePrimary(session, identity);
     await session.transaction(async () => {
       const row = await readRow(session, this.key, 'for update');
       requireGuard(session, row, { states: ['open', 'leased', 'closed', 'ready'] });
-      if (row.systemIdentifier !== identity.systemIdentifier || row.timeline !== identity.timeline) {
+      const stranger = strangerIn(row.side, row, identity);
+      if (stranger !== null && !accepts(row, identity)) {
         throw failure(
           'SystemChanged',
-          `the ${session.side} is another server than when the migration began: system ${identity.systemIdentifier} ` +
-            `timeline ${identity.timeline}, was ${row.systemIdentifier} timeline ${row.timeline}`,
-          'A promoted standby may lack what the old primary had acknowledged: compare them before going on; nothing was changed',
+          stranger,
+          'A promoted standby may lack what its primary had acknowledged. Nothing was changed',
         );
       }
       await session.run('update godwit.authority set attempt = $2, updated_at = clock_timestamp() where scope = $1', [

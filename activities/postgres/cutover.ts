@@ -57,7 +57,7 @@ import {
 } from './sequences.js';
 import type { Session } from './session.js';
 import { bothSides } from './sides.js';
-import { standbysHaveFlushed } from './standbys.js';
+import { requireStandbys, standbysHaveFlushed } from './standbys.js';
 import { identifier, literal } from './statements.js';
 import { hasSuspects, recheckSuspects } from './validation/recheck.js';
 
@@ -85,7 +85,7 @@ const PAUSE_SHARE = 0.5;
  * One attempt. Answers `switched` at once if the writes are there already, so that a lost answer costs nothing.
  *
  * @throws `Blocked` and the like never: what may do later is `not-now`. `AuthorityLost`, `SystemChanged`,
- * `PermissionDenied`: nothing was switched. `DatabaseUnreachable`, `EndpointFailed`: call again; the next attempt finds out.
+ * `PermissionDenied`: nothing was switched. `StandbyBehind`: past the point of no return, call again. `DatabaseUnreachable`, `EndpointFailed`: call again; the next attempt finds out.
  */
 export async function switchWrites(input: SwitchInput): Promise<SwitchOutcome> {
   return alive(async () => {
@@ -116,9 +116,8 @@ export async function settle(move: DatabaseMove): Promise<{ primary: Primary }> 
  */
 export async function undoSwitch(move: DatabaseMove): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    if ((await settle(move)).primary === 'source') return;
-    const outcome = await switchWrites({ move, direction: 'back', mode: 'switch', attempt });
-    if (outcome.kind === 'switched') return;
+    const reason = await triedBack(move, attempt);
+    if (reason === null) return;
     heartbeat({
       unit: move.database.unit,
       phase: 'rollback',
@@ -128,9 +127,23 @@ export async function undoSwitch(move: DatabaseMove): Promise<void> {
       bytesDone: 0,
       bytesTotal: 0,
       bytesPerSecond: 0,
-      detail: outcome.kind === 'not-now' ? outcome.reason : '',
+      detail: reason,
     });
     await alive(() => sleep(Math.min(move.database.cutover.waitBetweenAttempts, 5_000)));
+  }
+}
+
+/** Null: the writes are on the source; else why not yet. */
+async function triedBack(move: DatabaseMove, attempt: number): Promise<string | null> {
+  try {
+    if ((await settle(move)).primary === 'source') return null;
+    const outcome = await switchWrites({ move, direction: 'back', mode: 'switch', attempt });
+    if (outcome.kind === 'switched') return null;
+    return outcome.kind === 'not-now' ? outcome.reason : '';
+  } catch (error) {
+    // A standby that hears of it later; whoever undoes waits as the switch itself does.
+    if (typeOf(error) === 'StandbyBehind' && error instanceof Error) return error.message;
+    throw error;
   }
 }
 
@@ -145,7 +158,7 @@ async function claimed(move: DatabaseMove): Promise<boolean> {
 }
 
 /** Which side takes the writes after everything half-way has been undone or completed. */
-async function settleWith(attempt: Attempt, move: DatabaseMove): Promise<Primary> {
+export async function settleWith(attempt: Attempt, move: DatabaseMove): Promise<Primary> {
   const [source, target] = await Promise.all([attempt.read('source'), attempt.read('target')]);
   const readAt = performance.now();
   for (const [from, to] of [
@@ -153,7 +166,7 @@ async function settleWith(attempt: Attempt, move: DatabaseMove): Promise<Primary
     [target, source],
   ] as const) {
     if (from.state === 'closed' && to.state === 'ready') {
-      await complete(attempt, from.side, from.epoch);
+      await complete(attempt, move, from.side, from.epoch);
       await conform(attempt, move, to.side, interrupted(from, readAt));
       return to.side;
     }
@@ -208,14 +221,20 @@ async function takeBack(attempt: Attempt, from: Primary): Promise<void> {
 type Stopped = 'stopped' | 'unknown';
 
 /** After the cede of epoch `ceded` by `from`: the new side stops following, its own changes begin to count, and it opens. */
-async function complete(attempt: Attempt, from: Primary, ceded: number, stopped: Stopped = 'unknown'): Promise<void> {
+async function complete(
+  attempt: Attempt,
+  move: DatabaseMove,
+  from: Primary,
+  ceded: number,
+  stopped: Stopped = 'unknown',
+): Promise<void> {
   const names = scopeNames(attempt.key);
   const to = otherSide(from);
   const opening = attempt.sides.of(to);
   // Stop: before version 16, both directions alive at once ended as different rows on the two sides.
   const [following] = await Promise.all([
     stopped === 'unknown' ? stopSubscription(opening, names.slot(from)) : true,
-    standbysHaveFlushed(attempt.sides.of(from)),
+    standbysHaveFlushed(attempt.sides.of(from), move),
   ]);
   await faultPoint('switch.stop');
   // A crash before this commits leaves both sides closed, and the next attempt comes this way again.
@@ -407,6 +426,7 @@ class Switch {
     try {
       // DDL that apply can't follow would show as lag, so the tables come first.
       await this.#step('tables', () => this.#requireTables());
+      await requireStandbys(this.#fromSession, this.#move.database);
       await requireSequences(this.#fromSession, this.#toSession, key);
       await this.#step('lag', () => this.#requireLittleLag());
       await this.#step('prepare', () => this.#proveWayBack());
@@ -438,7 +458,7 @@ class Switch {
     }
 
     // ───────────── point of no return: from here on only forward; a crash anywhere below is completed by `settle` ─────────────
-    await this.#step('open', () => complete(this.#attempt, this.#from, epoch, stopped));
+    await this.#step('open', () => complete(this.#attempt, this.#move, this.#from, epoch, stopped));
     this.#openedAt = performance.now();
     await this.#step('flip', () => this.#point(this.#to));
     const figures = this.#figures();

@@ -22,6 +22,7 @@ function typeOf(code: string): FailureType {
   if (code === '3D000') return 'InvalidSpec';
   if (code === '42501') return 'PermissionDenied';
   if (code === '55P03' || code === '40P01' || code === '57014') return 'Blocked';
+  if (code === '53100') return 'DiskFull';
   if (code.startsWith('08') || code.startsWith('57P') || code.startsWith('53')) return 'DatabaseUnreachable';
   return 'Unexpected';
 }

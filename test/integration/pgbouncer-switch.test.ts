@@ -259,6 +259,31 @@ describe('a pause', () => {
     expect(await entries(pair.target, name)).toBe(acknowledged);
   });
 
+  test('that ends with a restart of PgBouncer costs errors, not writes: the fence holds, and the switch is completed', async () => {
+    const name = 'restarted';
+    const one = await bouncer('restarted', name);
+    const move = await moveBehind(name, [endpoint(one, name)]);
+    injectFaults(async (point) => {
+      if (point === 'switch.pause') await one.restart();
+    });
+    // Its console is a new one, so the attempt may have to be made again: each ends with one writer.
+    let outcome: SwitchOutcome | null = null;
+    for (let attempt = 1; outcome?.kind !== 'switched' && attempt <= 3; attempt += 1) {
+      outcome = await switching(move, 'forward').catch(() => null);
+      injectFaults(null);
+      const sides = [pair.source, pair.target].map((server) =>
+        refusalOf(server.query('update account set balance = balance', [], name)),
+      );
+      expect((await Promise.all(sides)).filter((refusal) => refusal === undefined)).toHaveLength(1);
+    }
+    expect(outcome).toMatchObject({ kind: 'switched' });
+    expect(await shown(one, name)).toEqual(onTarget());
+    const client = await connect(one.url(name));
+    await client.query(`insert into entry (note) values ('after')`);
+    await client.end();
+    expect(await entries(pair.target, name)).toBe(1);
+  });
+
   test('never completes in session mode: not-now, and the clients go on', async () => {
     const name = 'session_mode';
     const one = await bouncer('session-mode', name, { poolMode: 'session' });

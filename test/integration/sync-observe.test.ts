@@ -27,6 +27,13 @@ test('a scope that is nowhere has no primary, and nothing flows', async () => {
     lagMs: null,
     retainedBytes: null,
     problems: [],
+    warnings: [],
+    stranger: null,
+    drift: null,
+    lost: null,
+    overLimit: null,
+    progress: '',
+    waiting: [],
   });
 });
 

@@ -155,6 +155,10 @@ export class Lab {
       planDatabase: (move) => of(move).planDatabase(move),
       assemblePlan: (input) => of(input).assemblePlan(input),
       observe: (move) => of(move).observe(move),
+      adoptShape: (move) => of(move).adoptShape(move),
+      acceptFailover: (move) => of(move).acceptFailover(move),
+      giveUpSlot: (move) => of(move).giveUpSlot(move),
+      checkReferences: (move) => of(move).checkReferences(move),
       claim: (move) => of(move).claim(move),
       prepareSchema: (move) => of(move).prepareSchema(move),
       installFence: (move) => of(move).installFence(move),
@@ -260,6 +264,11 @@ export class Migration {
 
   approve(gateId: string, by = 'ana'): Promise<MessageRecord> {
     return this.send('approve', { gate: gateId, confirm: 'move-shop', by });
+  }
+
+  async approveAtGate(gateId: string): Promise<void> {
+    await this.reachesGate(gateId);
+    await this.approve(gateId);
   }
 
   result(): Promise<MigrationResult> {

@@ -4,7 +4,14 @@
  * their own against real ones.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Activities, ActivityName, DatabaseMove, SwitchInput, SwitchOutcome } from '../../activities/contract.js';
+import type {
+  Activities,
+  ActivityName,
+  DatabaseMove,
+  Drift,
+  SwitchInput,
+  SwitchOutcome,
+} from '../../activities/contract.js';
 import { cancellation, heartbeat } from '../../activities/activity-context.js';
 import { failure } from '../../activities/failure.js';
 import { CancelledFailure } from '@temporalio/activity';
@@ -41,6 +48,14 @@ export class ModelDatabases {
   findings: Finding[] = [];
   digest = 'sha256:model';
   problems: string[] = [];
+  drift: Drift | null = null;
+  stranger: string | null = null;
+  lost: string | null = null;
+  overLimit: string | null = null;
+  warnings: string[] = [];
+  lagMs = 3;
+  /** Nothing goes forward. */
+  stalled = false;
   verdict: CertificateSummary['verdict'] = 'equal';
   #levers: Lever[] = [];
   #running = new Map<ActivityName, number>();
@@ -160,11 +175,31 @@ export class ModelDatabases {
           primary,
           authority: { source: null, target: null },
           replicating: primary === 'target' ? ('back' as const) : ('forward' as const),
-          lagMs: 3,
+          lagMs: this.lagMs,
           retainedBytes: 0,
           problems: this.problems,
+          drift: this.drift,
+          stranger: this.stranger,
+          lost: this.lost,
+          overLimit: this.overLimit,
+          warnings: this.warnings,
+          progress: this.stalled ? 'as before' : String(this.calls.length),
+          waiting: [],
         };
       }),
+    adoptShape: (move) =>
+      this.#run('adoptShape', move, () => {
+        const adopted = this.drift !== null;
+        this.drift = null;
+        return { adopted };
+      }),
+    acceptFailover: (move) =>
+      this.#run('acceptFailover', move, () => {
+        this.stranger = null;
+        return { resync: this.#scope(move).primary === 'source' };
+      }),
+    giveUpSlot: (move) => this.#run('giveUpSlot', move, () => void (this.overLimit = null)),
+    checkReferences: (move) => this.#run('checkReferences', move, () => undefined),
     claim: (move) => this.#make(move, 'claim', 'claim', { tables: 3 }),
     prepareSchema: (move) => this.#make(move, 'prepareSchema', 'schema', { created: 3 }),
     installFence: (move) => this.#make(move, 'installFence', 'fence', undefined),

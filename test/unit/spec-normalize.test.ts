@@ -51,7 +51,15 @@ describe('the normal form', () => {
           schema: 'copy',
           endpoints: [],
           copy: { parallelism: 4, rangeSize: 64 * 1024 * 1024, rateLimit: null },
-          cutover: { maxPause: 5_000, maxLag: 5_000, attempts: 5, waitBetweenAttempts: 60_000, window: null },
+          cutover: {
+            maxPause: 5_000,
+            maxLag: 5_000,
+            attempts: 5,
+            waitBetweenAttempts: 60_000,
+            window: null,
+            standbys: { ignore: [] },
+          },
+          lookout: { every: 30_000, maxLag: 60_000, stall: 1_800_000, maxRetainedWal: null, onLimit: 'hold' },
           watch: { for: 72 * 3_600_000, every: 30_000, validateEvery: 6 * 3_600_000, onFailure: 'hold' },
           validation: { parallelism: 2, leafRows: 1_000, lockTimeout: 2_000, exclude: [] },
           taskQueues: {

@@ -23,6 +23,10 @@ describe('settings of a running migration', () => {
     ['databases.orders.copy.parallelism', '8', { copy: { parallelism: 8 } }],
     ['spec.databases.orders.cutover.maxPause', '750ms', { cutover: { maxPause: 750 } }],
     ['databases.orders.cutover.maxLag', '2s', { cutover: { maxLag: 2_000 } }],
+    ['databases.orders.cutover.standbys.ignore', 'a, b', { cutover: { standbys: { ignore: ['a', 'b'] } } }],
+    ['databases.orders.cutover.standbys.ignore', 'none', { cutover: { standbys: { ignore: [] } } }],
+    ['databases.orders.lookout.maxRetainedWal', '10GB', { lookout: { maxRetainedWal: 10_000_000_000 } }],
+    ['databases.orders.lookout.onLimit', 'drop', { lookout: { onLimit: 'drop' } }],
     ['databases.orders.cutover.attempts', 9, { cutover: { attempts: 9 } }],
     ['databases.orders.cutover.waitBetweenAttempts', '10m', { cutover: { waitBetweenAttempts: 600_000 } }],
     [

@@ -10,7 +10,7 @@ import { scopeTables } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
 import { prepareSyncTables } from '../schema/prepare.js';
-import { groupsOf, liveGroup, tablesToCopy } from './groups.js';
+import { groupsOf, isFollowing, liveGroup, tablesToCopy } from './groups.js';
 import { announce, exportedNames } from './holder.js';
 import { inParallel } from './parallel.js';
 import { describeTables, type CopyTable } from './plan.js';
@@ -18,7 +18,7 @@ import { SyncProgress } from './progress.js';
 import { finishRange, plannedRanges, takeRange } from './ranges.js';
 import { RateLimit } from './rate.js';
 import { copyRange } from './rows.js';
-import { admit, isSubscribed, SyncRun } from './sessions.js';
+import { admit, SyncRun } from './sessions.js';
 import { beginIn, importSnapshot, type Snapshot } from './snapshot.js';
 import { throttled } from './throttle.js';
 
@@ -63,13 +63,14 @@ export async function copyUntil(move: DatabaseMove, copier: number, signal: Abor
 /** Null when there is nothing left to copy. */
 async function awaitSnapshot(
   run: SyncRun,
-  { target }: Sides,
+  sides: Sides,
   progress: SyncProgress,
   signal: AbortSignal,
 ): Promise<{ seq: number; snapshot: Snapshot } | null> {
+  const { target } = sides;
   progress.detail = 'waiting for a snapshot of the source';
   for (;;) {
-    if (await isSubscribed(target, run.key)) return null;
+    if (await isFollowing(sides, run.key)) return null;
     const live = await liveGroup(target, run.key);
     if (live !== null) {
       if ((await plannedRanges(target, run.key)).length === 0) return null;

@@ -30,6 +30,7 @@ import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
 import { identifier, statement, type TableName } from '../statements.js';
 import type { SyncProgress } from './progress.js';
+import { isSubscribed } from './sessions.js';
 
 const JOINED_TABLES = statement(import.meta.url, '../sql/joined_tables.sql');
 
@@ -58,6 +59,11 @@ export async function groupsOf(target: Session, key: string): Promise<Group[]> {
 /** The one whose rows are being copied, or are all there. */
 export async function liveGroup(target: Session, key: string): Promise<Group | null> {
   return (await groupsOf(target, key)).find(({ state }) => state === 'live') ?? null;
+}
+
+/** Whether the scope's own subscription is there, and its slot still has what it will send: the copy has come to its end. */
+export async function isFollowing({ source, target }: Sides, key: string): Promise<boolean> {
+  return (await isSubscribed(target, key)) && !isBroken(await slotOf(source, key, 'source'));
 }
 
 /** Whether all rows of all tables are there, and belong to slots that are there. */
@@ -110,9 +116,10 @@ export async function openGroup(target: Session, key: string, group: Omit<Group,
  */
 export async function closeGroup(sides: Sides, key: string, tables: ScopeTable[]): Promise<number> {
   const { source, target } = sides;
-  // Their changes came by the slot that is no good any more, so they are looked at row by row, as the rest is.
+  // What their changes came by, or would have, is no good any more: their rows are compared, as the rest is.
   for (const { seq, state } of await groupsOf(target, key)) {
-    if (state === 'handed-over' || state === 'merged') await dropGroup(sides, key, seq);
+    const lost = state === 'closed' && isBroken(await slotOf(source, groupKey(key, seq), 'source'));
+    if (lost || state === 'handed-over' || state === 'merged') await dropGroup(sides, key, seq);
   }
   const group = (await groupsOf(target, key)).find(({ state }) => state === 'live' || state === 'closing');
   if (group === undefined) return 0;

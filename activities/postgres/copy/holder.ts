@@ -4,7 +4,7 @@
  * holder that comes after a dead one takes it over.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancellation, saySilently, stoppable } from '../../activity-context.js';
+import { cancellation, isCalledOff, saySilently, stoppable } from '../../activity-context.js';
 import type { DatabaseMove } from '../../contract.js';
 import { failure } from '../../failure.js';
 import { admitCopy } from '../fence.js';
@@ -12,9 +12,11 @@ import { scopeNames } from '../names.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
+import { isBroken, slotOf } from '../replication/health.js';
 import { dropSlot } from '../replication/slot.js';
+import { dropSubscription } from '../replication/subscription.js';
 import { prepareSyncTables, requireEmpty } from '../schema/prepare.js';
-import { closeGroup, liveGroup, openGroup, prepareGroup, rowsAreThere, tablesToCopy } from './groups.js';
+import { closeGroup, isFollowing, liveGroup, openGroup, prepareGroup, rowsAreThere, tablesToCopy } from './groups.js';
 import { inParallel } from './parallel.js';
 import { describeTables } from './plan.js';
 import { SyncProgress } from './progress.js';
@@ -27,12 +29,19 @@ import { beginIn, filesOf, importSnapshot, takeSnapshot, type Snapshot } from '.
 const LOOK_MS = 500;
 
 /**
- * Takes or takes over the snapshot, plans the ranges, and holds it until all rows are there. Cancelled, it gives the snapshot
- * up and leaves the slot to whoever comes next, or to the undo. Fails with `DatabaseUnreachable` when the snapshot is lost:
+ * Takes or takes over the snapshot, plans the ranges, and holds it until all rows are there. Called off before that, it drops the
+ * slot; at a worker's shutdown it leaves it to whoever comes next. Fails with `DatabaseUnreachable` when the snapshot is lost:
  * the next attempt makes a sync group of the finished tables, and begins another with the rest.
  */
 export async function holdSnapshot(move: DatabaseMove): Promise<void> {
-  await stoppable(() => holdUntil(move, cancellation()));
+  await stoppable(async () => {
+    try {
+      await holdUntil(move, cancellation());
+    } catch (error) {
+      if (isCalledOff()) await tidy(move, true);
+      throw error;
+    }
+  });
 }
 
 export async function holdUntil(move: DatabaseMove, signal: AbortSignal): Promise<void> {
@@ -45,7 +54,10 @@ export async function holdUntil(move: DatabaseMove, signal: AbortSignal): Promis
     await using sides = await run.takeOver();
     signal.throwIfAborted();
     await prepareSyncTables(sides.target);
-    if ((await isSubscribed(sides.target, move.key)) || (await rowsAreThere(sides, move.key))) return;
+    if (await isFollowing(sides, move.key)) return;
+    // Its slot was lost or given up: what it would have sent can't be had any more, so all rows are compared with a new snapshot.
+    await dropSubscription(sides.target, scopeNames(move.key).slot('source'));
+    if (await rowsAreThere(sides, move.key)) return;
     const tables = await scopeTables(sides.target, move.key);
     await beginCopy(move, sides, tables);
     progress.detail = 'waiting for open transactions of the source, to take a snapshot';
@@ -67,6 +79,13 @@ export async function holdUntil(move: DatabaseMove, signal: AbortSignal): Promis
 async function hold(run: SyncRun, sides: Sides, { session, name }: Snapshot, signal: AbortSignal): Promise<void> {
   while (!(await rowsAreThere(sides, run.key))) {
     await session.run('select 1');
+    if (isBroken(await slotOf(sides.source, run.key, 'source'))) {
+      throw failure(
+        'ReplicationBroken',
+        'the replication slot of the copy is gone, or has lost WAL',
+        'The copy begins again with a new one, and keeps what still equals the source',
+      );
+    }
     await sleep(LOOK_MS, undefined, { signal });
   }
   await sides.target.run('delete from godwit.copy_snapshot where scope = $1 and name = $2', [run.key, name]);
@@ -222,3 +241,20 @@ async function plan(
 }
 
 const nameOf = (table: { schema: string; name: string }): string => JSON.stringify([table.schema, table.name]);
+
+/**
+ * No slot is left that nobody reads: it would hold WAL back until the source's disk is full. Only with the holder's lock: a
+ * run that was taken over must not take the slot of its successor along. With
+ * `keepWhole`, rows that are all there keep it: only the subscription is missing.
+ */
+export async function tidy(move: DatabaseMove, keepWhole: boolean): Promise<void> {
+  const run = new SyncRun(move, 'hold');
+  try {
+    await using sides = await run.openBoth('tidy');
+    if (!(await run.holdsLock(sides.target)) || (await isSubscribed(sides.target, move.key))) return;
+    if (keepWhole && (await rowsAreThere(sides, move.key))) return;
+    await dropSlot(sides.source, scopeNames(move.key).slot('source'));
+  } catch {
+    // A side can't be reached: the next run, or the undo, drops it.
+  }
+}

@@ -9,13 +9,12 @@ import { failure } from '../../failure.js';
 import { scopeNames } from '../names.js';
 import { scopeTables } from '../scope.js';
 import type { Session } from '../session.js';
-import { dropSlot } from '../replication/slot.js';
 import { ensureSubscription } from '../replication/subscription.js';
 import { applyDeferred } from '../schema/apply.js';
 import { prepareSyncTables } from '../schema/prepare.js';
 import { copyUntil } from './copier.js';
-import { mergeGroups, rowsAreThere } from './groups.js';
-import { holdUntil } from './holder.js';
+import { isFollowing, mergeGroups, rowsAreThere } from './groups.js';
+import { holdUntil, tidy } from './holder.js';
 import { SyncProgress } from './progress.js';
 import { storedRanges } from './ranges.js';
 import { isSubscribed, SyncRun } from './sessions.js';
@@ -45,7 +44,7 @@ async function syncAll(move: DatabaseMove): Promise<SyncFigures> {
     }
     return await finish(move);
   } catch (error) {
-    await tidy(move);
+    await tidy(move, !signal.aborted);
     throw error;
   }
 }
@@ -68,7 +67,7 @@ async function finish(move: DatabaseMove): Promise<SyncFigures> {
   try {
     await using sides = await run.takeOver();
     const { key } = move;
-    if (await isSubscribed(sides.target, key)) return await figuresOf(sides.target, key);
+    if (await isFollowing(sides, key)) return await figuresOf(sides.target, key);
     await prepareSyncTables(sides.target);
     if (!(await rowsAreThere(sides, key))) {
       throw failure('CopyFailed', 'not all rows are on the target yet', 'Copy them first: initialSync does');
@@ -112,21 +111,4 @@ async function figuresOf(target: Session, key: string): Promise<SyncFigures> {
     indexMs: Number(run?.index_ms ?? 0),
     rangesKept: run?.ranges_kept ?? 0,
   };
-}
-
-/**
- * No slot is left that nobody reads: it would hold WAL back until the source's disk is full. Only with the holder's lock: a
- * run that was taken over must not take the slot of its successor along. Rows that are all there keep it: only the subscription
- * is missing.
- */
-async function tidy(move: DatabaseMove): Promise<void> {
-  const run = new SyncRun(move, 'hold');
-  try {
-    await using sides = await run.openBoth('tidy');
-    if (!(await run.holdsLock(sides.target)) || (await isSubscribed(sides.target, move.key))) return;
-    if (!cancellation().aborted && (await rowsAreThere(sides, move.key))) return;
-    await dropSlot(sides.source, scopeNames(move.key).slot('source'));
-  } catch {
-    // A side can't be reached: the next run, or the undo, drops it.
-  }
 }

@@ -12,7 +12,7 @@ import { Sides } from '../sides.js';
 
 const END_TIMEOUT_MS = 10_000;
 
-/** Whether the scope's own subscription is there: the copy has come to its end. */
+/** Whether the scope's own subscription is there. */
 export async function isSubscribed(target: Session, key: string): Promise<boolean> {
   const found = await target.row('select from pg_subscription where subname = $1', [scopeNames(key).slot('source')]);
   return found !== undefined;

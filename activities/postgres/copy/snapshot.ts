@@ -5,7 +5,7 @@ import { scopeNames } from '../names.js';
 import type { ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { identifier, literal, qualified } from '../statements.js';
-import { dropSlot } from '../replication/slot.js';
+import { dropSlot, followsFailover } from '../replication/slot.js';
 import type { SyncRun } from './sessions.js';
 
 /** Somebody who rewrites tables all the time must be told, not raced. */
@@ -53,7 +53,7 @@ async function trySnapshot(run: SyncRun, tables: ScopeTable[]): Promise<Snapshot
   const sender = await run.open('source', 'slot', true);
   try {
     const slot = await sender.row<{ consistent_point: string; snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${identifier(scopeNames(run.key).slot('source'))} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+      `CREATE_REPLICATION_SLOT ${identifier(scopeNames(run.key).slot('source'))} LOGICAL pgoutput ${await slotOptions(sender)}`,
     );
     if (slot === undefined) throw failure('Unexpected', 'the source did not answer CREATE_REPLICATION_SLOT');
     const taken = await importSnapshot(run, slot.snapshot_name, tables);
@@ -86,6 +86,10 @@ export async function importSnapshot(run: SyncRun, name: string, tables: ScopeTa
 export async function beginIn(session: Session, name: string): Promise<void> {
   await session.run('begin isolation level repeatable read read only');
   await session.run(`set transaction snapshot ${literal(name)}`);
+}
+
+async function slotOptions(sender: Session): Promise<string> {
+  return (await followsFailover(sender)) ? `(SNAPSHOT 'export', FAILOVER true)` : 'EXPORT_SNAPSHOT';
 }
 
 /** Table and file of each, as they are committed now; one that changes was rewritten, truncated or made anew. */

@@ -13,7 +13,21 @@ const RELEASE_TIMEOUT_MS = 10_000;
  */
 export async function ensureSlot(session: Session, name: string): Promise<void> {
   const found = await session.row('select from pg_replication_slots where slot_name = $1', [name]);
-  if (found === undefined) await session.rows(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
+  if (found !== undefined) return;
+  const more = (await followsFailover(session)) ? `, failover => true` : '';
+  await session.rows(`select pg_create_logical_replication_slot($1, 'pgoutput'${more})`, [name]);
+}
+
+/**
+ * Whether this server's standbys keep logical slots in step (17 and newer): `synchronized_standby_slots` is what keeps a
+ * subscriber from having more than the standby that is promoted. Without it a slot that survives a failover would lie.
+ * https://www.postgresql.org/docs/current/logical-replication-failover.html
+ */
+export async function followsFailover(session: Session): Promise<boolean> {
+  const row = await session.row<{ so: boolean }>(
+    `select coalesce(current_setting('synchronized_standby_slots', true), '') <> '' as so`,
+  );
+  return row?.so === true;
 }
 
 /** Drops the slot, if it is there. Whoever streams from it is ended. */

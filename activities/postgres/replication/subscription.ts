@@ -43,6 +43,18 @@ export async function ensureSubscription(session: Session, options: Subscription
   );
 }
 
+/** Lets a subscription that is there follow its publisher to where the URL leads now; does nothing when there is none. */
+export async function followPublisher(
+  session: Session,
+  { name, publisher }: Pick<SubscriptionOptions, 'name' | 'publisher'>,
+): Promise<void> {
+  const found = await session.row('select from pg_subscription where subname = $1', [name]);
+  if (found === undefined) return;
+  const connection = await connectionString(publisher.side, publisher.url, name);
+  await hideFromLog(session);
+  await session.run(`alter subscription ${identifier(name)} connection ${literal(connection)}`);
+}
+
 /** CREATE SUBSCRIPTION holds the publisher's password; a server that logs DDL would write it down. Superusers only. */
 async function hideFromLog(session: Session): Promise<void> {
   for (const setting of [
