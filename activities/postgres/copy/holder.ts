@@ -44,7 +44,8 @@ export async function holdSnapshot(move: DatabaseMove): Promise<void> {
   });
 }
 
-export async function holdUntil(move: DatabaseMove, signal: AbortSignal): Promise<void> {
+/** @param held called once the snapshot may be read, or needn't be any more */
+export async function holdUntil(move: DatabaseMove, signal: AbortSignal, held = (): void => undefined): Promise<void> {
   const run = new SyncRun(move, 'hold');
   const stop = (): void => void run.end();
   const progress = new SyncProgress(move.database.unit);
@@ -65,6 +66,7 @@ export async function holdUntil(move: DatabaseMove, signal: AbortSignal): Promis
       (await takeOverSnapshot(run, sides, tables)) ?? (await newSnapshot(run, sides, tables, progress, signal));
     progress.stop();
     saySilently();
+    held();
     try {
       await hold(run, sides, snapshot, signal);
     } finally {
@@ -73,6 +75,7 @@ export async function holdUntil(move: DatabaseMove, signal: AbortSignal): Promis
   } finally {
     signal.removeEventListener('abort', stop);
     progress.stop();
+    held();
   }
 }
 

@@ -17,7 +17,7 @@ import { isFollowing, mergeGroups, rowsAreThere } from './groups.js';
 import { holdUntil, tidy } from './holder.js';
 import { SyncProgress } from './progress.js';
 import { storedRanges } from './ranges.js';
-import { isSubscribed, SyncRun } from './sessions.js';
+import { SyncRun } from './sessions.js';
 
 /**
  * All of it in one process: holder, one copier, and the end. Called again after whatever happened, it goes on.
@@ -33,8 +33,10 @@ async function syncAll(move: DatabaseMove): Promise<SyncFigures> {
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
   try {
-    const holding = holdUntil(move, either);
-    const copying = copyUntil(move, 0, either);
+    let heldNow = (): void => undefined;
+    const held = new Promise<void>((resolve) => (heldNow = resolve));
+    const holding = holdUntil(move, either, heldNow);
+    const copying = held.then(() => copyUntil(move, 0, either));
     try {
       // The holder returns when all rows are there, so either of them ends first only by failing.
       await Promise.all([holding, copying]);
