@@ -17,6 +17,7 @@ import { prepareSchema, undoSchema } from './postgres/schema/prepare.js';
 import { validate } from './postgres/validation/validate.js';
 import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
+import { grantsDatabase } from './rights/grants.js';
 
 export const activities = {
   assemblePlan,
@@ -25,6 +26,7 @@ export const activities = {
   claim,
   createPublication,
   finalizeDatabase,
+  grantsDatabase,
   initialSync,
   installFence,
   normalize,

@@ -37,6 +37,8 @@ export interface NormalDatabase {
   dependsOn: UnitRef[];
   source: SecretReference;
   target: SecretReference;
+  /** How the servers reach each other, where that isn't as the workers do. */
+  replication?: Record<'source' | 'target', ReplicationPath>;
   /** Patterns `schema.table` with `*`; exclude wins. */
   tables: { include: string[]; exclude: string[] };
   schema: 'copy' | 'existing';
@@ -78,6 +80,14 @@ export interface NormalDatabase {
   };
   /** Task queues by kind of work; a unit may name its own for workers next to its databases. */
   taskQueues: TaskQueues;
+}
+
+/** How the other server reaches one side. */
+export interface ReplicationPath {
+  /** Null: as the workers do. */
+  url: SecretReference | null;
+  /** Of the password, on the other server; null: the subscription holds it. */
+  passfile: string | null;
 }
 
 export interface TaskQueues {

@@ -8,6 +8,7 @@ import {
   type NormalEndpoint,
   type NormalGate,
   type NormalMigration,
+  type ReplicationPath,
   type TaskQueues,
 } from './normal.js';
 import { pathText, schemaProblems, type SpecProblem } from './problems.js';
@@ -72,6 +73,7 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
     }),
     source: source.url,
     target: target.url,
+    ...replicationPaths(source, target),
     tables: same.tables,
     schema: same.schema,
     endpoints: endpoints.map(normalEndpoint),
@@ -81,6 +83,18 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
     validation: same.validation,
     taskQueues: taskQueue === undefined ? DEFAULT_TASK_QUEUES : queuesNamed(taskQueue),
   };
+}
+
+/** Left out where nothing is said, so that a plan from before this could be said stays the same. */
+function replicationPaths(
+  source: ParsedDatabase['source'],
+  target: ParsedDatabase['target'],
+): Pick<NormalDatabase, 'replication'> {
+  if (Object.keys({ ...source.replication, ...target.replication }).length === 0) return {};
+  const path = ({ replication }: ParsedDatabase['source']): ReplicationPath => {
+    return { url: replication.url ?? null, passfile: replication.passfile ?? null };
+  };
+  return { replication: { source: path(source), target: path(target) } };
 }
 
 function normalEndpoint({ pgbouncer }: ParsedDatabase['endpoints'][number], index: number): NormalEndpoint {

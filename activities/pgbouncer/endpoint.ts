@@ -3,10 +3,10 @@
  * side meets the fence. It makes the difference between clients that wait 30 ms and clients that get errors.
  */
 import { access, constants } from 'node:fs/promises';
-import pgConnectionString from 'pg-connection-string';
 import type { HostPort, Milliseconds, NormalDatabase, NormalEndpoint } from '../../spec/normal.js';
 import type { Primary } from '../../spec/status.js';
 import { failure } from '../failure.js';
+import { readUrl } from '../postgres/url.js';
 import { resolveSecret } from '../secrets.js';
 import { PgBouncerAdmin } from './admin.js';
 import { parametersOf, readEntry, withParameters, writeEntry } from './config-file.js';
@@ -138,7 +138,7 @@ export class PgBouncerEndpoint {
 }
 
 async function placeOf(url: NormalDatabase['source'], hosts: HostPort | null): Promise<Place> {
-  const { host, port, database } = pgConnectionString.parse(await resolveSecret(url));
+  const { host, port, database } = readUrl(await resolveSecret(url));
   return {
     host: hosts?.host ?? host ?? '127.0.0.1',
     port: hosts?.port ?? Number(port ?? 5432),

@@ -1,7 +1,7 @@
 /** The activity `planDatabase`: what will be done to one database, without doing any of it. */
-import pgConnectionString from 'pg-connection-string';
 import type { DatabaseMove, PlanPart } from '../contract.js';
 import { bothSides } from '../postgres/sides.js';
+import { readUrl } from '../postgres/url.js';
 import { preflightDatabase } from '../preflight/preflight.js';
 import { resolveSecret } from '../secrets.js';
 import { readFacts } from './facts.js';
@@ -23,9 +23,9 @@ export async function planDatabase(move: DatabaseMove): Promise<PlanPart> {
 
 /** Host and port that each endpoint will lead to; nothing else of the URL, which holds a password. */
 async function targetPlaces({ database }: DatabaseMove): Promise<Map<string, string>> {
-  const url = pgConnectionString.parse(await resolveSecret(database.target));
+  const url = readUrl(await resolveSecret(database.target));
   const entries = database.endpoints.map((endpoint): [string, string] => {
-    const { host, port } = endpoint.hosts.target ?? { host: url.host ?? '127.0.0.1', port: Number(url.port || 5432) };
+    const { host, port } = endpoint.hosts.target ?? { host: url.host ?? '127.0.0.1', port: Number(url.port ?? 5432) };
     return [endpoint.name, `${host}:${port}`];
   });
   return new Map(entries);

@@ -7,12 +7,14 @@ import { extensions } from './extensions.js';
 import { identity } from './identity.js';
 import { foreignKeys, numbers } from './keys.js';
 import { neighbours, otherScopes } from './neighbours.js';
+import { passwords } from './passwords.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
 import { pgbouncerFile } from './pgbouncer-file.js';
 import { columns, inheritance, otherRelations } from './relations.js';
-import { privileges, roles, rowSecurity } from './roles.js';
+import { privileges, rightsToCopySchema, roles, rowSecurity } from './roles.js';
 import { network, size } from './room.js';
 import { schemaCopy } from './schema-copy.js';
+import { superuserObjects } from './superuser-objects.js';
 import { server, serverPair } from './servers.js';
 import { settings } from './settings.js';
 import { standbys } from './standbys.js';
@@ -28,6 +30,8 @@ export const CHECKS: Check[] = [
   settings,
   capacity,
   privileges,
+  rightsToCopySchema,
+  superuserObjects,
   roles,
   rowSecurity,
   identity,
@@ -50,6 +54,7 @@ export const CHECKS: Check[] = [
   schemaDifferences,
   size,
   network,
+  passwords,
   pgbouncerSettings,
   pgbouncerEntries,
   pgbouncerFile,

@@ -33,6 +33,11 @@ export interface WriterReport {
   balanced: boolean;
 }
 
+export interface Login {
+  user: string;
+  password: string;
+}
+
 export class Writers {
   readonly #acknowledged: Acknowledged[] = [];
   readonly #unexpected: string[] = [];
@@ -42,10 +47,12 @@ export class Writers {
   private constructor(
     readonly pair: ServerPair,
     readonly database: string,
+    readonly login: Login | undefined,
   ) {}
 
-  static start(pair: ServerPair, database: string, clients = 4): Writers {
-    const writers = new Writers(pair, database);
+  /** As the superuser of the lab, or with a login of the application's own. */
+  static start(pair: ServerPair, database: string, clients = 4, login?: Login): Writers {
+    const writers = new Writers(pair, database, login);
     writers.#running = Array.from({ length: clients }, (_, index) => writers.#write(index));
     return writers;
   }
@@ -83,7 +90,7 @@ export class Writers {
     while (!this.#stopping) {
       const server = servers[turn % 2] ?? servers[0];
       try {
-        client ??= await connect(server.url(this.database));
+        client ??= await connect(server.url(this.database, this.login?.user, this.login?.password));
         const id = randomUUID();
         const { rows } = await client.query<{ at: number }>(
           `with made as (insert into entry (id, account) values ($1, $2) returning account)

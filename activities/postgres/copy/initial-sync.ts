@@ -7,6 +7,7 @@ import type { SyncFigures } from '../../../spec/status.js';
 import type { DatabaseMove } from '../../contract.js';
 import { cancellation } from '../../activity-context.js';
 import { failure } from '../../failure.js';
+import { publisherOf } from '../connection.js';
 import { admitCopy } from '../fence.js';
 import { scopeNames } from '../names.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
@@ -141,7 +142,7 @@ async function subscribe(move: DatabaseMove, target: Session): Promise<void> {
   await ensureSubscription(target, {
     name,
     publication: names.publication,
-    publisher: { side: 'source', url: move.database.source },
+    publisher: publisherOf(move.database, 'source'),
     enabled: true,
   });
 }

@@ -7,7 +7,7 @@ import { sqlState } from '../errors.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides, type Sides } from '../sides.js';
-import { qualified, statement } from '../statements.js';
+import { qualified, statement, type TableName } from '../statements.js';
 import { compareTables, tablesWithRows } from './compare.js';
 import { dropCreated, recording } from './created.js';
 import { deferEntries } from './deferred.js';
@@ -64,7 +64,7 @@ async function copySchema(move: DatabaseMove, sides: Sides, tables: ScopeTable[]
   const version = await source.row<{ major: number }>(
     `select current_setting('server_version_num')::int / 10000 as major`,
   );
-  const dump = await dumpSchema(move.database.source, version?.major ?? 0);
+  const dump = await dumpSchema(move.database.source, version?.major ?? 0, await unreadable(source, tables));
   const selected = await selectEntries(dump, source, target, tables);
   let created = 0;
   await target.transaction(async () => {
@@ -81,6 +81,21 @@ async function copySchema(move: DatabaseMove, sides: Sides, tables: ScopeTable[]
     if (differences.length > 0) throw mismatch(differences);
   });
   return { created };
+}
+
+/** Tables out of scope that this role may not lock. */
+async function unreadable(source: Session, tables: ScopeTable[]): Promise<TableName[]> {
+  return source.rows<TableName & Record<string, unknown>>(
+    `select n.nspname as schema, c.relname as name
+     from pg_class c
+     join pg_namespace n on n.oid = c.relnamespace
+     left join json_to_recordset($1::json) as t(schema text, name text) on t.schema = n.nspname and t.name = c.relname
+     where c.relkind in ('r', 'p', 'f') and c.relpersistence <> 't' and t.name is null
+       and n.nspname not in ('information_schema', 'godwit') and n.nspname !~ '^pg_'
+       and not (has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE'))
+     order by 1, 2`,
+    [JSON.stringify(tables)],
+  );
 }
 
 async function requireAbsent(target: Session, tables: ScopeTable[]): Promise<void> {
