@@ -18,7 +18,7 @@ import { superuserObjects } from './superuser-objects.js';
 import { server, serverPair } from './servers.js';
 import { settings } from './settings.js';
 import { standbys } from './standbys.js';
-import { schemaDifferences, targetContents } from './target.js';
+import { detailDifferences, schemaDifferences, targetContents } from './target.js';
 import { maintenance, preparedTransactions, transactions } from './transactions.js';
 import { eventTriggers, swallowedExceptions, triggers } from './triggers.js';
 import { WORKER_RULES } from './workers.js';
@@ -52,6 +52,7 @@ export const CHECKS: Check[] = [
   schemaCopy,
   targetContents,
   schemaDifferences,
+  detailDifferences,
   size,
   network,
   passwords,

@@ -2,11 +2,14 @@
  * Whole migrations by roles that are no superusers, with what `godwit plan --grants` prints and nothing else, under an
  * application whose role knows nothing of Godwit.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
+import { injectFaults } from '../../activities/fault.js';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import { finalizeDatabase } from '../../activities/postgres/finalize.js';
+import { scopeNames } from '../../activities/postgres/names.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { observe } from '../../activities/postgres/replication/observe.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
@@ -17,7 +20,7 @@ import type { PostgresMajor } from '../../lab/setup/postgres-versions.js';
 import type { SideGrants } from '../../spec/grants.js';
 import type { ReplicationPath } from '../../spec/normal.js';
 import { catalogOf } from '../support/catalog.js';
-import { connect, refusalOf } from '../support/clients.js';
+import { connect, refusalOf, until } from '../support/clients.js';
 import { moveOf, type ServerPair } from '../support/postgres.js';
 import { ServerVersions } from '../support/postgres-versions.js';
 import { inputOf } from '../support/switching.js';
@@ -33,7 +36,10 @@ const COPY = { parallelism: 2, rangeSize: 64 * 1024, rateLimit: null };
 
 let versions: ServerVersions;
 beforeAll(async () => {
-  versions = await ServerVersions.open(new Set(MATRIX.flat()), { wal_retrieve_retry_interval: '100ms' });
+  versions = await ServerVersions.open(new Set(MATRIX.flat()), {
+    wal_retrieve_retry_interval: '100ms',
+    autovacuum_naptime: '3s',
+  });
 });
 afterAll(() => versions.destroy());
 
@@ -258,3 +264,73 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
     });
   },
 );
+
+/** Replicates already. */
+async function replicating(what: string): Promise<Scene> {
+  const one = await scene([16, 17], 'owner', what);
+  await administer(one);
+  await prepareReplication(one.move);
+  await initialSync(one.move);
+  await catchUp(one.move);
+  return one;
+}
+
+describe('what a superuser would stop or see', () => {
+  afterEach(() => injectFaults(null));
+
+  test('DDL between fence and cede, which no event trigger refuses, holds the switch and leaves the source writable', async () => {
+    const one = await replicating('ddl');
+    const { pair, move, name } = one;
+    const disable = 'alter table shop.numbered disable trigger all';
+    injectFaults(async (point) => {
+      if (point === 'switch.fence') await pair.source.query(disable, [], name);
+    });
+    await expect(switchWrites(inputOf(move, 'forward'))).rejects.toThrow(/lack their fence or are gone: shop.numbered/);
+    injectFaults(null);
+    expect(await refused(pair.source, one, WRITE)).toBeUndefined();
+    expect(await refused(pair.target, one, WRITE)).toBe('25006');
+    await pair.source.query(
+      `alter table shop.numbered enable always trigger ${scopeNames(move.key).trigger};
+       alter table shop.numbered enable always trigger ${scopeNames(move.key).truncateTrigger}`,
+      [],
+      name,
+    );
+    expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
+  });
+
+  test('a standby that the role may not see holds the switch before anything is paused', async () => {
+    const one = await replicating('standby');
+    const { pair, move, mover } = one;
+    await pair.source.query(`revoke pg_read_all_stats from ${mover}`);
+    const standby = new pg.Client({ connectionString: pair.source.url(), replication: 'true' } as pg.ClientConfig);
+    await standby.connect();
+    try {
+      await expect(switchWrites(inputOf(move, 'forward'))).rejects.toThrow(/GRANT pg_read_all_stats/);
+      expect(await refused(pair.source, one, WRITE)).toBeUndefined();
+      await pair.source.query(`grant pg_read_all_stats to ${mover}`);
+      expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
+    } finally {
+      await standby.end();
+    }
+  });
+
+  test('autovacuum that it may not end is outwaited while nobody waits', async () => {
+    const one = await replicating('vacuum');
+    const { pair, move, name } = one;
+    // So slow that it is there for minutes.
+    await pair.source.query(
+      `alter table shop.numbered set (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,
+         autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1, autovacuum_analyze_threshold = 1000000000);
+       update shop.numbered set amount = amount + 1`,
+      [],
+      name,
+    );
+    await until(
+      pair.source,
+      name,
+      `select from pg_stat_activity where backend_type = 'autovacuum worker' and query like '%VACUUM shop.numbered%'`,
+      60_000,
+    );
+    expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
+  });
+});

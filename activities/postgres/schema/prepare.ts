@@ -13,6 +13,7 @@ import { dropCreated, recording } from './created.js';
 import { deferEntries } from './deferred.js';
 import { dumpSchema, type DumpEntry } from './dump.js';
 import { selectEntries } from './selection.js';
+import { carrySettings, dropSettings } from './settings.js';
 
 const SYNC = statement(import.meta.url, '../sql/sync.sql');
 
@@ -74,6 +75,7 @@ async function copySchema(move: DatabaseMove, sides: Sides, tables: ScopeTable[]
     if (created > 0) return;
     await target.run('set local check_function_bodies = off');
     created = await recording(target, move.key, () => restore(target, selected.before));
+    await carrySettings(source, target, move.key);
     await deferEntries(source, target, move.key, selected);
     const differences = (await compareTables(source, target, tables)).filter(
       (line) => !/: (primary key|replica identity) is /.test(line),
@@ -174,6 +176,7 @@ export async function undoSchema(move: DatabaseMove): Promise<void> {
   if (!known?.known) return;
   await emptyFilled(target, move.key);
   await dropCreated(target, move.key);
+  await dropSettings(target, move.key);
   for (const table of ['deferred_ddl', 'copy_range', 'copy_run']) {
     await target.run(`delete from godwit.${table} where scope = $1`, [move.key]);
   }
