@@ -6,6 +6,7 @@ import { CONNECTION_RULES } from './connections.js';
 import { extensions } from './extensions.js';
 import { identity } from './identity.js';
 import { foreignKeys, numbers } from './keys.js';
+import { foreignServers, scheduledJobs } from './neighbourhood.js';
 import { neighbours, otherScopes } from './neighbours.js';
 import { passwords } from './passwords.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
@@ -46,6 +47,8 @@ export const CHECKS: Check[] = [
   extensions,
   neighbours,
   otherScopes,
+  scheduledJobs,
+  foreignServers,
   transactions,
   preparedTransactions,
   maintenance,

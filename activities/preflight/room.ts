@@ -61,11 +61,12 @@ export const network = defineCheck<NetworkId>({
     ];
     if (isLoopback(from.host) !== isLoopback(to.host)) {
       const side = isLoopback(from.host) ? 'source' : 'target';
+      const own = move.database.replication?.[side].url != null;
       const host = side === 'source' ? from.host : to.host;
       found.push({
         id: 'loopback-url',
         side,
-        evidence: `the ${side}'s URL names ${host}, and the other side is at ${side === 'source' ? to.host : from.host}`,
+        evidence: `${side}.${own ? 'replication.url' : 'url'} names ${host}, and the other side is at ${side === 'source' ? to.host : from.host}`,
         repair: [`Give an address that the other server can use in ${side}.replication.url`],
       });
     }

@@ -14,8 +14,8 @@ export const standbys = defineCheck<Id>({
     'standby-attached': {
       severity: 'info',
       title: 'Standbys stream from the server',
-      why: 'A failover forgets what the standby had not received. The switch waits until every connected standby has flushed the cede; one that hangs holds the switch until it is disconnected.',
-      mend: 'Nothing. Do not fail over during the switch.',
+      why: 'A failover forgets what the standby had not received. The switch waits until every connected standby has flushed the cede; one that hangs holds the switch until it is disconnected. Read replicas stay with their server: after finalize those of the source show the past.',
+      mend: 'Do not fail over during the switch. Make replicas of the target beforehand, where something reads from those of the source.',
     },
     'standby-synchronous': {
       severity: 'info',

@@ -13,6 +13,7 @@ import { platformOf, WAYS } from './platform.js';
 const RIGHTS = statement(import.meta.url, './sql/rights.sql');
 const COPIED_ROLES = statement(import.meta.url, './sql/copied_roles.sql');
 const EXTENSIONS_OF_SUPERUSERS = statement(import.meta.url, './sql/extensions_of_superusers.sql');
+const OWNERS_IN_SCHEMAS = statement(import.meta.url, './sql/owners_in_schemas.sql');
 const SCHEMAS_THERE = statement(import.meta.url, './sql/schemas_there.sql');
 
 /** Since this version a subscription can be made by members of pg_create_subscription, and apply acts as a table's owner. */
@@ -310,7 +311,7 @@ export async function rightsToCopy(
   const owners = roles.filter(({ name, owner }) => owner && there.get(name) !== 'superuser').map(({ name }) => name);
   return [
     ...rights,
-    ...(await rightsInSchemas(target, facts.role, owners, tables)),
+    ...(facts.superuser ? [] : await rightsInSchemas(source, target, facts.role, owners, tables)),
     ...(await bypassThere(target, facts, from.forcedOwners)),
     ...(facts.superuser ? [] : await extensionsThere(source, target)),
   ];
@@ -350,28 +351,30 @@ async function membershipsOf(target: Session, roles: { name: string }[]): Promis
   return new Map(rows.map(({ name, held, superuser }) => [name, held ? 'held' : superuser ? 'superuser' : 'not held']));
 }
 
-/** Only somebody who may create in a schema may own a table there. */
+/** Only somebody who may create in a schema may own something there. */
 async function rightsInSchemas(
+  source: Session,
   target: Session,
   role: string,
   owners: string[],
   tables: ScopeTable[],
 ): Promise<Right[]> {
-  const schemas = [...new Set(tables.map((table) => table.schema))];
   const present = await target.rows<{ schema: string; role: string; held: boolean }>(SCHEMAS_THERE, [
-    schemas,
+    [...new Set(tables.map((table) => table.schema))],
     [role, ...owners],
   ]);
+  const owning = await source.rows<{ schema: string; role: string }>(OWNERS_IN_SCHEMAS, scopeOf(tables));
   const there = [...new Set(present.map((row) => row.schema))].sort();
-  return there.flatMap((schema) =>
-    [...new Set([role, ...owners])].map((name) => ({
+  return there.flatMap((schema) => {
+    const here = owning.filter((row) => row.schema === schema && owners.includes(row.role)).map((row) => row.role);
+    return [...new Set([role, ...here])].map((name) => ({
       what: `CREATE on the schema ${schema} for ${name}`,
       sql: `GRANT USAGE, CREATE ON SCHEMA ${identifier(schema)} TO ${identifier(name)}`,
-      why: 'The schema is there already, and only who may create in it may own a table there.',
+      why: 'The schema is there already, and only who may create in it may own something there.',
       held: present.some((row) => row.schema === schema && row.role === name && row.held),
       required: true,
-    })),
-  );
+    }));
+  });
 }
 
 async function bypassThere(target: Session, facts: Facts, forced: { name: string }[]): Promise<Right[]> {
