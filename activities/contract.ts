@@ -4,6 +4,7 @@
  * twice, or after an answer that was lost, is the same as running it once.
  */
 import type { Finding } from '../spec/findings.js';
+import type { Platform, SideGrants } from '../spec/grants.js';
 import type { NormalDatabase, NormalMigration, TaskQueues } from '../spec/normal.js';
 import type { Plan, PlanFacts, PlanStep } from '../spec/plan.js';
 import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../spec/status.js';
@@ -120,6 +121,8 @@ export interface Activities {
   preflightWorkers(input: WorkersInput): Promise<Finding[]>;
   /** Reads only. Findings included, so that a plan is complete. */
   planDatabase(move: DatabaseMove): Promise<PlanPart>;
+  /** Reads only: what an administrator runs on each side; `platform` null: as the server shows. */
+  grantsDatabase(input: { move: DatabaseMove; platform: Platform | null }): Promise<SideGrants[]>;
   /** Orders the parts, numbers the steps and makes the digest. */
   assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan>;
   observe(move: DatabaseMove): Promise<Observation>;

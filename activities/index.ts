@@ -23,6 +23,7 @@ import { prepareSchema, undoSchema } from './postgres/schema/prepare.js';
 import { validate } from './postgres/validation/validate.js';
 import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
+import { grantsDatabase } from './rights/grants.js';
 
 export const activities = {
   acceptFailover,
@@ -37,6 +38,7 @@ export const activities = {
   finalizeDatabase,
   finishSync,
   giveUpSlot,
+  grantsDatabase,
   holdSnapshot,
   initialSync,
   installFence,

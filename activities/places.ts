@@ -1,7 +1,7 @@
 /** Where the servers are, as an endpoint is to say it. Nothing else of a URL, which holds a password. */
-import pgConnectionString from 'pg-connection-string';
 import type { HostPort, NormalDatabase, SecretReference } from '../spec/normal.js';
 import type { Primary } from '../spec/status.js';
+import { readUrl } from './postgres/url.js';
 import { resolveSecret } from './secrets.js';
 
 export interface DatabasePlace extends HostPort {
@@ -21,7 +21,7 @@ export async function placesOf(
 }
 
 async function placeOf(url: SecretReference, hosts: HostPort | null): Promise<DatabasePlace> {
-  const { host, port, database } = pgConnectionString.parse(await resolveSecret(url));
+  const { host, port, database } = readUrl(await resolveSecret(url));
   return {
     host: hosts?.host ?? host ?? '127.0.0.1',
     port: hosts?.port ?? Number(port ?? 5432),

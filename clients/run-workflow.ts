@@ -1,5 +1,6 @@
 /** Runs a short workflow that only looks, and gives its answer: workers do the looking. */
 import { randomUUID } from 'node:crypto';
+import type { Platform } from '../spec/grants.js';
 import type { Temporal } from './connection.js';
 import { answered } from './worker-presence.js';
 
@@ -8,17 +9,19 @@ export interface Look {
   migration: string;
   taskQueue: string;
   document: unknown;
+  /** Of a look at rights: what the administrator says the servers are. */
+  platform?: Platform;
 }
 
 export async function runToResult<T>(
   temporal: Temporal,
-  type: 'preflight' | 'plan',
-  { migration, taskQueue, document }: Look,
+  type: 'preflight' | 'plan' | 'grants',
+  { migration, taskQueue, ...input }: Look,
 ): Promise<T> {
   const handle = await temporal.client.workflow.start(type, {
     workflowId: `${migration}-${type}-${randomUUID().slice(0, 8)}`,
     taskQueue,
-    args: [{ document, migration }],
+    args: [{ ...input, migration }],
     staticSummary: `${type} of ${migration}`,
   });
   try {

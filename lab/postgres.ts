@@ -96,6 +96,8 @@ export class PostgresServer {
       args: ['-D', this.data, '-p', String(this.port)],
       log: this.log,
       cwd: this.folder,
+      // A server that connects to another looks for certificates there, and fails on one that it may not read.
+      env: { ...process.env, HOME: this.folder },
       user,
       detached: this.detached,
     });
@@ -122,7 +124,9 @@ export class PostgresServer {
     values: unknown[] = [],
     database = 'postgres',
   ): Promise<R[]> {
-    const client = new pg.Client({ connectionString: this.url(database) });
+    // Not by URL: the parser of node-postgres leaves some characters of a database's name encoded.
+    const { user, password } = PostgresServer;
+    const client = new pg.Client({ host: '127.0.0.1', port: this.port, user, password, database });
     client.on('error', () => undefined);
     await client.connect();
     try {

@@ -37,6 +37,8 @@ export interface NormalDatabase {
   dependsOn: UnitRef[];
   source: SecretReference;
   target: SecretReference;
+  /** How the servers reach each other, where that isn't as the workers do. */
+  replication?: Record<'source' | 'target', ReplicationPath>;
   /** Patterns `schema.table` with `*`; exclude wins. */
   tables: {
     include: string[];
@@ -114,6 +116,14 @@ export interface NormalLookout {
 
 export function lookoutOf({ lookout }: Pick<NormalDatabase, 'lookout'>): NormalLookout {
   return lookout ?? { every: 30_000, maxLag: 60_000, stall: 30 * 60_000, maxRetainedWal: null, onLimit: 'hold' };
+}
+
+/** How the other server reaches one side. */
+export interface ReplicationPath {
+  /** Null: as the workers do. */
+  url: SecretReference | null;
+  /** Of the password, on the other server; null: the subscription holds it. */
+  passfile: string | null;
 }
 
 export interface TaskQueues {

@@ -9,6 +9,7 @@ import {
   type NormalEndpoint,
   type NormalGate,
   type NormalMigration,
+  type ReplicationPath,
   type TaskQueues,
 } from './normal.js';
 import { pathText, schemaProblems, type SpecProblem } from './problems.js';
@@ -73,6 +74,7 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
     }),
     source: source.url,
     target: target.url,
+    ...replicationPaths(source, target),
     tables: same.tables,
     schema: same.schema,
     endpoints: endpoints.flatMap(normalEndpoint),
@@ -108,6 +110,18 @@ function normalEndpoint(written: ParsedEndpoint, index: number): NormalEndpoint[
 
 function bothSides(hosts: { source?: HostPort | undefined; target?: HostPort | undefined }) {
   return { source: hosts.source ?? null, target: hosts.target ?? null };
+}
+
+/** Left out where nothing is said, so that a plan from before this could be said stays the same. */
+function replicationPaths(
+  source: ParsedDatabase['source'],
+  target: ParsedDatabase['target'],
+): Pick<NormalDatabase, 'replication'> {
+  if (Object.keys({ ...source.replication, ...target.replication }).length === 0) return {};
+  const path = ({ replication }: ParsedDatabase['source']): ReplicationPath => {
+    return { url: replication.url ?? null, passfile: replication.passfile ?? null };
+  };
+  return { replication: { source: path(source), target: path(target) } };
 }
 
 function normalWindow({ days, from, to }: NonNullable<ParsedDatabase['cutover']['window']>): CutoverWindow | null {

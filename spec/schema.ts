@@ -146,11 +146,28 @@ const Endpoint = z
   .meta({ minProperties: 1, maxProperties: 1 })
   .describe('Something that must point at the primary: one of these kinds.');
 
+const Replication = z
+  .strictObject({
+    url: SecretReferenceSchema.optional().describe(
+      'Where to find the URL by which the other server reaches this one, to replicate from it: another address, user or sslmode than that of the workers. Paths in it, such as of sslrootcert, are those of the other server. Default: url.',
+    ),
+    passfile: z
+      .string()
+      .regex(/^\//, { error: 'expected an absolute path on the other server, such as /etc/postgresql/pgpass' })
+      .optional()
+      .describe(
+        'Absolute path of a password file on the other server, whose subscription then holds no password. Only superusers may subscribe without one. Default: the subscription holds the password.',
+      ),
+  })
+  .prefault({})
+  .describe('How the other server reaches this one, where that is not as the workers do.');
+
 const Side = (what: string) =>
   z.strictObject({
     url: SecretReferenceSchema.describe(
       `Where to find the URL of the ${what}: postgres://user:password@host:port/database.`,
     ),
+    replication: Replication,
   });
 
 const Tables = z

@@ -1,6 +1,7 @@
 /** Every workflow by the name it is started with. Nothing else is exported: the worker registers whatever it finds. */
 export { cutover } from './cutover.js';
 export { finalize } from './finalize.js';
+export { grants } from './grants.js';
 export { initialSync } from './initialSync.js';
 export { lookout } from './lookout.js';
 export { migration } from './migration.js';

@@ -1,6 +1,7 @@
 /** Reading only: what preflight and plan find, for their own workflows and for the first stage of a migration. */
 import type { DatabaseMove } from '../activities/contract.js';
 import type { Finding } from '../spec/findings.js';
+import type { Platform, SideGrants } from '../spec/grants.js';
 import type { NormalMigration } from '../spec/normal.js';
 import type { Plan } from '../spec/plan.js';
 import type { Control } from './control.js';
@@ -31,6 +32,16 @@ export async function wholePlan(control: Control, normal: NormalMigration): Prom
     ),
   );
   return control.step(() => lightActivities().assemblePlan({ normal, parts }));
+}
+
+/** What an administrator runs, for every side of every database. */
+export async function sideGrants(control: Control, platform: Platform | null): Promise<SideGrants[]> {
+  const made = await Promise.all(
+    moves(control).map((move) =>
+      control.step(() => lightActivities(move.database.taskQueues.light).grantsDatabase({ move, platform })),
+    ),
+  );
+  return made.flat();
 }
 
 function moves({ state }: Control): DatabaseMove[] {

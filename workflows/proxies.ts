@@ -10,6 +10,7 @@ type Light =
   | 'preflightDatabase'
   | 'preflightWorkers'
   | 'planDatabase'
+  | 'grantsDatabase'
   | 'assemblePlan'
   | 'observe'
   | 'adoptShape'

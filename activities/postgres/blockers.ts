@@ -2,13 +2,16 @@
 import { sqlState } from './errors.js';
 import type { ScopeTable } from './scope.js';
 import type { Session } from './session.js';
-import { statement } from './statements.js';
+import { qualified, statement, type TableName } from './statements.js';
 
 const BLOCKERS = statement(import.meta.url, './sql/blockers.sql');
 const AUTOVACUUM_WORKERS = statement(import.meta.url, './sql/autovacuum_workers.sql');
 
 /** Autovacuum runs as the superuser: others may not signal it, and wait for it as everybody does. */
 const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Above `deadlock_timeout` (1 s). */
+const YIELDS_WITHIN = '1500ms';
 
 interface Blocker {
   what: string;
@@ -50,14 +53,51 @@ export async function endAutovacuum(session: Session, tables: ScopeTable[]): Pro
   await signalAutovacuum(session, tables, 'pg_terminate_backend');
 }
 
+/**
+ * The same while nobody waits yet, and also where the role may not signal autovacuum: it yields to whoever has waited for
+ * `deadlock_timeout`, and SHARE UPDATE EXCLUSIVE waits for it alone, never for a writer, and holds none up.
+ */
+export async function outwaitAutovacuum(session: Session, tables: ScopeTable[]): Promise<void> {
+  if (await signalAutovacuum(session, tables, 'pg_terminate_backend')) return;
+  const busy = await session.rows<TableName & Record<string, unknown>>(
+    `select distinct t.schema, t.name
+     from json_to_recordset($1::json) as t(schema text, name text)
+     join pg_catalog.pg_namespace n on n.nspname = t.schema
+     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.name
+     join pg_catalog.pg_locks l on l.relation = c.oid and l.granted and l.mode = 'ShareUpdateExclusiveLock'
+     where l.database = (select oid from pg_catalog.pg_database where datname = current_database())`,
+    [JSON.stringify(tables)],
+  );
+  for (const table of busy) {
+    try {
+      await session.transact([
+        `set local lock_timeout = '${YIELDS_WITHIN}'`,
+        `lock table only ${qualified(table)} in share update exclusive mode`,
+      ]);
+    } catch (error) {
+      // Somebody's VACUUM, ANALYZE or CREATE INDEX CONCURRENTLY: the fence's own locks will name them.
+      if (sqlState(error) !== '55P03' && sqlState(error) !== '40P01') throw error;
+    }
+  }
+}
+
+/** Answers whether the role may. */
 async function signalAutovacuum(
   session: Session,
   tables: ScopeTable[],
   signal: 'pg_cancel_backend' | 'pg_terminate_backend',
-): Promise<void> {
+): Promise<boolean> {
   try {
     await session.rows(`select ${signal}(w.pid) from (${AUTOVACUUM_WORKERS}) w`, [JSON.stringify(tables)]);
+    return await maySeeWorkers(session);
   } catch (error) {
     if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    return false;
   }
+}
+
+/** Without pg_read_all_stats no backend says what it is, so none was found. */
+async function maySeeWorkers(session: Session): Promise<boolean> {
+  const row = await session.row<{ sees: boolean }>(`select pg_has_role('pg_read_all_stats', 'usage') as sees`);
+  return row?.sees ?? false;
 }

@@ -17,7 +17,8 @@ import { Endpoints, type Images } from '../endpoints.js';
 import { faultPoint } from '../fault.js';
 import { failure } from '../failure.js';
 import { Attempt, otherSide, readAuthority, type AuthorityRow } from './authority.js';
-import { blockersOf, endAutovacuum } from './blockers.js';
+import { blockersOf, endAutovacuum, outwaitAutovacuum } from './blockers.js';
+import { publisherOf } from './connection.js';
 import { sqlState } from './errors.js';
 import {
   fenceStatements,
@@ -57,7 +58,7 @@ import {
 } from './sequences.js';
 import type { Session } from './session.js';
 import { bothSides } from './sides.js';
-import { requireStandbys, standbysHaveFlushed } from './standbys.js';
+import { requireStandbys, requireStandbysSeen, standbysHaveFlushed } from './standbys.js';
 import { identifier, literal } from './statements.js';
 import { hasSuspects, recheckSuspects } from './validation/recheck.js';
 
@@ -432,7 +433,7 @@ class Switch {
       await this.#step('prepare', () => this.#proveWayBack());
       const ahead = await this.#step('look-ahead', () => this.#lookAhead());
       await sleep(BREATH_MS);
-      await endAutovacuum(this.#fromSession, tables);
+      await outwaitAutovacuum(this.#fromSession, tables);
 
       this.#pausedAt = performance.now();
       await this.#step('pause', () => this.#endpoints.pause(this.#left() * PAUSE_SHARE));
@@ -494,6 +495,7 @@ class Switch {
   async #proveWayBack(): Promise<void> {
     const names = scopeNames(this.#move.key);
     const name = names.slot(this.#to);
+    await requireStandbysSeen(this.#fromSession);
     const images = await this.#endpoints.images(await readImages(this.#attempt));
     await this.#rememberImages(images);
     await resetBreach(this.#fromSession, this.#move.key);
@@ -502,7 +504,7 @@ class Switch {
       await ensureSubscription(this.#fromSession, {
         name,
         publication: names.publication,
-        publisher: { side: this.#to, url: this.#move.database[this.#to] },
+        publisher: publisherOf(this.#move.database, this.#to),
         enabled: false,
       });
     } catch (error) {

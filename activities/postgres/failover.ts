@@ -6,6 +6,7 @@ import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove, FailoverAccepted } from '../contract.js';
 import { failure } from '../failure.js';
 import { Attempt, identityOf, readAuthority, strangerIn, type AuthorityRow, type Identity } from './authority.js';
+import { publisherOf } from './connection.js';
 import { settleWith } from './cutover.js';
 import { scopeNames } from './names.js';
 import { isBroken, slotOf } from './replication/health.js';
@@ -33,7 +34,7 @@ export async function acceptFailover(move: DatabaseMove): Promise<FailoverAccept
     await dropSlot(attempt.sides.source, name);
   }
   for (const side of changed) {
-    const publisher = { side, url: move.database[side] };
+    const publisher = publisherOf(move.database, side);
     await followPublisher(attempt.sides.of(otherSide(side)), { name: scopeNames(move.key).slot(side), publisher });
   }
   // Last: a crash before it leaves the migration holding for the same reason, and `retry` comes this way again.

@@ -167,7 +167,11 @@ export function truncateGuardStatements(key: string, table: ScopeTable): string[
     `create or replace function ${call} returns trigger
      language plpgsql security definer set search_path = pg_catalog, pg_temp as $guard$
      begin
-       if pg_catalog.pg_replication_origin_session_is_setup() then return null; end if;
+       if exists (
+         select from pg_catalog.pg_stat_activity a
+         where a.pid = pg_catalog.pg_backend_pid() and a.backend_type like 'logical replication %') then
+         return null;
+       end if;
        raise exception using errcode = '0A000',
          message = pg_catalog.format('cannot truncate %I.%I: its writes flow back, where rows that did not move would be lost', tg_table_schema, tg_table_name),
          hint = 'DELETE the rows, or wait for the migration to be finalized.';

@@ -7,6 +7,7 @@ import type { SecretReference } from '../../spec/normal.js';
 import { failure } from '../failure.js';
 import { resolveSecret } from '../secrets.js';
 import { postgresFailure } from './errors.js';
+import { clientConfig } from './url.js';
 
 /**
  * Time-outs are 0 in Godwit's own sessions: idle_in_transaction_session_timeout would kill the holder of a
@@ -69,12 +70,15 @@ export class Session {
     const connectionString = typeof url === 'string' ? url : await resolveSecret(url);
     let client: pg.Client;
     try {
+      const config = clientConfig(connectionString);
+      const settings = SETTINGS.map((setting) => `-c ${setting}`);
       client = new pg.Client({
-        connectionString,
+        ...config,
         application_name: `godwit ${options.purpose}`,
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         keepAlive: true,
-        options: SETTINGS.map((setting) => `-c ${setting}`).join(' '),
+        // The last one of two counts.
+        options: [...(config.options === undefined ? [] : [config.options]), ...settings].join(' '),
         ...(options.replication ? { replication: 'database' } : {}),
       });
     } catch {

@@ -96,3 +96,19 @@ function progressOf(move: DatabaseMove, detail: string): Progress {
     detail,
   };
 }
+
+/**
+ * Before anything is switched: what this role can't see, it couldn't wait for after the cede.
+ * Fails with `PermissionDenied`.
+ */
+export async function requireStandbysSeen(session: Session): Promise<void> {
+  const hidden = await session.row(
+    `select from pg_stat_replication r join pg_stat_activity a using (pid) where a.datid is null and r.state is null limit 1`,
+  );
+  if (hidden === undefined) return;
+  throw failure(
+    'PermissionDenied',
+    `standbys stream from the ${session.side}, and this role can't see how far they are`,
+    'GRANT pg_read_all_stats TO it, as "godwit plan --grants" prints; nothing was switched',
+  );
+}

@@ -8,18 +8,21 @@ import { hooks } from './hooks.js';
 import { identity } from './identity.js';
 import { foreignKeys, numbers } from './keys.js';
 import { multiHostScope, multiHostSettings } from './multi-host.js';
+import { foreignServers, scheduledJobs } from './neighbourhood.js';
 import { neighbours, otherScopes } from './neighbours.js';
 import { partOfDatabase, rowFilters } from './partial.js';
+import { passwords } from './passwords.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
 import { pgbouncerFile } from './pgbouncer-file.js';
 import { columns, inheritance, otherRelations } from './relations.js';
-import { privileges, roles, rowSecurity } from './roles.js';
+import { privileges, rightsToCopySchema, roles, rowSecurity } from './roles.js';
 import { network, size } from './room.js';
 import { schemaCopy } from './schema-copy.js';
+import { superuserObjects } from './superuser-objects.js';
 import { server, serverPair } from './servers.js';
 import { settings } from './settings.js';
 import { standbys } from './standbys.js';
-import { schemaDifferences, targetContents } from './target.js';
+import { detailDifferences, schemaDifferences, targetContents } from './target.js';
 import { maintenance, preparedTransactions, transactions } from './transactions.js';
 import { eventTriggers, swallowedExceptions, triggers } from './triggers.js';
 import { WORKER_RULES } from './workers.js';
@@ -31,6 +34,8 @@ export const CHECKS: Check[] = [
   settings,
   capacity,
   privileges,
+  rightsToCopySchema,
+  superuserObjects,
   roles,
   rowSecurity,
   identity,
@@ -47,14 +52,18 @@ export const CHECKS: Check[] = [
   extensions,
   neighbours,
   otherScopes,
+  scheduledJobs,
+  foreignServers,
   transactions,
   preparedTransactions,
   maintenance,
   schemaCopy,
   targetContents,
   schemaDifferences,
+  detailDifferences,
   size,
   network,
+  passwords,
   pgbouncerSettings,
   pgbouncerEntries,
   pgbouncerFile,

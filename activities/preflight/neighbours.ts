@@ -8,7 +8,21 @@ const SUBSCRIPTIONS = statement(import.meta.url, './sql/subscriptions.sql');
 const SLOTS = statement(import.meta.url, './sql/slots.sql');
 const SCOPES = statement(import.meta.url, './sql/scopes.sql');
 
-type Id = 'other-subscription' | 'publication-for-all-tables' | 'other-slot';
+const PUBLICATIONS = statement(import.meta.url, './sql/publications.sql');
+
+type Id =
+  'other-subscription' | 'other-publication' | 'publication-for-all-tables' | 'logical-slot-stays' | 'other-slot';
+
+interface Slot {
+  name: string;
+  type: string;
+  plugin: string | null;
+  database: string | null;
+  active: boolean;
+  /** Logical, and of this database. */
+  here: boolean;
+  retained: number | null;
+}
 
 export const neighbours = defineCheck<Id>({
   topic: 'Other replication',
@@ -26,6 +40,18 @@ export const neighbours = defineCheck<Id>({
       why: 'Its subscribers do not have them, and stop at the first change with "logical replication target relation does not exist".',
       mend: 'Publish tables or schemas by name, or create the schema godwit with the same tables on the subscribers.',
     },
+    'other-publication': {
+      severity: 'info',
+      title: 'Other publications have tables in scope',
+      why: 'Publications are not copied. Their subscribers go on reading from the source: until finalize every change comes there by the way back, and from then on none.',
+      mend: 'Make them on the target, and let the subscribers follow after the switch, before finalize.',
+    },
+    'logical-slot-stays': {
+      severity: 'warning',
+      title: 'Others read changes of this database, such as Debezium',
+      why: 'Slots do not move. Until finalize what reads here still gets every change, by the way back, with the transactions of the target as the source applies them; from then on none. A slot on the target begins at the moment when it is made.',
+      mend: 'Make a slot on the target before the switch, let its reader begin there after it, and drop the one on the source before finalize.',
+    },
     'other-slot': {
       severity: 'info',
       title: 'Other replication slots exist',
@@ -38,7 +64,11 @@ export const neighbours = defineCheck<Id>({
       SUBSCRIPTIONS,
       scopeParameters(tables),
     );
-    const slots = await session.rows<{ name: string; type: string; active: boolean; retained: number | null }>(SLOTS);
+    const slots = await session.rows<Slot & Record<string, unknown>>(SLOTS);
+    const sharing = await session.rows<{ name: string; all: boolean; tables: number }>(
+      PUBLICATIONS,
+      scopeParameters(tables),
+    );
     const publications = await session.rows<{ name: string }>(
       `select pubname as name from pg_catalog.pg_publication where puballtables order by 1`,
     );
@@ -63,27 +93,39 @@ export const neighbours = defineCheck<Id>({
         ),
       });
     }
-    if (slots.length > 0) {
+    const shared = sharing.filter((row) => !row.all);
+    if (shared.length > 0) {
       found.push({
-        id: 'other-slot',
-        evidence: listed(
-          slots.map(
-            (slot) =>
-              `${slot.name} (${slot.type}, ${slot.active ? 'active' : 'inactive'}` +
-              `${slot.retained === null ? '' : `, holds back ${bytesText(slot.retained)}`})`,
-          ),
-        ),
-        repair: slots.some((slot) => !slot.active)
-          ? each(
-              slots.filter((slot) => !slot.active),
-              (slot) => `If nobody reads it any more: SELECT pg_drop_replication_slot('${slot.name}')`,
-            )
-          : [],
+        id: 'other-publication',
+        evidence: listed(shared.map((row) => `${row.name} of ${row.tables} of them`)),
+        repair: [],
       });
     }
+    const followed = session.side === 'source' ? slots.filter((slot) => slot.here) : [];
+    const others = slots.filter((slot) => !followed.includes(slot));
+    if (followed.length > 0) found.push({ id: 'logical-slot-stays', ...described(followed) });
+    if (others.length > 0) found.push({ id: 'other-slot', ...described(others) });
     return found;
   },
 });
+
+function described(slots: Slot[]): { evidence: string; repair: string[] } {
+  const inWords = (slot: Slot): string =>
+    [
+      slot.type,
+      ...(slot.plugin === null ? [] : [slot.plugin]),
+      ...(slot.database === null ? [] : [`database ${slot.database}`]),
+      slot.active ? 'active' : 'inactive',
+      ...(slot.retained === null ? [] : [`holds back ${bytesText(slot.retained)}`]),
+    ].join(', ');
+  return {
+    evidence: listed(slots.map((slot) => `${slot.name} (${inWords(slot)})`)),
+    repair: each(
+      slots.filter((slot) => !slot.active),
+      (slot) => `If nobody reads it any more: SELECT pg_drop_replication_slot('${slot.name}')`,
+    ),
+  };
+}
 
 export const otherScopes = defineCheck<'scope-taken'>({
   topic: 'Other replication',

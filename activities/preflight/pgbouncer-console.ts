@@ -1,5 +1,5 @@
 /** What PgBouncer's admin console tells. https://www.pgbouncer.org/usage.html#show-commands */
-import pgConnectionString from 'pg-connection-string';
+import { readUrl } from '../postgres/url.js';
 import { resolveSecret } from '../secrets.js';
 import { literal } from '../postgres/statements.js';
 import { defineCheck, type Found, type Look, type OpenEndpoint, type Sessions } from './check.js';
@@ -90,11 +90,11 @@ async function notAdmin(
   url: OpenEndpoint['endpoint']['admin'],
   config: Map<string, string>,
 ): Promise<Found<SettingId>[]> {
-  const { user, host } = pgConnectionString.parse(await resolveSecret(url));
+  const { user, host } = readUrl(await resolveSecret(url));
   const admins = (config.get('admin_users') ?? '').split(',').map((name) => name.trim());
   // By auth_type any everybody is an administrator; over its own Unix socket, the user pgbouncer.
   const byPlace = config.get('auth_type') === 'any' || (user === 'pgbouncer' && (host ?? '/').startsWith('/'));
-  if (byPlace || (user !== undefined && admins.includes(user))) return [];
+  if (byPlace || (user !== null && admins.includes(user))) return [];
   return [
     {
       id: 'pgbouncer-not-admin',

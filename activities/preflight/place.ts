@@ -1,8 +1,8 @@
 /** Whether two addresses are the same place. */
 import { lookup } from 'node:dns/promises';
-import pgConnectionString from 'pg-connection-string';
 import type { NormalPgBouncer } from '../../spec/normal.js';
 import type { DatabaseMove } from '../contract.js';
+import { readUrl } from '../postgres/url.js';
 import { resolveSecret } from '../secrets.js';
 
 export interface Place {
@@ -14,10 +14,10 @@ export interface Place {
 
 /** Where an endpoint must lead before the switch: what it calls the source, else the source's URL. */
 export async function placeOfSource(endpoint: NormalPgBouncer, move: DatabaseMove): Promise<Place> {
-  const url = pgConnectionString.parse(await resolveSecret(move.database.source));
+  const url = readUrl(await resolveSecret(move.database.source));
   return {
     host: endpoint.hosts.source?.host ?? url.host ?? '',
-    port: endpoint.hosts.source?.port ?? Number(url.port || 5432),
+    port: endpoint.hosts.source?.port ?? Number(url.port ?? 5432),
     database: url.database ?? '',
   };
 }

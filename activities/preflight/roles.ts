@@ -1,29 +1,16 @@
 /** Who may do what: the role of the migration, the roles of the applications, row security. */
-import { statement } from '../postgres/statements.js';
+import { identifier, statement } from '../postgres/statements.js';
+import { followerOf } from '../postgres/connection.js';
+import { rightsOn, rightsToCopy, type Right } from '../rights/rights.js';
 import { defineCheck, scopeParameters, type Found } from './check.js';
 import { each, listed } from './evidence.js';
 
-const PRIVILEGES = statement(import.meta.url, './sql/privileges.sql');
 const ROLES = statement(import.meta.url, './sql/roles.sql');
 const ROW_SECURITY = statement(import.meta.url, './sql/row_security.sql');
 
-interface Privileges {
-  role: string;
-  database: string;
-  version_number: number;
-  superuser: boolean;
-  replication: boolean;
-  subscription: boolean;
-  create_in_database: boolean;
-  statistics: boolean;
-  origin: boolean;
-  foreign_owners: string[];
-}
+type RightsId = 'privilege-missing' | 'superuser-needed' | 'activity-hidden';
 
-/** Since this version a subscription can be made by members of pg_create_subscription. */
-const SUBSCRIPTION_BY_GRANT = 160_000;
-
-export const privileges = defineCheck<'privilege-missing' | 'activity-hidden'>({
+export const privileges = defineCheck<RightsId>({
   topic: 'Roles and rights',
   on: 'each side',
   rules: {
@@ -31,7 +18,13 @@ export const privileges = defineCheck<'privilege-missing' | 'activity-hidden'>({
       severity: 'error',
       title: 'The role of the migration lacks rights',
       why: 'Each side is made to publish, to subscribe and to fence, since the writes may come back. Triggers and publications need the ownership of the tables.',
-      mend: 'A superuser, or a role with REPLICATION, CREATE on the database, membership in the owners of the tables and in pg_create_subscription (before 16 only a superuser makes subscriptions), and EXECUTE on pg_replication_origin_session_is_setup().',
+      mend: '`godwit plan --grants` prints every statement that an administrator runs, for either side.',
+    },
+    'superuser-needed': {
+      severity: 'error',
+      title: 'No grant gives the role of the migration what it needs',
+      why: 'Before version 16 only a superuser makes subscriptions, and each side needs one; providers of managed servers have a role of their own that may. What a superuser owns, only superusers may fence.',
+      mend: 'Use servers of 16 and newer, or make the role a superuser for the time of the migration; give tables that a superuser owns to another role.',
     },
     'activity-hidden': {
       severity: 'warning',
@@ -40,57 +33,63 @@ export const privileges = defineCheck<'privilege-missing' | 'activity-hidden'>({
       mend: 'GRANT pg_read_all_stats TO the role.',
     },
   },
-  find: async (session, { tables }) => {
-    const rights = await session.row<Privileges>(PRIVILEGES, scopeParameters(tables));
-    if (!rights) return [];
-    const missing = missingRights(rights);
-    const found: Found<'privilege-missing' | 'activity-hidden'>[] = [];
-    if (missing.length > 0) {
+  find: async (session, { tables, move }) => {
+    const side = session.side === 'source' ? 'source' : 'target';
+    const seen = await rightsOn(session, tables, await followerOf(move.database, side), null);
+    if (seen === null) return [];
+    const missing = seen.rights.filter((right) => !right.held);
+    const required = missing.filter((right) => right.required);
+    const found: Found<RightsId>[] = [];
+    const without = (rights: Right[]): string => listed(rights.map((right) => right.what));
+    if (required.length > 0) {
       found.push({
         id: 'privilege-missing',
-        evidence: `the role ${rights.role} has not: ${missing.map((right) => right.what).join('; ')}`,
-        repair: missing.map((right) => right.repair),
+        evidence: `the role ${seen.facts.role} has not: ${without(required)}`,
+        repair: required.map((right) => right.sql),
       });
     }
-    if (!rights.statistics) {
+    if (seen.impossible.length > 0) {
+      found.push({ id: 'superuser-needed', evidence: listed(seen.impossible), repair: seen.impossible });
+    }
+    if (!seen.facts.statistics) {
       found.push({
         id: 'activity-hidden',
-        evidence: `the role ${rights.role} is neither superuser nor a member of pg_read_all_stats`,
-        repair: [`GRANT pg_read_all_stats TO ${rights.role}`],
+        evidence: `the role ${seen.facts.role} is neither superuser nor a member of pg_read_all_stats`,
+        repair: [`GRANT pg_read_all_stats TO ${identifier(seen.facts.role)}`],
       });
     }
     return found;
   },
 });
 
-function missingRights(rights: Privileges): { what: string; repair: string }[] {
-  const { role } = rights;
-  const missing: { what: string; repair: string }[] = [];
-  if (!rights.replication) missing.push({ what: 'REPLICATION', repair: `ALTER ROLE ${role} REPLICATION` });
-  if (!rights.create_in_database) {
-    missing.push({
-      what: `CREATE on the database ${rights.database}`,
-      repair: `GRANT CREATE ON DATABASE ${rights.database} TO ${role}`,
-    });
-  }
-  for (const owner of rights.foreign_owners) {
-    missing.push({ what: `membership in ${owner}, who owns tables in scope`, repair: `GRANT ${owner} TO ${role}` });
-  }
-  if (!rights.subscription) {
-    const byGrant = rights.version_number >= SUBSCRIPTION_BY_GRANT;
-    missing.push({
-      what: byGrant ? 'membership in pg_create_subscription' : 'SUPERUSER, which CREATE SUBSCRIPTION needs before 16',
-      repair: byGrant ? `GRANT pg_create_subscription TO ${role}` : `ALTER ROLE ${role} SUPERUSER`,
-    });
-  }
-  if (!rights.origin) {
-    missing.push({
-      what: 'EXECUTE on pg_replication_origin_session_is_setup()',
-      repair: `GRANT EXECUTE ON FUNCTION pg_catalog.pg_replication_origin_session_is_setup() TO ${role}`,
-    });
-  }
-  return missing;
-}
+export const rightsToCopySchema = defineCheck<'copy-right-missing'>({
+  topic: 'Roles and rights',
+  on: 'both',
+  rules: {
+    'copy-right-missing': {
+      severity: 'error',
+      title: 'The role of the target may not make the schema as it is on the source',
+      why: 'Everything that is copied gets its owner, which takes membership in that role, and its right to create in the schema.',
+      mend: '`godwit plan --grants` prints the statements for an administrator; or make the schema by yourself (schema: existing).',
+    },
+  },
+  find: async ({ source, target }, { move, tables, claimed }) => {
+    if (claimed) return [];
+    // Roles that aren't there are the next check's.
+    const missing = (await rightsToCopy(source, target, move, tables)).filter(
+      (right) => !right.held && !right.what.startsWith('the role '),
+    );
+    if (missing.length === 0) return [];
+    return [
+      {
+        id: 'copy-right-missing',
+        side: 'target',
+        evidence: `the role of the target has not: ${listed(missing.map((right) => right.what))}`,
+        repair: missing.map((right) => right.sql),
+      },
+    ];
+  },
+});
 
 export const roles = defineCheck<'role-missing'>({
   topic: 'Roles and rights',

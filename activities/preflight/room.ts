@@ -1,6 +1,9 @@
 /** What preflight can only tell, not prove: the size of it all, and the way between the servers. */
 import { isIP } from 'node:net';
+import type { Primary } from '../../spec/status.js';
+import type { DatabaseMove } from '../contract.js';
 import { readSize } from '../plan/size.js';
+import { publisherOf, urlOf } from '../postgres/connection.js';
 import { defineCheck, type Found } from './check.js';
 import { bytesText } from './evidence.js';
 
@@ -38,17 +41,17 @@ export const network = defineCheck<NetworkId>({
       severity: 'info',
       title: 'The servers connect to each other',
       why: 'A subscription is a connection from server to server: the target reads from the source, and on the way back the source from the target. That cannot be proven without writing; prepare does, before anything is switched.',
-      mend: 'Let each reach the other at the host and port of its URL: firewalls, security groups, pg_hba.conf.',
+      mend: 'Let each reach the other at the host and port of its URL: firewalls, security groups, pg_hba.conf. Where that address is another one than for the workers, name it in source.replication.url and target.replication.url.',
     },
     'loopback-url': {
       severity: 'warning',
       title: 'A URL with a loopback address leads elsewhere from the other server',
       why: 'The servers connect with the URLs of the migration. On another machine, localhost is that machine.',
-      mend: 'Use addresses in source.url and target.url that mean the same on both servers and for the workers.',
+      mend: 'Use addresses that mean the same on both servers and for the workers; or name those of the servers in source.replication.url and target.replication.url.',
     },
   },
-  find: ({ source, target }) => {
-    const [from, to] = [source.raw, target.raw];
+  find: async (_, { move }) => {
+    const [from, to] = [await placeOf(move, 'source'), await placeOf(move, 'target')];
     const found: Found<NetworkId>[] = [
       {
         id: 'network-path',
@@ -58,17 +61,24 @@ export const network = defineCheck<NetworkId>({
     ];
     if (isLoopback(from.host) !== isLoopback(to.host)) {
       const side = isLoopback(from.host) ? 'source' : 'target';
+      const own = move.database.replication?.[side].url != null;
       const host = side === 'source' ? from.host : to.host;
       found.push({
         id: 'loopback-url',
         side,
-        evidence: `${side}.url names ${host}, and the other side is at ${side === 'source' ? to.host : from.host}`,
-        repair: [`Give an address in ${side}.url that the other server can use, too`],
+        evidence: `${side}.${own ? 'replication.url' : 'url'} names ${host}, and the other side is at ${side === 'source' ? to.host : from.host}`,
+        repair: [`Give an address that the other server can use in ${side}.replication.url`],
       });
     }
-    return Promise.resolve(found);
+    return found;
   },
 });
+
+/** Where the other server connects to. */
+async function placeOf(move: DatabaseMove, side: Primary): Promise<{ host: string; port: number }> {
+  const { host, port } = await urlOf(side, publisherOf(move.database, side).url);
+  return { host: host ?? 'localhost', port: Number(port ?? 5432) };
+}
 
 function isLoopback(host: string): boolean {
   if (host === 'localhost' || host.startsWith('/')) return true;

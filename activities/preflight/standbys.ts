@@ -16,8 +16,8 @@ export const standbys = defineCheck<Id>({
     'standby-attached': {
       severity: 'info',
       title: 'Standbys stream from the server',
-      why: 'A failover forgets what the standby had not received, and a logical slot does not survive it, except on PostgreSQL 17 and newer where synchronized_standby_slots is set: Godwit makes its slots for failover there. Elsewhere a failover means a new sync, after a person has agreed to it. The switch waits until every connected standby has flushed the cede.',
-      mend: 'Nothing. Do not fail over during the switch; name standbys that are never promoted in cutover.standbys.ignore.',
+      why: 'A failover forgets what the standby had not received, and a logical slot does not survive it, except on PostgreSQL 17 and newer where synchronized_standby_slots is set: Godwit makes its slots for failover there. Elsewhere a failover means a new sync, after a person has agreed to it. The switch waits until every connected standby has flushed the cede. Read replicas stay with their server: after finalize those of the source show the past.',
+      mend: 'Do not fail over during the switch; name standbys that are never promoted in cutover.standbys.ignore. Make replicas of the target beforehand, where something reads from those of the source.',
     },
     'standby-away': {
       severity: 'warning',

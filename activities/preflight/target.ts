@@ -1,9 +1,11 @@
 /** What is on the target already: nothing with `schema: copy`, the same empty tables with `schema: existing`. */
 import { readShape, type ShapeLine } from '../plan/shape.js';
 import { compareTables, tablesWithRows } from '../postgres/schema/compare.js';
+import { compareDetails } from '../postgres/schema/details.js';
+import type { Session } from '../postgres/session.js';
 import { statement } from '../postgres/statements.js';
 import { defineCheck, scopeParameters, type Found } from './check.js';
-import { listed } from './evidence.js';
+import { each, listed } from './evidence.js';
 
 const RELATIONS_NAMED = statement(import.meta.url, './sql/relations_named.sql');
 
@@ -116,4 +118,71 @@ function constraintsOnlyIn(here: ShapeLine[], there: ShapeLine[]): ShapeLine[] {
   const known = new Set(there.map((line) => `${line.table} ${line.definition}`));
   const others = ['column', 'table', 'primary key'];
   return here.filter((line) => !others.includes(line.kind) && !known.has(`${line.table} ${line.definition}`));
+}
+
+type DetailId = 'schema-details-differ' | 'database-settings-differ';
+
+export const detailDifferences = defineCheck<DetailId>({
+  topic: 'Contents of the target',
+  on: 'both',
+  rules: {
+    'schema-details-differ': {
+      severity: 'warning',
+      title: "What the target's schema says beside its tables is another than on the source",
+      why: 'Owners, grants, default privileges, comments, indexes, triggers, policies, statistics and storage parameters: no replication needs them, and applications may. A copied schema has all but what belongs to schemas that the target had before. Run preflight again once the rows are copied: until then keys, indexes and triggers are still to come, and nothing is compared.',
+      mend: 'Make them alike, or see that nobody misses them.',
+    },
+    'database-settings-differ': {
+      severity: 'warning',
+      title: 'The target lacks settings of the database, or of roles in it',
+      why: 'ALTER DATABASE … SET and ALTER ROLE … IN DATABASE … SET are not part of a dump. Godwit carries with the schema those that the target has no value for, where its role may: the owner of the database may set the first, a superuser the second.',
+      mend: 'Run the statements on the target, as an administrator; or leave them, where the target is meant to be set otherwise.',
+    },
+  },
+  find: async ({ source, target }, { move, tables, claimed }) => {
+    const copying = move.database.schema === 'copy' && !claimed;
+    if (tables.length === 0 || (claimed && (await isUnfinished(target, move.key)))) return [];
+    const { details, settings: all } = await compareDetails(source, target, tables);
+    const carries = copying ? await whatIsCarried(target) : 'nothing';
+    const settings = all.filter(
+      ({ role, unset }) => !unset || carries === 'nothing' || (carries === 'of the database' && role !== null),
+    );
+    const found: Found<DetailId>[] = [];
+    if (details.length > 0 && !copying) {
+      found.push({
+        id: 'schema-details-differ',
+        side: 'target',
+        evidence: listed(details),
+        repair: ['Make them alike on the target, where applications need them'],
+      });
+    }
+    if (settings.length > 0) {
+      found.push({
+        id: 'database-settings-differ',
+        side: 'target',
+        evidence: listed(settings.map(({ what }) => what)),
+        repair: each(settings, ({ sql }) => sql),
+      });
+    }
+    return found;
+  },
+});
+
+/** Which settings the role of the target may set. */
+async function whatIsCarried(target: Session): Promise<'everything' | 'of the database' | 'nothing'> {
+  const row = await target.row<{ super: boolean; owner: boolean }>(
+    `select r.rolsuper as super, pg_has_role(d.datdba, 'usage') as owner
+     from pg_catalog.pg_roles r, pg_catalog.pg_database d where r.rolname = current_user and d.datname = current_database()`,
+  );
+  if (row?.super === true) return 'everything';
+  return row?.owner === true ? 'of the database' : 'nothing';
+}
+
+/** Whether keys, indexes and the like of a copied schema are still to be made, or the schema itself. */
+async function isUnfinished(target: Session, key: string): Promise<boolean> {
+  const known = await target.row<{ known: boolean }>(`select to_regclass('godwit.deferred_ddl') is not null as known`);
+  if (!known?.known) return true;
+  return (
+    (await target.row('select from godwit.deferred_ddl where scope = $1 and not done limit 1', [key])) !== undefined
+  );
 }

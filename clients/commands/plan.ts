@@ -1,9 +1,12 @@
+import type { Platform, SideGrants } from '../../spec/grants.js';
 import type { Plan } from '../../spec/plan.js';
 import { withTemporal } from '../connection.js';
+import { UsageError } from '../errors.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import type { GlobalFlags } from '../flags.js';
 import { FORMATS, print, type Format } from '../output/document.js';
 import { hasErrors } from '../output/findings.js';
+import { grantsText, isMissing } from '../output/grants.js';
 import { gatesOf, planText } from '../output/plan.js';
 import { writePlanFile } from '../plan-file.js';
 import { runToResult } from '../run-workflow.js';
@@ -14,12 +17,17 @@ export interface PlanOptions extends GlobalFlags {
   /** A format, or a file to write the plan to. */
   output: string;
   out?: string;
+  /** What an administrator runs instead of the steps. */
+  grants?: boolean;
+  platform?: Platform;
   detailedExitcode?: boolean;
   taskQueue: string;
   id?: string;
 }
 
 export async function plan(terminal: Terminal, file: string, options: PlanOptions): Promise<ExitCode> {
+  if (options.grants === true) return grants(terminal, file, options);
+  if (options.platform !== undefined) throw new UsageError('--platform belongs to --grants.');
   const { document, normal } = await specificationOf(terminal, file);
   const migration = options.id ?? normal.name;
   const made = await withTemporal(options, terminal.env, (temporal) =>
@@ -41,4 +49,26 @@ function files({ output, out }: PlanOptions, format: Format | undefined): string
 function detailed(made: Plan): ExitCode {
   if (hasErrors(made.findings)) return EXIT.failed;
   return gatesOf(made).length > 0 ? EXIT.waiting : EXIT.done;
+}
+
+async function grants(terminal: Terminal, file: string, options: PlanOptions): Promise<ExitCode> {
+  const format = FORMATS.find((known) => known === options.output);
+  if (format === undefined || options.out !== undefined) {
+    throw new UsageError('--grants prints SQL, json or yaml; it writes no plan.', [
+      `to keep it: godwit plan --grants ${file} > grants.sql`,
+    ]);
+  }
+  const { document, normal } = await specificationOf(terminal, file);
+  const made = await withTemporal(options, terminal.env, (temporal) =>
+    runToResult<SideGrants[]>(temporal, 'grants', {
+      migration: options.id ?? normal.name,
+      taskQueue: options.taskQueue,
+      document,
+      ...(options.platform === undefined ? {} : { platform: options.platform }),
+    }),
+  );
+  await print(terminal, format, made, () => grantsText(made));
+  if (options.detailedExitcode !== true) return EXIT.done;
+  if (made.some(({ impossible, superuser }) => impossible.length > 0 && !superuser)) return EXIT.failed;
+  return made.some((side) => isMissing(side)) ? EXIT.waiting : EXIT.done;
 }

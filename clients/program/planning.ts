@@ -1,5 +1,6 @@
 /** Before anything moves: validate, preflight, plan, start. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { PLATFORMS } from '../../spec/grants.js';
 import type { PlanOptions } from '../commands/plan.js';
 import type { PreflightOptions } from '../commands/preflight.js';
 import type { StartOptions } from '../commands/start.js';
@@ -63,7 +64,17 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
     .addOption(outputOrFileOption('table, wide, json or yaml', 'table'))
     .option('--out <file>', 'write the plan to this file, whatever its name')
     .option('--id <id>', ID)
-    .option('--detailed-exitcode', 'exit 3 when gates of this plan will wait for people, 1 when it found errors')
+    .option(
+      '--grants',
+      'print the SQL instead that an administrator runs, so that the roles of the migration need not be superusers',
+    )
+    .addOption(
+      new Option('--platform <name>', 'with --grants: what the servers are (default: as they show)').choices(PLATFORMS),
+    )
+    .option(
+      '--detailed-exitcode',
+      'exit 3 when gates of this plan will wait for people, 1 when it found errors; with --grants 3 when statements are missing, 1 when no grant will do',
+    )
     .addOption(taskQueueOption())
     .addHelpText(
       'after',
@@ -71,6 +82,7 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
         'godwit plan move.yaml',
         'godwit plan move.yaml -o move.plan && godwit start --plan move.plan',
         'godwit plan move.yaml -o json | jq .digest',
+        'godwit plan move.yaml --grants                 what an administrator runs on both sides',
       ) + EXIT_PLAN,
     )
     .action(async (file: string, _options: unknown, command: Command) => {
@@ -110,7 +122,8 @@ const EXIT_PREFLIGHT = '\n\nExit codes: 0 nothing in the way, 1 errors found, 2 
 const EXIT_PLAN = `
 
 Exit codes: 0 planned, 2 the specification is wrong; with --detailed-exitcode 0 ready and no gate
-waits, 1 errors found, 3 ready, and gates will wait for people.`;
+waits, 1 errors found, 3 ready, and gates will wait for people. With --grants and --detailed-exitcode 0
+nothing is missing, 1 no grant gives what is missing, 3 an administrator has statements to run.`;
 const EXIT_WAIT = `
 
 Exit codes with --wait: 0 migrated, 1 failed or not ended within --timeout, 3 it waits for a person,

@@ -237,6 +237,39 @@ describe('preflight and plan', () => {
   });
 });
 
+describe('what an administrator runs', () => {
+  test('plan --grants prints SQL that psql takes, with its reasons in comments', async () => {
+    const { file } = await world.specification();
+    const words = ['plan', file, '--grants', '--task-queue', world.queues.light];
+    const printed = await world.cli(words);
+    expect(printed).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(printed.stdout).toContain('-- Makes slots.\nALTER ROLE "mover" REPLICATION;');
+    expect(printed.stdout).toContain('-- wal_level is replica, and has to be logical: a flag');
+    const statements = printed.stdout.split('\n').filter((line) => line !== '' && !line.startsWith('--'));
+    expect(statements).toEqual(['ALTER ROLE "mover" REPLICATION;', 'GRANT pg_create_subscription TO "mover";']);
+    expect((await world.cli([...words, '--platform', 'rds'])).stdout).toContain('Amazon RDS');
+    expect(JSON.parse((await world.cli([...words, '-o', 'json'])).stdout)).toMatchObject([{ role: 'mover' }]);
+  });
+
+  test('its detailed exit code tells what is missing from what is impossible', async () => {
+    const { file } = await world.specification();
+    const words = ['plan', file, '--grants', '--detailed-exitcode', '--task-queue', world.queues.light];
+    expect((await world.cli(words)).exitCode).toBe(3);
+    const whole = world.model.grants;
+    world.model.grants = { ...whole, settings: [], statements: whole.statements.filter(({ held }) => held) };
+    expect((await world.cli(words)).exitCode).toBe(0);
+    world.model.grants = { ...whole, impossible: ['before version 16 only a superuser makes subscriptions'] };
+    expect((await world.cli(words)).exitCode).toBe(1);
+    world.model.grants = whole;
+  });
+
+  test('a file for a plan is refused, since none is made', async () => {
+    const { file } = await world.specification();
+    expect((await world.cli(['plan', file, '--grants', '-o', 'move.plan'])).exitCode).toBe(2);
+    expect((await world.cli(['plan', file, '--platform', 'rds'])).exitCode).toBe(2);
+  });
+});
+
 describe('finding migrations', () => {
   test('list shows them by state', async () => {
     const id = await world.atTheSwitch();

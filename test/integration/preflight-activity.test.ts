@@ -113,7 +113,7 @@ test('another subscription into a table in scope is an error until it is disable
     });
     expect(await find(move(), 'other-slot', 'target')).toMatchObject({
       severity: 'info',
-      evidence: expect.stringMatching(/^elsewhere \(logical, active, holds back /) as string,
+      evidence: expect.stringMatching(/^elsewhere \(logical, pgoutput, database shop, active, holds back /) as string,
     });
     await pair.source.query(/^ALTER .* DISABLE/.exec(finding?.repair[0] ?? '')?.[0] ?? '', [], 'shop');
     expect(await find(move(), 'other-subscription')).toBeUndefined();
@@ -130,10 +130,12 @@ test('a slot of others is said, with how to drop an inactive one; our own is not
     [],
     'shop',
   );
-  const finding = await find(move(), 'other-slot', 'source');
-  expect(finding?.evidence).toMatch(/^warehouse \(logical, inactive, holds back [\d.]+ k?B\)$/);
+  const finding = await find(move(), 'logical-slot-stays', 'source');
+  expect(finding?.evidence).toMatch(
+    /^warehouse \(logical, pgoutput, database shop, inactive, holds back [\d.]+ k?B\)$/,
+  );
   await pair.source.query(/SELECT .*/.exec(finding?.repair[0] ?? '')?.[0] ?? '');
-  expect(await find(move(), 'other-slot', 'source')).toBeUndefined();
+  expect(await find(move(), 'logical-slot-stays', 'source')).toBeUndefined();
   await pair.source.query(`select pg_drop_replication_slot('godwit_0123456789ab_forward')`);
 });
 

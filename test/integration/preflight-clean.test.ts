@@ -36,6 +36,8 @@ test('two servers that are ready have nothing to mend but the missing endpoint',
   expect(findings.filter(({ severity }) => severity === 'info').map(({ id }) => id)).toEqual([
     'disk-space',
     'network-path',
+    'password-in-catalog',
+    'password-in-catalog',
   ]);
   for (const finding of findings) expect(finding.unit).toBe('database/shop');
 });

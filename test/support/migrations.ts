@@ -153,6 +153,7 @@ export class Lab {
       preflightDatabase: (move) => of(move).preflightDatabase(move),
       preflightWorkers: (input) => of(input).preflightWorkers(input),
       planDatabase: (move) => of(move).planDatabase(move),
+      grantsDatabase: (input) => of(input).grantsDatabase(input),
       assemblePlan: (input) => of(input).assemblePlan(input),
       observe: (move) => of(move).observe(move),
       adoptShape: (move) => of(move).adoptShape(move),

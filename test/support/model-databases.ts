@@ -17,6 +17,7 @@ import { failure } from '../../activities/failure.js';
 import { CancelledFailure } from '@temporalio/activity';
 import type { FailureType } from '../../spec/failures.js';
 import type { Finding } from '../../spec/findings.js';
+import type { SideGrants } from '../../spec/grants.js';
 import type { NormalDatabase, NormalMigration } from '../../spec/normal.js';
 import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../../spec/status.js';
 
@@ -46,6 +47,21 @@ export class ModelDatabases {
   /** Moments at which both sides took writes, or rows were lost: must stay empty. */
   readonly broken: string[] = [];
   findings: Finding[] = [];
+  grants: SideGrants = {
+    unit: 'database/orders',
+    side: 'source',
+    role: 'mover',
+    database: 'orders',
+    serverVersion: '18.1',
+    platform: 'postgres',
+    superuser: false,
+    statements: [
+      { sql: 'ALTER ROLE "mover" REPLICATION', why: 'Makes slots.', held: false },
+      { sql: 'GRANT pg_create_subscription TO "mover"', why: 'Makes subscriptions.', held: true },
+    ],
+    settings: [{ name: 'wal_level', found: 'replica', wanted: 'logical', how: 'a flag' }],
+    impossible: [],
+  };
   digest = 'sha256:model';
   problems: string[] = [];
   drift: Drift | null = null;
@@ -142,6 +158,8 @@ export class ModelDatabases {
     normalize: (input) => this.#run('normalize', input, () => this.normalOf(input.document)),
     checkNamespace: () => this.#run('checkNamespace', null, () => undefined),
     preflightDatabase: (move) => this.#run('preflightDatabase', move, () => this.findings),
+    grantsDatabase: (input) =>
+      this.#run('grantsDatabase', input, () => [{ ...this.grants, platform: input.platform ?? this.grants.platform }]),
     preflightWorkers: (input) => this.#run('preflightWorkers', input, () => []),
     planDatabase: (move) =>
       this.#run('planDatabase', move, () => ({

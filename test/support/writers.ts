@@ -33,10 +33,16 @@ export interface WriterReport {
   balanced: boolean;
 }
 
+export interface Login {
+  user: string;
+  password: string;
+}
+
 /** Where their tables are, if not in `public` of databases of one name. */
 export interface WriterPlace {
   schema?: string;
   targetDatabase?: string;
+  login?: Login;
 }
 
 export class Writers {
@@ -102,7 +108,9 @@ export class Writers {
     while (!this.#stopping) {
       const server = servers[turn % 2] ?? servers[0];
       try {
-        client ??= await connect(server.url(this.#databaseOn(server)));
+        client ??= await connect(
+          server.url(this.#databaseOn(server), this.place.login?.user, this.place.login?.password),
+        );
         const id = randomUUID();
         const { rows } = await client.query<{ at: number }>(
           `with made as (insert into ${entry} (id, account) values ($1, $2) returning account)

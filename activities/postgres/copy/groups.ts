@@ -18,6 +18,7 @@ import { cancellation } from '../../activity-context.js';
 import type { DatabaseMove } from '../../contract.js';
 import { failure } from '../../failure.js';
 import { faultPoint } from '../../fault.js';
+import { publisherOf } from '../connection.js';
 import { lockStatements, patiently } from '../fence.js';
 import { awaitMarker, insertMarker, markerTable } from '../marker.js';
 import { groupKey, scopeNames } from '../names.js';
@@ -246,7 +247,7 @@ async function handOver(
   await ensureSubscription(sides.target, {
     name: scopeNames(own).slot('source'),
     publication: scopeNames(own).publication,
-    publisher: { side: 'source', url: move.database.source },
+    publisher: publisherOf(move.database, 'source'),
     enabled: true,
   });
   await caughtUp(sides, own);

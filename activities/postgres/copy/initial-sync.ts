@@ -6,6 +6,7 @@ import type { SyncFigures } from '../../../spec/status.js';
 import type { DatabaseMove } from '../../contract.js';
 import { cancellation, stoppable } from '../../activity-context.js';
 import { failure } from '../../failure.js';
+import { publisherOf } from '../connection.js';
 import { scopeNames } from '../names.js';
 import { scopeTables } from '../scope.js';
 import type { Session } from '../session.js';
@@ -89,7 +90,7 @@ async function finish(move: DatabaseMove): Promise<SyncFigures> {
     await ensureSubscription(sides.target, {
       name: names.slot('source'),
       publication: names.publication,
-      publisher: { side: 'source', url: move.database.source },
+      publisher: publisherOf(move.database, 'source'),
       enabled: true,
     });
     return await figuresOf(sides.target, key);

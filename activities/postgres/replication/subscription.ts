@@ -1,9 +1,7 @@
 /** Subscriptions by name: made on slots that exist already, dropped without asking the publisher. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SecretReference } from '../../../spec/normal.js';
-import type { Primary } from '../../../spec/status.js';
 import { failure } from '../../failure.js';
-import { connectionString } from '../connection.js';
+import { connectionString, type Publisher } from '../connection.js';
 import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
 import { identifier, literal } from '../statements.js';
@@ -15,8 +13,8 @@ export interface SubscriptionOptions {
   /** Name of the subscription, and of the slot on the publisher. */
   name: string;
   publication: string;
-  /** The subscribing server connects to this URL itself; Postgres keeps it, password and all, in pg_subscription. */
-  publisher: { side: Primary; url: SecretReference };
+  /** What the subscribing server connects to itself. */
+  publisher: Publisher;
   /** False: proves rights and the network path now, applies nothing until `enableSubscription`. */
   enabled: boolean;
 }
@@ -32,8 +30,7 @@ export async function ensureSubscription(session: Session, options: Subscription
     if (options.enabled) await enableSubscription(session, options.name);
     return;
   }
-  const { side, url } = options.publisher;
-  const connection = await connectionString(side, url, options.name);
+  const connection = await connectionString(options.publisher, options.name);
   await hideFromLog(session);
   // Without two_phase, which version 15 was the first to know: off is its default.
   await session.run(
@@ -50,7 +47,7 @@ export async function followPublisher(
 ): Promise<void> {
   const found = await session.row('select from pg_subscription where subname = $1', [name]);
   if (found === undefined) return;
-  const connection = await connectionString(publisher.side, publisher.url, name);
+  const connection = await connectionString(publisher, name);
   await hideFromLog(session);
   await session.run(`alter subscription ${identifier(name)} connection ${literal(connection)}`);
 }
@@ -80,8 +77,9 @@ export async function enableSubscription(session: Session, name: string): Promis
  */
 export async function stopSubscription(session: Session, name: string): Promise<boolean> {
   const found = await session.row<{ oid: string; enabled: boolean }>(
-    `select oid::text, subenabled as enabled from pg_subscription where subname = $1
-     and subdbid = (select oid from pg_database where datname = current_database())`,
+    `select v.subid::text as oid, s.subenabled as enabled
+     from pg_subscription s join pg_stat_subscription v on v.subname = s.subname and v.relid is null
+     where s.subname = $1 and s.subdbid = (select oid from pg_database where datname = current_database()) limit 1`,
     [name],
   );
   if (found === undefined) return false;

@@ -9,6 +9,7 @@ import type { SecretReference } from '../../../spec/normal.js';
 import { cancellation, heartbeat } from '../../activity-context.js';
 import { failure } from '../../failure.js';
 import { connectionEnvironment } from '../connection.js';
+import { qualified, type TableName } from '../statements.js';
 
 const run = promisify(execFile);
 
@@ -40,8 +41,15 @@ export interface SchemaDump {
   after: DumpEntry[];
 }
 
-/** Needs pg_dump of the source's major version or newer; fails with `PreflightFailed` if there is none. */
-export async function dumpSchema(source: SecretReference, sourceMajor: number): Promise<SchemaDump> {
+/**
+ * Needs pg_dump of the source's major version or newer; fails with `PreflightFailed` if there is none.
+ * @param without tables that stay, and that this role may not lock: pg_dump takes ACCESS SHARE on all that it writes down
+ */
+export async function dumpSchema(
+  source: SecretReference,
+  sourceMajor: number,
+  without: TableName[],
+): Promise<SchemaDump> {
   const binaries = await findDump(sourceMajor);
   const env = { PATH: process.env['PATH'] ?? '', ...(await connectionEnvironment('source', source)) };
   const folder = await mkdtemp(join(tmpdir(), 'godwit-schema-'));
@@ -59,6 +67,7 @@ export async function dumpSchema(source: SecretReference, sourceMajor: number): 
       '--no-tablespaces',
       `--lock-wait-timeout=${LOCK_WAIT_TIMEOUT_MS}`,
       `--file=${file}`,
+      ...without.map((table) => `--exclude-table=${exactly(table)}`),
     ]);
     const script = (section: string): Promise<string> =>
       program(join(binaries, 'pg_restore'), env, [
@@ -74,6 +83,9 @@ export async function dumpSchema(source: SecretReference, sourceMajor: number): 
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** As a pattern that names this table alone: within quotes nothing is a wildcard. */
+const exactly = (table: TableName): string => qualified(table);
 
 async function program(command: string, env: Record<string, string>, args: string[]): Promise<string> {
   try {

@@ -8,12 +8,13 @@ import { lowerHint, raiseHint } from '../multi-host.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides, type Sides } from '../sides.js';
-import { qualified, statement } from '../statements.js';
+import { qualified, statement, type TableName } from '../statements.js';
 import { compareTables, tablesWithRows } from './compare.js';
 import { dropCreated, recording } from './created.js';
 import { deferEntries } from './deferred.js';
 import { dumpSchema, type DumpEntry } from './dump.js';
 import { selectEntries } from './selection.js';
+import { carrySettings, dropSettings } from './settings.js';
 
 const SYNC = statement(import.meta.url, '../sql/sync.sql');
 
@@ -66,7 +67,7 @@ async function copySchema(move: DatabaseMove, sides: Sides, tables: ScopeTable[]
   const version = await source.row<{ major: number }>(
     `select current_setting('server_version_num')::int / 10000 as major`,
   );
-  const dump = await dumpSchema(move.database.source, version?.major ?? 0);
+  const dump = await dumpSchema(move.database.source, version?.major ?? 0, await unreadable(source, tables));
   const selected = await selectEntries(dump, source, target, tables);
   let created = 0;
   await target.transaction(async () => {
@@ -76,6 +77,7 @@ async function copySchema(move: DatabaseMove, sides: Sides, tables: ScopeTable[]
     if (created > 0) return;
     await target.run('set local check_function_bodies = off');
     created = await recording(target, move.key, () => restore(target, selected.before));
+    await carrySettings(source, target, move.key);
     await deferEntries(source, target, move.key, selected);
     const differences = (await compareTables(source, target, tables)).filter(
       (line) => !/: (primary key|replica identity) is /.test(line),
@@ -83,6 +85,21 @@ async function copySchema(move: DatabaseMove, sides: Sides, tables: ScopeTable[]
     if (differences.length > 0) throw mismatch(differences);
   });
   return { created };
+}
+
+/** Tables out of scope that this role may not lock. */
+async function unreadable(source: Session, tables: ScopeTable[]): Promise<TableName[]> {
+  return source.rows<TableName & Record<string, unknown>>(
+    `select n.nspname as schema, c.relname as name
+     from pg_class c
+     join pg_namespace n on n.oid = c.relnamespace
+     left join json_to_recordset($1::json) as t(schema text, name text) on t.schema = n.nspname and t.name = c.relname
+     where c.relkind in ('r', 'p', 'f') and c.relpersistence <> 't' and t.name is null
+       and n.nspname not in ('information_schema', 'godwit') and n.nspname !~ '^pg_'
+       and not (has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE'))
+     order by 1, 2`,
+    [JSON.stringify(tables)],
+  );
 }
 
 async function requireAbsent(target: Session, tables: ScopeTable[]): Promise<void> {
@@ -166,6 +183,7 @@ async function dropSchema(target: Session, move: DatabaseMove): Promise<void> {
   if (!known?.known) return;
   await emptyFilled(target, move.key);
   await dropCreated(target, move.key);
+  await dropSettings(target, move.key);
   for (const table of ['deferred_ddl', 'copy_snapshot', 'copy_group_table', 'copy_group', 'copy_range', 'copy_run']) {
     await target.run(`delete from godwit.${table} where scope = $1`, [move.key]);
   }

@@ -50,12 +50,14 @@ export async function selectEntries(
   const present = new Set((await objectsOf(target)).map(nameOf));
   const there = new Set((await objectsOf(source)).filter((object) => present.has(nameOf(object))).map(keyOf));
 
+  const withEventTriggers = await isSuperuser(target);
   const all = [...dump.before, ...dump.after];
   const known = new Map(all.map((entry) => [entry.id, entry]));
   const taken = new Set<number>();
   // Entries without an object of their own (COMMENT, ACL, ATTACH) go with what they are about.
   for (const entry of [...all.filter((one) => one.class !== '0'), ...all.filter((one) => one.class === '0')]) {
     if (NEVER.has(entry.type)) continue;
+    if (entry.type === 'EVENT TRIGGER' && !withEventTriggers) continue;
     // Extensions come with their own comments, which only their owner may change.
     if (entry.type === 'COMMENT' && entry.name.startsWith('EXTENSION ')) continue;
     const goesWith = entry.dependsOn.filter((id) => known.has(id));
@@ -66,6 +68,13 @@ export async function selectEntries(
   }
   const selected = { before: dump.before.filter(isIn(taken)), after: dump.after.filter(isIn(taken)) };
   return withRolesOf(selected, source, target);
+}
+
+async function isSuperuser(session: Session): Promise<boolean> {
+  const role = await session.row<{ super: boolean }>(
+    'select rolsuper as super from pg_roles where rolname = current_user',
+  );
+  return role?.super ?? false;
 }
 
 const nameOf = (object: DatabaseObject): string => `${object.type} ${object.identity}`;
@@ -92,7 +101,8 @@ export async function leftOutOf(source: Session, tables: ScopeTable[]): Promise<
 
 /**
  * Owners and grants need their roles on the target. A superuser that the target lacks is left out: managed servers
- * have none of that name, and what it owned then belongs to the role that Godwit connects as.
+ * have none of that name, and what it owned then belongs to the role that Godwit connects as. So is one that is there, as an
+ * owner, if that role may not act as it.
  */
 async function withRolesOf(selected: SchemaDump, source: Session, target: Session): Promise<SchemaDump> {
   const entries = [...selected.before, ...selected.after];
@@ -113,8 +123,29 @@ async function withRolesOf(selected: SchemaDump, source: Session, target: Sessio
     );
   }
   const absent = new Set(missing.map((role) => role.name));
-  const without = (entry: DumpEntry): DumpEntry => ({ ...entry, statement: withoutRoles(entry, absent) });
+  const out = new Set([...absent, ...(await superusersOutOfReach(target))]);
+  const without = (entry: DumpEntry): DumpEntry => ({
+    ...entry,
+    statement: asRoles(withoutRoles(entry, isAccess(entry) ? absent : out)),
+  });
   return { before: selected.before.map(without), after: selected.after.map(without) };
+}
+
+const isAccess = (entry: DumpEntry): boolean => entry.type === 'ACL' || entry.type === 'DEFAULT ACL';
+
+/** Roles that no plain role may give something to. */
+async function superusersOutOfReach(target: Session): Promise<string[]> {
+  const rows = await target.rows<{ name: string }>(
+    `select rolname as name from pg_roles where rolsuper and not pg_has_role(oid, 'member')`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** What somebody else has granted, pg_restore grants as them: superusers alone change who a session is, members become roles. */
+function asRoles(text: string): string {
+  return text
+    .replaceAll(/^SET SESSION AUTHORIZATION (.*);$/gm, 'SET LOCAL ROLE $1;')
+    .replaceAll(/^RESET SESSION AUTHORIZATION;$/gm, 'RESET ROLE;');
 }
 
 /** pg_restore writes owners and grants one a line, the owner's last. */
@@ -124,7 +155,7 @@ function withoutRoles(entry: DumpEntry, roles: Set<string>): string {
     (/ (?:OWNER TO|TO|FROM) ("(?:[^"]|"")+"|[^ ;"]+)(?: WITH GRANT OPTION)?;$/.exec(line)?.[1] ?? '')
       .replace(/^"(.*)"$/, '$1')
       .replaceAll('""', '"');
-  if (entry.type === 'ACL' || entry.type === 'DEFAULT ACL') {
+  if (isAccess(entry)) {
     return lines.filter((line) => !roles.has(named(line))).join('\n');
   }
   const last = lines.at(-1) ?? '';

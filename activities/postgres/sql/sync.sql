@@ -27,6 +27,15 @@ create table if not exists godwit.created_object (
   primary key (scope, seq)
 );
 
+-- Settings of the database, and of roles in it ('': of all), that weren't there before.
+create table if not exists godwit.carried_setting (
+  scope text not null references godwit.authority on delete cascade,
+  role  text not null,
+  name  text not null,
+  value text not null,
+  primary key (scope, role, name)
+);
+
 create table if not exists godwit.copy_run (
   scope      text primary key references godwit.authority on delete cascade,
   -- Consistent point of the slot that all copied rows belong to; null while rows are being copied.
