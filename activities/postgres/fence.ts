@@ -220,22 +220,34 @@ async function installDdlFence(session: Session, key: string): Promise<void> {
 }
 
 async function installTriggers(session: Session, key: string, table: ScopeTable): Promise<void> {
+  await patiently(session, [table], `install the fence on ${table.schema}.${table.name}`, () =>
+    session.batch(triggerStatements(key, table)),
+  );
+}
+
+function triggerStatements(key: string, table: ScopeTable): string[] {
   const names = scopeNames(key);
   const on = qualified(table);
   const call = `godwit.${identifier(names.fence)}()`;
-  await patiently(session, [table], `install the fence on ${table.schema}.${table.name}`, async () => {
-    // `only`: triggers on a partitioned table are statement triggers of its own and reach no partition.
-    for (const [name, events] of [
-      [names.trigger, 'insert or update or delete'],
-      [names.truncateTrigger, 'truncate'],
-    ] as const) {
-      await session.run(`drop trigger if exists ${identifier(name)} on ${on}`);
-      await session.run(
-        `create trigger ${identifier(name)} before ${events} on ${on} for each statement execute function ${call}`,
-      );
-      await session.run(`alter table only ${on} enable always trigger ${identifier(name)}`);
-    }
-  });
+  const events: [string, string][] = [
+    [names.trigger, 'insert or update or delete'],
+    [names.truncateTrigger, 'truncate'],
+  ];
+  // `only`: triggers on a partitioned table are statement triggers of its own and reach no partition.
+  return events.flatMap(([name, event]) => [
+    `drop trigger if exists ${identifier(name)} on ${on}`,
+    `create trigger ${identifier(name)} before ${event} on ${on} for each statement execute function ${call}`,
+    `alter table only ${on} enable always trigger ${identifier(name)}`,
+  ]);
+}
+
+/**
+ * For the transaction that makes the target's tables: nobody ever sees one of them without its closed fence. What is still
+ * missing then, `installFence` adds.
+ */
+export async function fenceNewTables(target: Session, key: string, tables: ScopeTable[]): Promise<void> {
+  await replaceFence(target, key, { kind: 'closed' });
+  for (const table of tables) await target.batch(triggerStatements(key, table));
 }
 
 /** Runs short DDL in transactions that give way at once: a waiting lock request blocks everybody behind it. */

@@ -76,6 +76,25 @@ describe('a copied schema', () => {
     expect(await catalogs('early')).toEqual(before);
   });
 
+  test('is fenced on the target from its first moment: who writes there at once is refused', async () => {
+    for (const server of [pair.source, pair.target]) await server.createDatabase('unguarded');
+    await pair.source.query(
+      'create table item (id int primary key); create table root (id int) partition by list (id)',
+      [],
+      'unguarded',
+    );
+    const move = moveOf(pair, 'unguarded');
+    await claim(move);
+    await prepareSchema(move);
+    for (const table of ['item', 'root']) {
+      await expect(pair.target.query(`insert into ${table} values (1)`, [], 'unguarded')).rejects.toMatchObject({
+        code: '25006',
+      });
+      await expect(pair.target.query(`truncate ${table}`, [], 'unguarded')).rejects.toMatchObject({ code: '25006' });
+    }
+    await undoPreparation(move);
+  });
+
   test('tables out of scope stay away, with views, foreign keys and sequences that stand on them', async () => {
     await database(
       'part',

@@ -4,6 +4,7 @@ import { heartbeat } from '../../activity-context.js';
 import { failure } from '../../failure.js';
 import { requireSourcePrimary } from '../authority.js';
 import { sqlState } from '../errors.js';
+import { fenceNewTables } from '../fence.js';
 import { lowerHint, raiseHint } from '../multi-host.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
@@ -83,6 +84,7 @@ async function copySchema(move: DatabaseMove, sides: Sides, tables: ScopeTable[]
       (line) => !/: (primary key|replica identity) is /.test(line),
     );
     if (differences.length > 0) throw mismatch(differences);
+    await fenceNewTables(target, move.key, tables);
   });
   return { created };
 }
