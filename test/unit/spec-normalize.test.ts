@@ -50,7 +50,13 @@ describe('the normal form', () => {
           tables: { include: ['*.*'], exclude: [], rowFilters: {} },
           schema: 'copy',
           endpoints: [],
-          copy: { parallelism: 4, rangeSize: 64 * 1024 * 1024, rateLimit: null },
+          copy: {
+            parallelism: 4,
+            rangeSize: 64 * 1024 * 1024,
+            rateLimit: null,
+            workers: 1,
+            slowDown: { standbyLag: null, activeSessions: null },
+          },
           cutover: {
             maxPause: 5_000,
             maxLag: 5_000,
