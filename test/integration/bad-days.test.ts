@@ -150,7 +150,7 @@ describe('time-outs', () => {
         await server.query(`alter database hasty set ${name} = '150ms'`);
       }
     }
-    const move = moveOf(pair, 'hasty', { copy: { parallelism: 1, rangeSize: 2 ** 18, rateLimit: 2_000_000 } });
+    const move = moveOf(pair, 'hasty', { copy: { parallelism: 1, rangeSize: 2 ** 18, rateLimit: 1_000_000 } });
     for (const side of ['source', 'target'] as const) {
       const url = move.database[side];
       if ('env' in url) process.env[url.env] = pair[side].url('hasty', 'hasty', 'hasty');
