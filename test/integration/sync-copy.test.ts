@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
@@ -172,6 +173,31 @@ describe('initial sync', () => {
     // The bucket's first second is free.
     const least = ((figures.bytes - 2_000_000) / 2_000_000) * 1_000;
     expect(figures.copyMs).toBeGreaterThan(least * 0.95);
+  });
+
+  test('waits while the source has more busy sessions than it may, and goes on by itself', async () => {
+    await database('busy', ITEMS);
+    const slowDown = { standbyLag: null, activeSessions: 2 };
+    const move = moveOf(pair, 'busy', { copy: { ...SMALL, rateLimit: 1_000_000, slowDown } });
+    await prepareReplication(move);
+    const busy = Array.from({ length: 3 }, () =>
+      pair.source.query('select pg_sleep(600)', [], 'busy').catch(() => null),
+    );
+    let done = false;
+    const copying = initialSync(move).then(() => (done = true));
+    // At most what passed in the second before its first look.
+    await sleep(3_000);
+    const early = await finishedRanges(pair, 'busy');
+    await sleep(3_000);
+    expect(await finishedRanges(pair, 'busy')).toBe(early);
+    expect(done).toBe(false);
+    await pair.source.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'`,
+    );
+    await Promise.all(busy);
+    await copying;
+    await catchUp(move);
+    expect(await digestOf(pair.target, 'busy')).toEqual(await digestOf(pair.source, 'busy'));
   });
 });
 
