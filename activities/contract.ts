@@ -130,6 +130,8 @@ export interface Activities {
   // ── what a person's `retry` allows ──
   /** Takes the tables' shape as it is now, once it is the same on both sides; else `SchemaMismatch`, with the differences. */
   adoptShape(move: DatabaseMove): Promise<{ adopted: boolean }>;
+  /** Takes partitions along that came on the source since; `SchemaMismatch` while the target lacks them. Comes before `adoptShape`. */
+  adoptPartitions(move: DatabaseMove): Promise<{ adopted: number }>;
   /** Takes a promoted standby for the server it stands for; `SystemChanged` where that could not be right. */
   acceptFailover(move: DatabaseMove): Promise<FailoverAccepted>;
   /** Drops the slot on the side that takes the writes, and what reads it, so that no more WAL is held back. */

@@ -11,6 +11,7 @@ import { finishSync, initialSync } from './postgres/copy/initial-sync.js';
 import { acceptFailover } from './postgres/failover.js';
 import { checkReferences } from './postgres/references.js';
 import { adoptShape } from './postgres/replication/drift.js';
+import { adoptPartitions } from './postgres/replication/partitions.js';
 import { giveUpSlot } from './postgres/replication/give-up.js';
 import { settle, switchWrites, undoSwitch } from './postgres/cutover.js';
 import { installFence, undoFence } from './postgres/fence.js';
@@ -27,6 +28,7 @@ import { grantsDatabase } from './rights/grants.js';
 
 export const activities = {
   acceptFailover,
+  adoptPartitions,
   adoptShape,
   assemblePlan,
   catchUp: (move) => catchUp(move),

@@ -9,7 +9,7 @@ import { lookoutOf, type Milliseconds } from '../spec/normal.js';
 import { lookSignal, reportSignal, type LookoutReport } from './lookout-messages.js';
 import { judge, NOTHING_SEEN, type Concern, type Memory } from './judgement.js';
 import { describe, isFailureOfStep } from './problem.js';
-import { lightActivities, switchActivities } from './proxies.js';
+import { bulkActivities, lightActivities, switchActivities } from './proxies.js';
 
 /** About thirty looks, a quarter of an hour. */
 const LONG_HISTORY = 300;
@@ -126,8 +126,9 @@ export async function lookout(input: LookoutInput): Promise<void> {
   async function remedied(): Promise<LookoutReport['then']> {
     switch (carry.concern?.remedy) {
       case 'adopt': {
-        const { adopted } = await light().adoptShape(move);
-        return adopted ? 'revalidate' : 'nothing';
+        const partitions = await bulkActivities(move.database.taskQueues).adoptPartitions(move);
+        const shape = await light().adoptShape(move);
+        return partitions.adopted > 0 || shape.adopted ? 'revalidate' : 'nothing';
       }
       case 'accept-failover': {
         const { resync } = await switchActivities(move.database.taskQueues).acceptFailover(move);

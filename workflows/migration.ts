@@ -18,7 +18,7 @@ import { findings, wholePlan } from './inspection.js';
 import { Interrupted } from './interrupted.js';
 import { invalid } from './phase.js';
 import { describe, isFailureOfStep } from './problem.js';
-import { lightActivities, switchActivities } from './proxies.js';
+import { bulkActivities, lightActivities, switchActivities } from './proxies.js';
 import { waitRehearsing } from './rehearsal.js';
 import { replicationSetup } from './replicationSetup.js';
 import { Lookouts } from './lookouts.js';
@@ -254,8 +254,9 @@ async function takeShape(trip: Trip, unit: UnitProgress): Promise<void> {
   unit.remedyNow = false;
   if (!patched('takes-shape')) return;
   const move = moveOfUnit(trip, unit);
-  const { adopted } = await lightActivities(move.database.taskQueues.light).adoptShape(move);
-  if (adopted) await provenEqual(trip, unit);
+  const partitions = await bulkActivities(move.database.taskQueues).adoptPartitions(move);
+  const shape = await lightActivities(move.database.taskQueues.light).adoptShape(move);
+  if (partitions.adopted > 0 || shape.adopted) await provenEqual(trip, unit);
 }
 
 async function watch(trip: Trip): Promise<void> {

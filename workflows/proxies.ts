@@ -27,6 +27,7 @@ type Bulk =
   | 'catchUp'
   | 'validate'
   | 'checkReferences'
+  | 'adoptPartitions'
   | 'finalizeDatabase';
 type Switch = 'switchWrites' | 'settle' | 'acceptFailover';
 

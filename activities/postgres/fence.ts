@@ -225,7 +225,7 @@ async function installTriggers(session: Session, key: string, table: ScopeTable)
   );
 }
 
-function triggerStatements(key: string, table: ScopeTable): string[] {
+export function triggerStatements(key: string, table: ScopeTable): string[] {
   const names = scopeNames(key);
   const on = qualified(table);
   const call = `godwit.${identifier(names.fence)}()`;

@@ -75,7 +75,7 @@ describe('DDL on the source', () => {
     expect(await validate(move)).toMatchObject({ verdict: 'different', differences: 100 });
   });
 
-  test('that makes a partition is told, and can not be adopted: nobody copied its rows', async () => {
+  test('that makes a partition is told, and is not adopted by its shape alone: nobody copied its rows', async () => {
     const parts = `create table event (at date, id int, primary key (at, id)) partition by range (at);
       create table event_1 partition of event for values from ('2026-01-01') to ('2027-01-01')`;
     const move = await synced('ddl_partition', {}, parts);

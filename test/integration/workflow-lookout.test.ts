@@ -58,7 +58,7 @@ describe.concurrent('before the switch', () => {
     const held = await migration.reaches('needs-attention');
     expect(held.units[0]?.problem).toMatchObject({ type: 'ReplicationBroken' });
     expect(held.reason).toContain('begins the sync anew');
-    const { reached, release } = migration.model.hold('initialSync');
+    const { reached, release } = migration.model.hold('copyRanges');
     await migration.send('retry');
     await reached;
     migration.model.lost = null;
@@ -66,13 +66,13 @@ describe.concurrent('before the switch', () => {
     expect(migration.model.count('switchWrites')).toBe(0);
     release();
     await migration.until('the switch', ({ stage }) => stage === 'watch');
-    expect([migration.model.count('initialSync'), migration.model.count('validate')]).toEqual([2, 2]);
+    expect([migration.model.count('finishSync'), migration.model.count('validate')]).toEqual([2, 2]);
     await abort(migration);
   });
 
   it('a limit on WAL gives the slot up where the specification says so, stops the copy, and says what that means', async () => {
     const migration = await lab.migrate(orders({ maxRetainedWal: 1, onLimit: 'drop' }), (model) => {
-      model.hold('initialSync');
+      model.hold('copyRanges');
       model.overLimit = 'the slot holds back 20GiB';
     });
     const held = await migration.until(
@@ -81,10 +81,10 @@ describe.concurrent('before the switch', () => {
     );
     expect(held.reason).toContain('the slot was given up');
     expect(migration.model.count('giveUpSlot')).toBe(1);
-    await migration.until('the copy has ended', () => migration.model.running('initialSync') === 0);
+    await migration.until('the copy has ended', () => migration.model.running('copyRanges') === 0);
     await migration.send('retry');
     await migration.reachesGate('switch');
-    expect(migration.model.count('initialSync')).toBe(2);
+    expect(migration.model.count('copyRanges')).toBe(2);
     await abort(migration);
   });
 
@@ -143,7 +143,7 @@ describe.concurrent('before the switch', () => {
     expect(held.units[0]?.problem).toMatchObject({ type: 'SystemChanged' });
     expect(held.reason).toContain('expected timeline 1, found timeline 2');
     await migration.send('retry');
-    await migration.until('a new sync', () => migration.model.count('initialSync') === 2);
+    await migration.until('a new sync', () => migration.model.count('finishSync') === 2);
     await migration.reaches('awaiting-approval');
     expect(migration.model.count('acceptFailover')).toBe(1);
     await abort(migration);

@@ -157,6 +157,7 @@ export class Lab {
       assemblePlan: (input) => of(input).assemblePlan(input),
       observe: (move) => of(move).observe(move),
       adoptShape: (move) => of(move).adoptShape(move),
+      adoptPartitions: (move) => of(move).adoptPartitions(move),
       acceptFailover: (move) => of(move).acceptFailover(move),
       giveUpSlot: (move) => of(move).giveUpSlot(move),
       checkReferences: (move) => of(move).checkReferences(move),

@@ -211,6 +211,7 @@ export class ModelDatabases {
         this.drift = null;
         return { adopted };
       }),
+    adoptPartitions: (move) => this.#run('adoptPartitions', move, () => ({ adopted: 0 })),
     acceptFailover: (move) =>
       this.#run('acceptFailover', move, () => {
         this.stranger = null;

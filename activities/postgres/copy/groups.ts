@@ -41,7 +41,8 @@ const LOCK_TRY_MS = 1_000;
 
 export interface Group {
   seq: number;
-  state: 'live' | 'closing' | 'closed' | 'handed-over' | 'merged';
+  /** `adopting`: partitions that came after the copy, see replication/partitions.ts. */
+  state: 'live' | 'closing' | 'closed' | 'adopting' | 'handed-over' | 'merged';
   /** The slot's consistent point. */
   lsn: string | null;
   files: string;
@@ -120,7 +121,7 @@ export async function closeGroup(sides: Sides, key: string, tables: ScopeTable[]
   // What their changes came by, or would have, is no good any more: their rows are compared, as the rest is.
   for (const { seq, state } of await groupsOf(target, key)) {
     const lost = state === 'closed' && isBroken(await slotOf(source, groupKey(key, seq), 'source'));
-    if (lost || state === 'handed-over' || state === 'merged') await dropGroup(sides, key, seq);
+    if (lost || state === 'adopting' || state === 'handed-over' || state === 'merged') await dropGroup(sides, key, seq);
   }
   const group = (await groupsOf(target, key)).find(({ state }) => state === 'live' || state === 'closing');
   if (group === undefined) return 0;
@@ -194,7 +195,12 @@ async function wholeTables({ source, target }: Sides, key: string, tables: Scope
   return candidates.filter((table) => done.has(nameOf(table)) && !unfinished.has(nameOf(table)));
 }
 
-async function membersOf(target: Session, key: string, seq: number, tables: ScopeTable[]): Promise<ScopeTable[]> {
+export async function membersOf(
+  target: Session,
+  key: string,
+  seq: number,
+  tables: ScopeTable[],
+): Promise<ScopeTable[]> {
   const rows = await target.rows<TableName & Record<string, unknown>>(
     'select schema_name as schema, table_name as name from godwit.copy_group_table where scope = $1 and seq = $2',
     [key, seq],
@@ -203,7 +209,7 @@ async function membersOf(target: Session, key: string, seq: number, tables: Scop
   return tables.filter((table) => names.has(nameOf(table)));
 }
 
-async function setState(target: Session, key: string, seq: number, state: Group['state']): Promise<void> {
+export async function setState(target: Session, key: string, seq: number, state: Group['state']): Promise<void> {
   await target.transaction(
     () => target.run('update godwit.copy_group set state = $3 where scope = $1 and seq = $2', [key, seq, state]),
     'begin; set local synchronous_commit = on',
@@ -280,7 +286,7 @@ async function publishedTables(source: Session, key: string): Promise<Set<string
 }
 
 /** Until all that the source has committed so far is applied. Looked at for as long as it takes: a group has hours to catch up with. */
-async function caughtUp({ source, target }: Sides, own: string): Promise<void> {
+export async function caughtUp({ source, target }: Sides, own: string): Promise<void> {
   const marker = await insertMarker(source, own);
   while ((await awaitMarker(target, own, marker, LOOK_MS, cancellation())) === null) {
     const slot = await slotOf(source, own, 'source');
@@ -293,7 +299,7 @@ async function caughtUp({ source, target }: Sides, own: string): Promise<void> {
   }
 }
 
-async function dropGroup(sides: Sides, key: string, seq: number): Promise<void> {
+export async function dropGroup(sides: Sides, key: string, seq: number): Promise<void> {
   const own = groupKey(key, seq);
   await dropSubscription(sides.target, scopeNames(own).slot('source'));
   await dropSlot(sides.source, scopeNames(own).slot('source'));

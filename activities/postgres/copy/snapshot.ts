@@ -33,14 +33,19 @@ export interface SlotSnapshot extends Snapshot {
  * rewritten between slot and lock (VACUUM FULL, ALTER COLUMN TYPE, TRUNCATE) looks empty or half-empty to the snapshot, so
  * then all starts again.
  */
-export async function takeSnapshot(run: SyncRun, control: Session, tables: ScopeTable[]): Promise<SlotSnapshot> {
+export async function takeSnapshot(
+  run: SyncRun,
+  control: Session,
+  tables: ScopeTable[],
+  slot = scopeNames(run.key).slot('source'),
+): Promise<SlotSnapshot> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const before = await filesOf(control, tables);
-    const taken = await trySnapshot(run, tables);
+    const taken = await trySnapshot(run, tables, slot);
     const after = await filesOf(control, tables);
     if (before === after) return { ...taken, files: after };
     await taken.session.close();
-    await dropSlot(control, scopeNames(run.key).slot('source'));
+    await dropSlot(control, slot);
   }
   throw failure(
     'Blocked',
@@ -49,11 +54,11 @@ export async function takeSnapshot(run: SyncRun, control: Session, tables: Scope
   );
 }
 
-async function trySnapshot(run: SyncRun, tables: ScopeTable[]): Promise<Snapshot & { lsn: string }> {
+async function trySnapshot(run: SyncRun, tables: ScopeTable[], name: string): Promise<Snapshot & { lsn: string }> {
   const sender = await run.open('source', 'slot', true);
   try {
     const slot = await sender.row<{ consistent_point: string; snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${identifier(scopeNames(run.key).slot('source'))} LOGICAL pgoutput ${await slotOptions(sender)}`,
+      `CREATE_REPLICATION_SLOT ${identifier(name)} LOGICAL pgoutput ${await slotOptions(sender)}`,
     );
     if (slot === undefined) throw failure('Unexpected', 'the source did not answer CREATE_REPLICATION_SLOT');
     const taken = await importSnapshot(run, slot.snapshot_name, tables);

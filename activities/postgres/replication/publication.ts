@@ -28,6 +28,8 @@ const NOT_A_FILTER = new Set(['42P17', '0A000', '42P10']);
 export async function createPublication(move: DatabaseMove): Promise<void> {
   await using sides = await bothSides(move, 'publication');
   for (const side of [sides.source, sides.target]) await ensurePublication(side, move.key);
+  // Before version 15 the catalog has no place for one.
+  if (filtered(await scopeTables(sides.source, move.key)).length === 0) return;
   const filters = await publishedFilters(sides.source, move.key);
   for (const side of [sides.source, sides.target]) await keepFilters(side, move.key, filters);
 }

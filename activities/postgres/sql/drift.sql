@@ -8,7 +8,9 @@ with recursive tree as (
   union
   select i.inhrelid, tree.root from tree join pg_catalog.pg_inherits i on i.inhparent = tree.oid
 )
-select distinct on (1) format('%s.%s', n.nspname, c.relname) as partition, tree.root
+select distinct on (1) format('%s.%s', n.nspname, c.relname) as partition, tree.root, n.nspname as schema, c.relname as name,
+       format('CREATE TABLE %s PARTITION OF %s %s', c.oid::regclass, (select i.inhparent::regclass from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
+              pg_catalog.pg_get_expr(c.relpartbound, c.oid)) as statement
 from tree
 join pg_catalog.pg_class c using (oid)
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -54,7 +54,7 @@ create table if not exists godwit.copy_group (
   seq   integer not null,
   -- live: its snapshot is held, and its tables are being copied. closed: the snapshot is lost; the tables that were whole by then
   -- follow from a slot of their own. handed-over: from now on their changes come by the scope's own slot.
-  state text not null check (state in ('live', 'closing', 'closed', 'handed-over', 'merged')),
+  state text not null check (state in ('live', 'closing', 'closed', 'adopting', 'handed-over', 'merged')),
   -- The slot's consistent point.
   lsn   pg_lsn,
   -- Files of the tables when the snapshot was taken: one that changes can't be read by it any more.
