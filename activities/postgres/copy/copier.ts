@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cancellation, stoppable } from '../../activity-context.js';
 import type { CopyInput, DatabaseMove } from '../../contract.js';
 import { failure } from '../../failure.js';
-import { scopeTables } from '../scope.js';
+import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
 import { prepareSyncTables } from '../schema/prepare.js';
@@ -19,7 +19,7 @@ import { finishRange, plannedRanges, takeRange } from './ranges.js';
 import { RateLimit } from './rate.js';
 import { copyRange } from './rows.js';
 import { admit, SyncRun } from './sessions.js';
-import { beginIn, importSnapshot, type Snapshot } from './snapshot.js';
+import { joinSnapshot, type Snapshot } from './snapshot.js';
 import { throttled } from './throttle.js';
 
 /** Between two looks for a snapshot to read. */
@@ -49,10 +49,11 @@ export async function copyUntil(move: DatabaseMove, copier: number, signal: Abor
     if (found === null) return;
     const began = performance.now();
     try {
-      await copyAll(run, sides, found.seq, found.snapshot, progress, signal);
+      await copyAll(run, sides, found.seq, found.readers, progress, signal);
     } finally {
-      await found.snapshot.session.close();
-      if (!sides.target.lost) await tell(sides.target, run.key, copier, found.snapshot.name, performance.now() - began);
+      await Promise.all(found.readers.map(({ session }) => session.close()));
+      if (!sides.target.lost)
+        await tell(sides.target, run.key, copier, found.readers[0].name, performance.now() - began);
     }
   } finally {
     signal.removeEventListener('abort', stop);
@@ -66,7 +67,7 @@ async function awaitSnapshot(
   sides: Sides,
   progress: SyncProgress,
   signal: AbortSignal,
-): Promise<{ seq: number; snapshot: Snapshot } | null> {
+): Promise<{ seq: number; readers: [Snapshot, ...Snapshot[]] } | null> {
   const { target } = sides;
   progress.detail = 'waiting for a snapshot of the source';
   for (;;) {
@@ -75,29 +76,62 @@ async function awaitSnapshot(
     if (live !== null) {
       if ((await plannedRanges(target, run.key)).length === 0) return null;
       const tables = await tablesToCopy(target, run.key, await scopeTables(target, run.key));
-      for (const name of await exportedNames(target, run.key)) {
-        const snapshot = await importSnapshot(run, name, tables);
-        if (snapshot === null) continue;
-        await announce(target, run.key, live.seq, snapshot.name);
-        return { seq: live.seq, snapshot };
+      const readers = await joinAll(run, await exportedNames(target, run.key), tables);
+      if (readers === 'contended') {
+        await target.run('update godwit.copy_group set contended = true where scope = $1 and seq = $2', [
+          run.key,
+          live.seq,
+        ]);
+      } else if (readers !== 'gone') {
+        await announce(target, run.key, live.seq, readers[0].name);
+        return { seq: live.seq, readers };
       }
     }
     await sleep(LOOK_MS, undefined, { signal });
   }
 }
 
+/**
+ * As many readers as work at once, each with all tables locked before the first row is read: one that came later could wait
+ * behind a TRUNCATE that waits for the others.
+ */
+async function joinAll(
+  run: SyncRun,
+  names: string[],
+  tables: ScopeTable[],
+): Promise<[Snapshot, ...Snapshot[]] | 'gone' | 'contended'> {
+  const { parallelism, workers = 1 } = run.move.database.copy;
+  for (const name of names) {
+    const joined: Snapshot[] = [];
+    for (let i = 1; i <= Math.ceil(parallelism / workers); i += 1) {
+      const one = await joinSnapshot(run, name, tables, `read ${i}`);
+      if (one !== 'gone' && one !== 'contended') {
+        joined.push(one);
+        continue;
+      }
+      await Promise.all(joined.map(({ session }) => session.close()));
+      if (one === 'contended') return one;
+      joined.length = 0;
+      break;
+    }
+    const [first, ...others] = joined;
+    if (first !== undefined) return [first, ...others];
+  }
+  return 'gone';
+}
+
 async function copyAll(
   run: SyncRun,
   { source, target }: Sides,
   seq: number,
-  snapshot: Snapshot,
+  readers: [Snapshot, ...Snapshot[]],
   progress: SyncProgress,
   signal: AbortSignal,
 ): Promise<void> {
   const { key, move } = run;
-  const { parallelism, rateLimit, workers = 1 } = move.database.copy;
+  const { rateLimit, workers = 1 } = move.database.copy;
   const tables = await tablesToCopy(target, key, await scopeTables(target, key));
-  const described = new Map((await describeTables(source, tables)).map((table) => [nameOf(table), table]));
+  const described = new Map((await describeTables(readers[0].session, tables)).map((table) => [nameOf(table), table]));
   const planned = await plannedRanges(target, key);
   for (const { estimate } of planned) progress.expect(estimate);
   const closed = (await groupsOf(target, key)).length - 1;
@@ -112,11 +146,9 @@ async function copyAll(
     ...(workers > 1 ? [sumUp(target, key, progress, over)] : []),
   ];
   try {
-    for (let i = 1; i <= Math.ceil(parallelism / workers); i += 1) {
-      const reader = await run.open('source', `read ${i}`);
-      const writer = await run.open('target', `write ${i}`);
-      pairs.push({ reader, writer });
-      await beginIn(reader, snapshot.name);
+    for (const [i, { session }] of readers.entries()) {
+      const writer = await run.open('target', `write ${i + 1}`);
+      pairs.push({ reader: session, writer });
       await admit(writer, token);
     }
     let left = true;
@@ -131,7 +163,7 @@ async function copyAll(
   } finally {
     done.abort();
     await Promise.all(watching);
-    await Promise.all(pairs.flatMap(({ reader, writer }) => [reader.close(), writer.close()]));
+    await Promise.all(pairs.map(({ writer }) => writer.close()));
   }
 }
 

@@ -107,7 +107,8 @@ export async function prepareGroup(sides: Sides, key: string, tables: ScopeTable
 export async function openGroup(target: Session, key: string, group: Omit<Group, 'state'>): Promise<void> {
   await target.run(
     `insert into godwit.copy_group (scope, seq, state, lsn, files) values ($1, $2, 'live', $3::pg_lsn, $4)
-     on conflict (scope, seq) do update set state = excluded.state, lsn = excluded.lsn, files = excluded.files`,
+     on conflict (scope, seq) do update
+       set state = excluded.state, lsn = excluded.lsn, files = excluded.files, contended = false`,
     [key, group.seq, group.lsn, group.files],
   );
 }

@@ -23,7 +23,7 @@ import { SyncProgress } from './progress.js';
 import { storedRanges, type StoredRange } from './ranges.js';
 import { reconcileTable } from './resume.js';
 import { admit, endReaders, isSubscribed, SyncRun } from './sessions.js';
-import { beginIn, filesOf, importSnapshot, takeSnapshot, type Snapshot } from './snapshot.js';
+import { filesOf, joinSnapshot, takeSnapshot, type Snapshot } from './snapshot.js';
 
 /** Between two looks at whether the snapshot is still there and still needed. */
 const LOOK_MS = 500;
@@ -62,15 +62,18 @@ export async function holdUntil(move: DatabaseMove, signal: AbortSignal, held = 
     const tables = await scopeTables(sides.target, move.key);
     await beginCopy(move, sides, tables);
     progress.detail = 'waiting for open transactions of the source, to take a snapshot';
-    const snapshot =
+    let snapshot =
       (await takeOverSnapshot(run, sides, tables)) ?? (await newSnapshot(run, sides, tables, progress, signal));
     progress.stop();
     saySilently();
     held();
-    try {
-      await hold(run, sides, snapshot, signal);
-    } finally {
-      await snapshot.session.close();
+    for (;;) {
+      try {
+        if (await hold(run, sides, snapshot, signal)) return;
+      } finally {
+        await snapshot.session.close();
+      }
+      snapshot = await newSnapshot(run, sides, tables, progress, signal);
     }
   } finally {
     signal.removeEventListener('abort', stop);
@@ -79,7 +82,8 @@ export async function holdUntil(move: DatabaseMove, signal: AbortSignal, held = 
   }
 }
 
-async function hold(run: SyncRun, sides: Sides, { session, name }: Snapshot, signal: AbortSignal): Promise<void> {
+/** Until all rows are there; false when the snapshot has to be given up for another one. */
+async function hold(run: SyncRun, sides: Sides, { session, name }: Snapshot, signal: AbortSignal): Promise<boolean> {
   while (!(await rowsAreThere(sides, run.key))) {
     await session.run('select 1');
     if (isBroken(await slotOf(sides.source, run.key, 'source'))) {
@@ -89,9 +93,12 @@ async function hold(run: SyncRun, sides: Sides, { session, name }: Snapshot, sig
         'The copy begins again with a new one, and keeps what still equals the source',
       );
     }
+    const contended = await sides.target.row('select from godwit.copy_group where scope = $1 and contended', [run.key]);
+    if (contended !== undefined) return false;
     await sleep(LOOK_MS, undefined, { signal });
   }
   await sides.target.run('delete from godwit.copy_snapshot where scope = $1 and name = $2', [run.key, name]);
+  return true;
 }
 
 /** Before the first row: the tables must be empty, and what fills them is written down for the undo. */
@@ -133,8 +140,9 @@ async function takeOverSnapshot(
   if (group === null) return null;
   const rest = await tablesToCopy(target, run.key, tables);
   for (const name of await exportedNames(target, run.key)) {
-    const snapshot = await importSnapshot(run, name, rest);
-    if (snapshot === null) continue;
+    const snapshot = await joinSnapshot(run, name, rest, 'snapshot');
+    if (snapshot === 'gone') continue;
+    if (snapshot === 'contended') return null;
     // Nobody had locked the tables for a moment.
     if ((await filesOf(source, rest)) === group.files) {
       await announce(target, run.key, group.seq, snapshot.name);
@@ -183,7 +191,7 @@ async function newSnapshot(
   await target.run('update godwit.copy_run set token = $2 where scope = $1', [key, token]);
   const snapshot = await takeSnapshot(run, source, rest);
   try {
-    const rangesKept = await plan(run, sides, snapshot.name, rest, token, progress, signal);
+    const rangesKept = await plan(run, target, snapshot, rest, token, progress, signal);
     await target.run('update godwit.copy_run set ranges_kept = $2 where scope = $1', [key, rangesKept]);
     await openGroup(target, key, { seq, lsn: snapshot.lsn, files: snapshot.files });
     await announce(target, key, seq, snapshot.name);
@@ -197,15 +205,16 @@ async function newSnapshot(
 /** Cuts tables into ranges; those that an interrupted copy left are kept where they equal this snapshot. Answers how many. */
 async function plan(
   run: SyncRun,
-  { source, target }: Sides,
-  snapshot: string,
+  target: Session,
+  snapshot: Snapshot,
   tables: ScopeTable[],
   token: string,
   progress: SyncProgress,
   signal: AbortSignal,
 ): Promise<number> {
   const { parallelism, rangeSize } = run.move.database.copy;
-  const described = await describeTables(source, tables);
+  // In the session that has the tables: any other might wait behind a TRUNCATE that waits for this one.
+  const described = await describeTables(snapshot.session, tables);
   const stored = new Map<string, StoredRange[]>();
   for (const range of await storedRanges(target, run.key)) {
     const ofTable = stored.get(nameOf(range.table));
@@ -218,10 +227,11 @@ async function plan(
   let kept = 0;
   try {
     for (let i = 1; i <= (unfinished === 0 ? 1 : Math.max(1, parallelism)); i += 1) {
-      const reader = await run.open('source', `compare ${i}`);
+      const joined = i === 1 ? snapshot : await joinSnapshot(run, snapshot.name, tables, `compare ${i}`);
+      // Fewer hands do as well.
+      if (joined === 'gone' || joined === 'contended') break;
       const writer = await run.open('target', `compare ${i}`);
-      hands.push({ reader, writer });
-      await beginIn(reader, snapshot);
+      hands.push({ reader: joined.session, writer });
       await admit(writer, token);
     }
     const left = [...described];
@@ -238,7 +248,8 @@ async function plan(
       },
     );
   } finally {
-    await Promise.all(hands.flatMap(({ reader, writer }) => [reader.close(), writer.close()]));
+    const joined = hands.filter(({ reader }) => reader !== snapshot.session);
+    await Promise.all([...hands.map(({ writer }) => writer.close()), ...joined.map(({ reader }) => reader.close())]);
   }
   return kept;
 }

@@ -8,6 +8,11 @@ import { identifier, literal, qualified } from '../statements.js';
 import { dropSlot, followsFailover } from '../replication/slot.js';
 import type { SyncRun } from './sessions.js';
 
+/** Longer than anybody holds a table for whom nobody of ours keeps it. */
+const LOCK_TIMEOUT_MS = 3_000;
+const LOCK_NOT_AVAILABLE = '55P03';
+const ADMIN_SHUTDOWN = '57P01';
+
 /** Somebody who rewrites tables all the time must be told, not raced. */
 const ATTEMPTS = 5;
 
@@ -70,11 +75,37 @@ async function trySnapshot(run: SyncRun, tables: ScopeTable[], name: string): Pr
   }
 }
 
-/** Holds a snapshot that somebody exports, and exports it too; null when nobody does any more. */
-export async function importSnapshot(run: SyncRun, name: string, tables: ScopeTable[]): Promise<Snapshot | null> {
-  const session = await run.open('source', 'snapshot');
+/**
+ * Holds a snapshot that somebody exports, and exports it too. `gone`: nobody does any more. `contended`: a TRUNCATE or other DDL
+ * waits for the tables, behind those who hold them already, and would keep this one waiting behind itself for ever.
+ */
+export async function joinSnapshot(
+  run: SyncRun,
+  name: string,
+  tables: ScopeTable[],
+  role: string,
+): Promise<Snapshot | 'gone' | 'contended'> {
+  try {
+    return (await importSnapshot(run, name, tables, role, LOCK_TIMEOUT_MS)) ?? 'gone';
+  } catch (error) {
+    if (sqlState(error) === LOCK_NOT_AVAILABLE) return 'contended';
+    // The holder gives this snapshot up, and has ended whoever reads it.
+    if (sqlState(error) === ADMIN_SHUTDOWN) return 'gone';
+    throw error;
+  }
+}
+
+async function importSnapshot(
+  run: SyncRun,
+  name: string,
+  tables: ScopeTable[],
+  role = 'snapshot',
+  timeout = 0,
+): Promise<Snapshot | null> {
+  const session = await run.open('source', role);
   try {
     await beginIn(session, name);
+    await session.run(`set local lock_timeout = ${timeout}`);
     const list = tables.map((table) => `only ${qualified(table)}`).join(', ');
     if (list !== '') await session.run(`lock table ${list} in access share mode`);
     const own = await session.row<{ name: string }>('select pg_export_snapshot() as name');
@@ -88,7 +119,7 @@ export async function importSnapshot(run: SyncRun, name: string, tables: ScopeTa
 }
 
 /** Begins a transaction that sees an exported snapshot. */
-export async function beginIn(session: Session, name: string): Promise<void> {
+async function beginIn(session: Session, name: string): Promise<void> {
   await session.run('begin isolation level repeatable read read only');
   await session.run(`set transaction snapshot ${literal(name)}`);
 }

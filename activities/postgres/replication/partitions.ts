@@ -178,7 +178,7 @@ async function copyIn(run: SyncRun, { source, target }: Sides, fresh: ScopeTable
     try {
       const limit = new RateLimit(move.database.copy.rateLimit);
       await writer.transaction(async () => {
-        for (const table of await describeTables(source, leaves)) {
+        for (const table of await describeTables(snapshot.session, leaves)) {
           const range = { seq: 0, kind: 'whole', lo: null, hi: null, estimate: table.bytes } as const;
           await storePlan(writer, key, table, [range]);
           const copied = await copyRange(snapshot.session, writer, table, range, limit, () => undefined);

@@ -59,6 +59,8 @@ create table if not exists godwit.copy_group (
   lsn   pg_lsn,
   -- Files of the tables when the snapshot was taken: one that changes can't be read by it any more.
   files text not null default '',
+  -- Somebody waits for a table that the snapshot's holder has locked, and a copier behind him: one of the two has to give way.
+  contended boolean not null default false,
   primary key (scope, seq)
 );
 
