@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type pg from 'pg';
 import { findPostgres } from '../postgres.js';
 import { onPath } from '../setup/path.js';
 import { connected, upTo, type Sample } from './sample.js';
@@ -33,15 +34,15 @@ function pgbenchBinary(): string {
   return found;
 }
 
-/** How many branches there are, by database: asked once, since the tables of a sample never grow. */
-const branches = new Map<string, number>();
+/** How many branches there are: asked once by each connection, since these tables never grow. */
+const branches = new WeakMap<pg.Client, number>();
 
-async function branchesOf(client: Parameters<Sample['transact']>[0]): Promise<number> {
-  const known = branches.get(client.database ?? '');
+async function branchesOf(client: pg.Client): Promise<number> {
+  const known = branches.get(client);
   if (known !== undefined) return known;
   const { rows } = await client.query<{ n: number }>('select count(*)::int as n from pgbench_branches');
   const found = rows[0]?.n ?? 1;
-  branches.set(client.database ?? '', found);
+  branches.set(client, found);
   return found;
 }
 

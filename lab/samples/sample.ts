@@ -31,11 +31,21 @@ export async function connected<T>(url: string, work: (client: pg.Client) => Pro
   }
 }
 
-/** Runs `schema.sql` and `data.sql` of a folder beside this file. */
-export async function fillFrom(folder: 'rental' | 'telemetry', url: string, scale: number): Promise<void> {
+/**
+ * Runs `schema.sql` and `data.sql` of a folder beside this file.
+ * @param settings of the session that makes the rows
+ */
+export async function fillFrom(
+  folder: 'rental' | 'telemetry',
+  url: string,
+  scale: number,
+  settings: Record<string, string> = {},
+): Promise<void> {
   await connected(url, async (client) => {
     await client.query(await script(`${folder}/schema.sql`));
-    await client.query(`set sample.scale = ${scale}; set synchronous_commit = off`);
+    for (const [name, value] of Object.entries({ 'sample.scale': scale, synchronous_commit: 'off', ...settings })) {
+      await client.query('select set_config($1, $2, false)', [name, String(value)]);
+    }
     await client.query(await script(`${folder}/data.sql`));
   });
 }
