@@ -14,6 +14,9 @@ const ADMIN_SHUTDOWN = '57P01';
 /** Between two tries while neither server accepts. */
 const RETRY_MS = 5;
 
+/** Between two transactions of one client. Without it four of them take all of two cores, and the migration gets the rest. */
+const PAUSE_MS = 10;
+
 interface Acknowledged {
   id: string;
   /** Index of the URL. */
@@ -106,6 +109,7 @@ export class SampleClients {
         const at = await this.#transaction(client, id, turn);
         this.#acknowledged.push({ id, server, at });
         turn += 1;
+        await sleep(PAUSE_MS);
       } catch (error) {
         const code = error instanceof pg.DatabaseError ? error.code : undefined;
         if (code !== READ_ONLY) {

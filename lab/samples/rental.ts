@@ -6,7 +6,7 @@ const CUSTOMERS = 200;
 const FILMS = 100;
 
 export const RENTAL: Sample = {
-  about: 'a film rental: 19 tables and 105,000 rows, with a circle of foreign keys and payments in monthly partitions',
+  about: 'a film rental: 19 tables and 100,000 rows, with a circle of foreign keys and payments in monthly partitions',
 
   fill: (url, scale) => fillFrom('rental', url, scale),
 

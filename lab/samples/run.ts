@@ -72,7 +72,7 @@ metadata:
   name: ${sample}
 spec:
   databases:
-    ${databaseOf(sample)}:
+    ${sample}:
       source: { url: { file: ${JSON.stringify(join(folder, `${sample}.source`))} } }
       target: { url: { file: ${JSON.stringify(join(folder, `${sample}.target`))} } }
       watch: { for: 1h }

@@ -1,5 +1,4 @@
 -- Rows for the rental, about 100,000 at a scale of 1, which is in a setting of the session: `set sample.scale = 1`.
--- 4 s on 2 cores.
 
 create function pg_temp.scaled(n integer) returns integer language sql as $$
   select greatest(1, round(n * coalesce(nullif(current_setting('sample.scale', true), '')::numeric, 1)))::integer

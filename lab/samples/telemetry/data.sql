@@ -1,5 +1,4 @@
 -- Readings of 100 devices, 500,000 at a scale of 1, which is in a setting of the session: `set sample.scale = 1`.
--- 8 s on 2 cores.
 
 insert into telemetry.device (serial_number, address, tags, installed)
 select 'SN-' || lpad(n::text, 5, '0'), inet '10.0.0.0' + n, jsonb_build_object('site', n % 7, 'kinds', jsonb_build_array('heat', n % 3)),
