@@ -25,7 +25,7 @@ export const TELEMETRY: Sample = {
   promises: {
     'the readings of every device are numbered from 1 to its last, without gaps': `
       select d.id from telemetry.device d left join telemetry.reading r on r.device_id = d.id
-       group by d.id having count(r.seq) <> d.last_seq or min(r.seq) <> 1 or max(r.seq) <> d.last_seq or count(distinct r.seq) <> count(r.seq)`,
+       group by d.id having count(r.seq) <> d.last_seq or min(r.seq) <> 1 or max(r.seq) <> d.last_seq`,
     'every batch is there whole': `
       select b.id from telemetry.batch b left join telemetry.reading r
           on r.device_id = b.device_id and r.seq between b.first_seq and b.first_seq + b.readings - 1
