@@ -1,16 +1,10 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { SwitchInput } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
-import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
+import { accepts, AFTER_CEDE, BEFORE_CEDE, dieAt, inputOf, SHORT_LEASE } from '../support/switching.js';
 import { WRITER_TABLES, Writers } from '../support/writers.js';
-
-const BEFORE_CEDE = ['lag', 'prepare', 'look-ahead', 'pause', 'fence', 'marker', 're-check', 'ready'];
-const AFTER_CEDE = ['cede', 'stop', 'open', 'flip', 'reverse'];
 
 let pair: ServerPair;
 beforeAll(async () => {
@@ -19,22 +13,6 @@ beforeAll(async () => {
 });
 afterAll(() => pair.destroy());
 afterEach(() => injectFaults(null));
-
-/** Runs an attempt in a process that dies by SIGKILL right after `point`. */
-async function dieAt(point: string, input: SwitchInput): Promise<void> {
-  const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
-  await new Promise<void>((resolve, reject) => {
-    const child = execFile(
-      process.execPath,
-      ['--import', 'tsx', script, JSON.stringify({ input, point })],
-      (error, _out, complaint) => {
-        if (error?.signal === 'SIGKILL') resolve();
-        else reject(new Error(`the attempt did not die at ${point}: ${complaint}`));
-      },
-    );
-    child.unref();
-  });
-}
 
 describe('a worker killed inside the switch', () => {
   test.each(BEFORE_CEDE)(
