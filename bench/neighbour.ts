@@ -5,7 +5,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PostgresServer } from '../lab/postgres.js';
+import type { PostgresServer } from '../lab/postgres.js';
 import { onPath } from '../lab/setup/path.js';
 import { spread, type Spread } from './figures.js';
 import { NEIGHBOUR, NEIGHBOUR_ROWS } from './large-table.js';

@@ -4,7 +4,7 @@
  */
 import type { DatabaseMove } from '../activities/contract.js';
 import { initialSync } from '../activities/postgres/copy/initial-sync.js';
-import { Session } from '../activities/postgres/session.js';
+import type { Session } from '../activities/postgres/session.js';
 import { bothSides } from '../activities/postgres/sides.js';
 import { qualified } from '../activities/postgres/statements.js';
 import { describeTables } from '../activities/postgres/validation/describe.js';

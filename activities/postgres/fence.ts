@@ -223,19 +223,20 @@ async function installTriggers(session: Session, key: string, table: ScopeTable)
   const names = scopeNames(key);
   const on = qualified(table);
   const call = `godwit.${identifier(names.fence)}()`;
-  await patiently(session, [table], `install the fence on ${table.schema}.${table.name}`, async () => {
-    // `only`: triggers on a partitioned table are statement triggers of its own and reach no partition.
-    for (const [name, events] of [
+  // `only`: triggers on a partitioned table are statement triggers of its own and reach no partition.
+  const statements = (
+    [
       [names.trigger, 'insert or update or delete'],
       [names.truncateTrigger, 'truncate'],
-    ] as const) {
-      await session.run(`drop trigger if exists ${identifier(name)} on ${on}`);
-      await session.run(
-        `create trigger ${identifier(name)} before ${events} on ${on} for each statement execute function ${call}`,
-      );
-      await session.run(`alter table only ${on} enable always trigger ${identifier(name)}`);
-    }
-  });
+    ] as const
+  ).flatMap(([name, events]) => [
+    `drop trigger if exists ${identifier(name)} on ${on}`,
+    `create trigger ${identifier(name)} before ${events} on ${on} for each statement execute function ${call}`,
+    `alter table only ${on} enable always trigger ${identifier(name)}`,
+  ]);
+  await patiently(session, [table], `install the fence on ${table.schema}.${table.name}`, () =>
+    session.batch(statements),
+  );
 }
 
 /** Runs short DDL in transactions that give way at once: a waiting lock request blocks everybody behind it. */
@@ -290,11 +291,12 @@ export async function removeFence(session: Session, key: string): Promise<void> 
     [names.trigger, names.truncateTrigger, names.truncateGuard],
   );
   for (const table of fenced) {
-    await patiently(session, [table], `remove the fence from ${table.schema}.${table.name}`, async () => {
-      for (const name of [names.trigger, names.truncateTrigger, names.truncateGuard]) {
-        await session.run(`drop trigger if exists ${identifier(name)} on ${qualified(table)}`);
-      }
-    });
+    const statements = [names.trigger, names.truncateTrigger, names.truncateGuard].map(
+      (name) => `drop trigger if exists ${identifier(name)} on ${qualified(table)}`,
+    );
+    await patiently(session, [table], `remove the fence from ${table.schema}.${table.name}`, () =>
+      session.batch(statements),
+    );
     heartbeat();
   }
   if ((await session.row(`select from pg_namespace where nspname = 'godwit'`)) === undefined) return;
