@@ -1,6 +1,7 @@
 /** What Godwit made on the target, written down in the transaction that makes it, so that undo drops exactly that. */
 import { heartbeat } from '../../activity-context.js';
 import { failure } from '../../failure.js';
+import { faultPoint } from '../../fault.js';
 import type { Session } from '../session.js';
 import { statement } from '../statements.js';
 import { objectsOf, type DatabaseObject } from './selection.js';
@@ -33,7 +34,10 @@ const DROPPED_AT_ONCE = 200;
  * somebody else and stands on ours is looked for first, and refuses. Interrupted, it goes on where it was.
  */
 export async function dropCreated(target: Session, key: string): Promise<void> {
-  while ((await dropSome(target, key)) > 0) heartbeat();
+  while ((await dropSome(target, key)) > 0) {
+    heartbeat();
+    await faultPoint('undo.dropped');
+  }
 }
 
 /** Answers how many, at most `DROPPED_AT_ONCE`, in one transaction; those that were made last. */
