@@ -250,10 +250,7 @@ export async function patiently(
   for (;;) {
     await cancelAutovacuum(session, tables);
     try {
-      await session.transaction(async () => {
-        await session.run(`set local lock_timeout = '${INSTALL_LOCK_TIMEOUT}'`);
-        await work();
-      });
+      await session.transaction(work, `begin; set local lock_timeout = '${INSTALL_LOCK_TIMEOUT}'`);
       return;
     } catch (error) {
       if (sqlState(error) !== '55P03' && sqlState(error) !== '40P01') throw error;
