@@ -1,7 +1,26 @@
-/** `npm run bench`: every benchmark, or those named; tables to standard output, figures as JSON beside the labs. */
+/**
+ * `npm run bench -- [--runs N] [--rows N] [--tables N,N] [NAME …]`: every benchmark, or those named; tables to standard
+ * output, figures as JSON beside the labs.
+ */
 import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { benchCopy, copyHolds, copyTable } from './copy.js';
 import { benchEndpoints, endpointsTable } from './endpoints.js';
+import { LARGE_ROWS } from './large-table.js';
 import { benchSwitch, keep, switchTable } from './switch.js';
+import { benchTables, tablesTable } from './tables.js';
+import { benchValidation, validationHolds, validationTable } from './validation.js';
+
+const { values: options, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '3' },
+    rows: { type: 'string', default: `${LARGE_ROWS}` },
+    tables: { type: 'string', default: '10,100,1000,10000' },
+  },
+});
+const runs = Number(options.runs);
+const rows = Number(options.rows);
 
 const folder = resolve('.godwit', 'bench');
 
@@ -20,9 +39,26 @@ const BENCHES: Record<string, () => Promise<boolean>> = {
     console.error(`figures: ${await keep(folder, 'endpoints', figures)}`);
     return figures.kinds.every(({ lost }) => lost === 0);
   },
+  copy: async () => {
+    const figures = await benchCopy({ runs, rows });
+    console.log(copyTable(figures));
+    console.error(`figures: ${await keep(folder, 'copy', figures)}`);
+    return copyHolds(figures);
+  },
+  validation: async () => {
+    const figures = await benchValidation({ runs, rows });
+    console.log(validationTable(figures));
+    console.error(`figures: ${await keep(folder, 'validation', figures)}`);
+    return validationHolds(figures);
+  },
+  tables: async () => {
+    const figures = await benchTables({ runs, sizes: options.tables.split(',').map(Number) });
+    console.log(tablesTable(figures));
+    console.error(`figures: ${await keep(folder, 'tables', figures)}`);
+    return true;
+  },
 };
 
-const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(BENCHES, name));
 if (unknown.length > 0) {
   console.error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);

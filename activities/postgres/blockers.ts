@@ -58,7 +58,7 @@ export async function endAutovacuum(session: Session, tables: ScopeTable[]): Pro
  * `deadlock_timeout`, and SHARE UPDATE EXCLUSIVE waits for it alone, never for a writer, and holds none up.
  */
 export async function outwaitAutovacuum(session: Session, tables: ScopeTable[]): Promise<void> {
-  if (await signalAutovacuum(session, tables, 'pg_terminate_backend')) return;
+  if ((await signalAutovacuum(session, tables, 'pg_terminate_backend')) && (await maySeeWorkers(session))) return;
   const busy = await session.rows<TableName & Record<string, unknown>>(
     `select distinct t.schema, t.name
      from json_to_recordset($1::json) as t(schema text, name text)
@@ -89,7 +89,7 @@ async function signalAutovacuum(
 ): Promise<boolean> {
   try {
     await session.rows(`select ${signal}(w.pid) from (${AUTOVACUUM_WORKERS}) w`, [JSON.stringify(tables)]);
-    return await maySeeWorkers(session);
+    return true;
   } catch (error) {
     if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
     return false;

@@ -261,10 +261,7 @@ export async function patiently(
   for (;;) {
     await cancelAutovacuum(session, tables);
     try {
-      await session.transaction(async () => {
-        await session.run(`set local lock_timeout = '${INSTALL_LOCK_TIMEOUT}'`);
-        await work();
-      });
+      await session.transaction(work, `begin; set local lock_timeout = '${INSTALL_LOCK_TIMEOUT}'`);
       return;
     } catch (error) {
       if (sqlState(error) !== '55P03' && sqlState(error) !== '40P01') throw error;
@@ -302,11 +299,12 @@ export async function removeFence(session: Session, key: string): Promise<void> 
     [names.trigger, names.truncateTrigger, names.truncateGuard],
   );
   for (const table of fenced) {
-    await patiently(session, [table], `remove the fence from ${table.schema}.${table.name}`, async () => {
-      for (const name of [names.trigger, names.truncateTrigger, names.truncateGuard]) {
-        await session.run(`drop trigger if exists ${identifier(name)} on ${qualified(table)}`);
-      }
-    });
+    const statements = [names.trigger, names.truncateTrigger, names.truncateGuard].map(
+      (name) => `drop trigger if exists ${identifier(name)} on ${qualified(table)}`,
+    );
+    await patiently(session, [table], `remove the fence from ${table.schema}.${table.name}`, () =>
+      session.batch(statements),
+    );
     heartbeat();
   }
   if ((await session.row(`select from pg_namespace where nspname = 'godwit'`)) === undefined) return;

@@ -1,8 +1,11 @@
-/** Free places for what Godwit starts on each server. Its own, of an earlier run, count as free. */
+/** Free places for what Godwit starts and locks on each server. What it started in an earlier run counts as free. */
+import type { Session } from '../postgres/session.js';
 import { statement } from '../postgres/statements.js';
-import { defineCheck, type Found, type Rule } from './check.js';
+import { defineCheck, scopeParameters, type Found, type Rule } from './check.js';
 
 const CAPACITY = statement(import.meta.url, './sql/capacity.sql');
+const LOCK_ROOM = statement(import.meta.url, './sql/lock_room.sql');
+const LOCK_NEED = statement(import.meta.url, './sql/lock_need.sql');
 
 type Id =
   'no-free-slot' | 'no-free-wal-sender' | 'no-free-logical-worker' | 'no-free-worker-process' | 'no-free-origin';
@@ -78,3 +81,65 @@ export const capacity = defineCheck<Id>({
     });
   },
 });
+
+interface LockRoom {
+  perTransaction: number;
+  transactions: number;
+  used: number;
+}
+
+/** The switch locks every table in one transaction of the side that cedes, and its way back of the other. */
+export const lockRoom = defineCheck<'too-few-locks'>({
+  topic: 'Room on the servers',
+  on: 'both',
+  rules: {
+    'too-few-locks': {
+      severity: 'error',
+      title: 'Too few locks for the tables in scope',
+      why: 'The switch locks all tables at once, on either side; each reader of the copy does, too, and copying the schema makes them in one transaction. Without room, Postgres refuses with "out of shared memory", to whoever asks next: it may be the application.',
+      mend: 'Raise max_locks_per_transaction and restart the server; on physical standbys of it first. On managed servers it is in the parameter group.',
+    },
+  },
+  find: async ({ source, target }, { move, tables, claimed }) => {
+    const need = await source.row<{ tables: number; made: number }>(LOCK_NEED, scopeParameters(tables));
+    if (need === undefined) return [];
+    const { schema, copy } = move.database;
+    const makes = schema === 'copy' && !claimed;
+    // A lock that several hold is one place; but who holds it is written down too, in twice as many places.
+    const holders = 1 + copy.parallelism;
+    const sides = [
+      { session: source, needed: Math.ceil(need.tables * Math.max(1, holders / 2)) },
+      { session: target, needed: makes ? need.made : need.tables },
+    ];
+    const found: Found<'too-few-locks'>[] = [];
+    for (const { session, needed } of sides) found.push(...tooFewLocks(session, needed, await roomOf(session)));
+    return found;
+  },
+});
+
+async function roomOf(session: Session): Promise<LockRoom> {
+  return (
+    (await session.row<LockRoom & Record<string, unknown>>(LOCK_ROOM)) ?? {
+      perTransaction: 0,
+      transactions: 0,
+      used: 0,
+    }
+  );
+}
+
+function tooFewLocks(session: Session, needed: number, room: LockRoom): Found<'too-few-locks'>[] {
+  const { perTransaction, transactions, used } = room;
+  const places = perTransaction * transactions;
+  if (needed + used <= places) return [];
+  return [
+    {
+      id: 'too-few-locks',
+      side: session.side === 'source' ? 'source' : 'target',
+      evidence: `max_locks_per_transaction is ${perTransaction}, which makes ${places} locks with max_connections + max_prepared_transactions of ${transactions}; the tables in scope need ${needed} at once, and ${used} are taken`,
+      repair: [
+        `ALTER SYSTEM SET max_locks_per_transaction = ${Math.ceil((needed + used) / transactions)}`,
+        'Restart the server',
+      ],
+    },
+  ];
+}

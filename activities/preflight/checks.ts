@@ -1,5 +1,5 @@
 /** The registry: every check, in the order in which they run; docs/preflight.md is made from it. */
-import { capacity } from './capacity.js';
+import { capacity, lockRoom } from './capacity.js';
 import type { Check, Rule } from './check.js';
 import { clients } from './clients.js';
 import { CONNECTION_RULES } from './connections.js';
@@ -33,6 +33,7 @@ export const CHECKS: Check[] = [
   standbys,
   settings,
   capacity,
+  lockRoom,
   privileges,
   rightsToCopySchema,
   superuserObjects,

@@ -2,10 +2,13 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
+import { switchWrites } from '../../activities/postgres/cutover.js';
 import { findPostgres, PostgresServer } from '../../lab/postgres.js';
 import { unprivilegedUser } from '../../lab/user.js';
 import { find, repair } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
+import { prepareReplication, undoPreparation } from '../support/sync.js';
 
 let pair: ServerPair;
 beforeAll(async () => {
@@ -137,5 +140,56 @@ test('a standby is refused as the source, and named where it is attached', async
     await pair.source.query('alter system reset synchronous_standby_names');
     await pair.source.query('select pg_reload_conf()');
     await standby.destroy();
+  }
+});
+
+/** Room for 200 locks on each side, and few of the processes for which Postgres adds some. */
+const CRAMPED = {
+  max_locks_per_transaction: '10',
+  max_connections: '20',
+  max_prepared_transactions: '0',
+  max_wal_senders: '4',
+  max_worker_processes: '4',
+  max_logical_replication_workers: '2',
+  autovacuum_max_workers: '1',
+};
+const TABLES = 150;
+
+test('too-few-locks is found on both sides, and what its repair gives is enough to move all tables there and back', async () => {
+  for (const server of [pair.source, pair.target]) await server.createDatabase('many');
+  await pair.source.query(
+    `do $$ begin
+       for i in 1..${TABLES} loop execute format('create table item_%s (id serial primary key, value text)', i); end loop;
+     end $$`,
+    [],
+    'many',
+  );
+  const move = moveOf(pair, 'many', { copy: { parallelism: 1, rangeSize: 1024 ** 2, rateLimit: null, workers: 2 } });
+  for (const server of [pair.source, pair.target]) await set(server, CRAMPED);
+  try {
+    for (const [side, needed] of [
+      ['source', 1.5 * TABLES],
+      ['target', 4 * TABLES],
+    ] as const) {
+      const finding = await find(move, 'too-few-locks', side);
+      expect(finding).toMatchObject({ severity: 'error', side });
+      expect(finding?.evidence).toContain(
+        `max_locks_per_transaction is 10, which makes 200 locks with max_connections + max_prepared_transactions of 20; the tables in scope need ${needed} at once`,
+      );
+      await repair(finding, pair[side], 'many');
+      expect(await find(move, 'too-few-locks', side)).toBeUndefined();
+    }
+    await prepareReplication(move);
+    await initialSync(move);
+    for (const direction of ['forward', 'back'] as const) {
+      expect(await switchWrites({ move, direction, mode: 'switch', attempt: 1 })).toMatchObject({ kind: 'switched' });
+    }
+    await undoPreparation(move);
+    expect(await find(move, 'too-few-locks')).toBeUndefined();
+  } finally {
+    for (const server of [pair.source, pair.target]) {
+      await server.query('alter system reset all');
+      await server.restart();
+    }
   }
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { injectFaults } from '../../activities/fault.js';
 import { claim } from '../../activities/postgres/authority.js';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { prepareSchema, undoSchema } from '../../activities/postgres/schema/prepare.js';
@@ -179,6 +180,41 @@ describe('a copied schema', () => {
     await pair.target.query('drop view report', [], 'built');
     await undoPreparation(move);
     expect(await catalogs('built')).toEqual(before);
+  });
+
+  test('an undo that dies between two portions of many tables goes on, and leaves both catalogs as they were found', async () => {
+    // The first depends on the last, so that portions can't be cut anywhere.
+    await database(
+      'portions',
+      `create table a_0 (id int primary key, last int);
+       do $$ begin for i in 1..450 loop execute format('create table a_%s (id int primary key)', i); end loop; end $$;
+       create view both_ends as select a_0.id from a_0 join a_450 on a_450.id = last;`,
+    );
+    const before = await catalogs('portions');
+    const move = moveOf(pair, 'portions');
+    await claim(move);
+    await prepareSchema(move);
+    const left = async (): Promise<number> => {
+      const [row] = await pair.target.query<{ left: number }>(
+        `select count(*)::int as left from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')`,
+        [],
+        'portions',
+      );
+      return row?.left ?? NaN;
+    };
+    const whole = await left();
+    injectFaults((point) => {
+      if (point === 'undo.dropped') throw new Error('died');
+    });
+    try {
+      await expect(undoSchema(move)).rejects.toThrow('died');
+    } finally {
+      injectFaults(null);
+    }
+    expect(await left()).toBeGreaterThan(0);
+    expect(await left()).toBeLessThan(whole);
+    await undoPreparation(move);
+    expect(await catalogs('portions')).toEqual(before);
   });
 
   test('an undo takes away what the target has of ours while the source is gone, and says that the source is', async () => {

@@ -69,6 +69,7 @@ export async function describeTables(session: Session, tables: ScopeTable[]): Pr
 export async function planRanges(reader: Session, table: CopyTable, rangeSize: Bytes): Promise<CopyRange[]> {
   const wanted = Math.max(1, Math.ceil(table.bytes / rangeSize));
   if (table.keyColumn !== null) {
+    if (wanted === 1) return rangesBetween('key', [], table.bytes);
     const column = identifier(table.keyColumn);
     const ends = await reader.row<{ lo: string | null; hi: string | null }>(
       `select min(${column})::text as lo, max(${column})::text as hi from only ${qualified(table)}`,

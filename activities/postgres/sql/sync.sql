@@ -101,4 +101,6 @@ create table if not exists godwit.copy_range (
   primary key (scope, schema_name, table_name, seq)
 );
 alter table godwit.copy_range add column if not exists priority bigint not null default 0;
-create index if not exists copy_range_planned on godwit.copy_range (scope, priority desc) where state = 'planned';
+-- In the order in which they are taken: 10,000 tables of one size were sorted anew for each of them.
+create index if not exists copy_range_next
+  on godwit.copy_range (scope, priority desc, schema_name, table_name, seq) where state = 'planned';
