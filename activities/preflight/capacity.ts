@@ -106,7 +106,8 @@ export const lockRoom = defineCheck<'too-few-locks'>({
     const { schema, copy } = move.database;
     const makes = schema === 'copy' && !claimed;
     // A lock that several hold is one place; but who holds it is written down too, in twice as many places.
-    const holders = 1 + copy.parallelism;
+    const workers = copy.workers ?? 1;
+    const holders = 1 + workers * Math.ceil(copy.parallelism / workers);
     const sides = [
       { session: source, needed: Math.ceil(need.tables * Math.max(1, holders / 2)) },
       { session: target, needed: makes ? need.made : need.tables },

@@ -58,6 +58,7 @@ async function synced(name: string, change: Partial<NormalDatabase> = {}): Promi
 }
 
 describe('a full disk on the target', () => {
+  let attempts = 0;
   const SMALL = 'size=24m';
 
   async function smallDisk(name: string): Promise<{ grow: () => Promise<unknown>; remove: () => Promise<unknown> }> {
@@ -71,6 +72,18 @@ describe('a full disk on the target', () => {
     return {
       grow: () => execute('mount', ['-o', 'remount,size=200m', disk]),
       remove: async () => {
+        // A test that failed has left more, and the tests after it would fail for want of space.
+        await execute('mount', ['-o', 'remount,size=200m', disk]);
+        const left = await pair.target.query<{ name: string }>(
+          `select subname as name from pg_subscription where subdbid = (select oid from pg_database where datname = $1)`,
+          [name],
+        );
+        for (const subscription of left) {
+          for (const change of ['disable', 'set (slot_name = none)']) {
+            await pair.target.query(`alter subscription ${subscription.name} ${change}`, [], name);
+          }
+          await pair.target.query(`drop subscription ${subscription.name}`, [], name);
+        }
         await pair.target.query(`drop database ${name} with (force)`);
         await pair.target.query(`drop tablespace ${name}`);
         await execute('umount', ['--lazy', disk]);
@@ -109,12 +122,14 @@ describe('a full disk on the target', () => {
   });
 
   test('while changes are applied is a problem that names it, and goes by itself once there is space', async () => {
-    const disk = await smallDisk('full_apply');
+    attempts += 1;
+    const name = `full_apply_${attempts}`;
+    const disk = await smallDisk(name);
     try {
-      await pair.source.createDatabase('full_apply');
-      await pair.source.query('create table item (id int primary key, text text)', [], 'full_apply');
-      const move = await synced('full_apply');
-      await pair.source.query(rows(1, 30_000), [], 'full_apply');
+      await pair.source.createDatabase(name);
+      await pair.source.query('create table item (id int primary key, text text)', [], name);
+      const move = await synced(name);
+      await pair.source.query(rows(1, 30_000), [], name);
       await until(
         async () => /failed \d+ times/.test((await observe(move)).problems.join()),
         'the failing apply is told',
