@@ -57,8 +57,9 @@ export class Session {
     readonly side: string,
   ) {
     this.#client = client;
+    // The first says why; what follows says only that the connection is gone.
     client.on('error', (error) => {
-      this.#lost = error;
+      this.#lost ??= error;
     });
   }
 
@@ -92,7 +93,7 @@ export class Session {
       await client.connect();
       await client.query(LATER_TIMEOUTS_OFF);
     } catch (error) {
-      throw postgresFailure(error, `connect to the ${side}`, { host: client.host, port: client.port });
+      throw postgresFailure(session.#reason(error), `connect to the ${side}`, { host: client.host, port: client.port });
     }
     return session;
   }
@@ -187,6 +188,11 @@ export class Session {
     }
   }
 
+  /** What Postgres said when it ended the connection between two statements, instead of `not queryable`. */
+  #reason(error: unknown): unknown {
+    return error instanceof pg.DatabaseError ? error : (this.#lost ?? error);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -197,7 +203,7 @@ export class Session {
     try {
       return values.length > 0 ? await this.#client.query<R>(sql, values) : await this.#client.query<R>(sql);
     } catch (error) {
-      throw postgresFailure(error, `run a statement on the ${this.side}`);
+      throw postgresFailure(this.#reason(error), `run a statement on the ${this.side}`);
     }
   }
 

@@ -120,13 +120,13 @@ describe('preflight', () => {
     const shop = await world.shop();
     const queue = `lone-${process.pid}`;
     const { file } = await world.specification({ [shop.name]: { ...shop.database, taskQueue: queue } });
-    const queues = [queue, `${queue}-bulk`, `${queue}-switch`];
+    const queues = [queue, `${queue}-bulk`, `${queue}-snapshot`, `${queue}-switch`];
     // The findings about the database itself are found by workers of its queue.
-    const worker = await world.addWorker(queues.slice(0, 2));
+    const worker = await world.addWorker(queues.slice(0, 3));
     const none = await world.must(['preflight', file], 1);
     expect(none.stdout).toContain('No worker serves a task queue');
     expect(none.stdout).toContain(`${queue}-switch`);
-    const alone = await world.addWorker(queues.slice(2));
+    const alone = await world.addWorker(queues.slice(3));
     const one = await world.must(['preflight', file], 0);
     expect(one.stdout).toContain('One worker alone serves the switch');
     await Promise.all([worker.kill(), alone.kill()]);

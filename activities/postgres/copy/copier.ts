@@ -10,7 +10,7 @@ import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
 import { prepareSyncTables } from '../schema/prepare.js';
-import { groupsOf, isFollowing, liveGroup, tablesToCopy } from './groups.js';
+import { currentGroup, groupsOf, isFollowing, tablesToCopy, type Group } from './groups.js';
 import { announce, exportedNames } from './holder.js';
 import { inParallel } from './parallel.js';
 import { describeTables, type CopyTable } from './plan.js';
@@ -23,7 +23,7 @@ import { joinSnapshot, type Snapshot } from './snapshot.js';
 import { throttled } from './throttle.js';
 
 /** Between two looks for a snapshot to read. */
-const LOOK_MS = 250;
+const LOOK_MS = 100;
 const SUM_MS = 1_000;
 
 interface Pair {
@@ -51,7 +51,7 @@ export async function copyUntil(move: DatabaseMove, copier: number, signal: Abor
     try {
       await copyAll(run, sides, found.seq, found.readers, progress, signal);
     } finally {
-      await Promise.all(found.readers.map(({ session }) => session.close()));
+      await closeAll(found.readers);
       if (!sides.target.lost)
         await tell(sides.target, run.key, copier, found.readers[0].name, performance.now() - began);
     }
@@ -61,34 +61,63 @@ export async function copyUntil(move: DatabaseMove, copier: number, signal: Abor
   }
 }
 
-/** Null when there is nothing left to copy. */
+interface Joined {
+  seq: number;
+  lsn: string | null;
+  readers: [Snapshot, ...Snapshot[]];
+}
+
+/** Joins the snapshot as soon as it is there, and waits until its ranges are planned. Null when there is nothing left to copy. */
 async function awaitSnapshot(
   run: SyncRun,
   sides: Sides,
   progress: SyncProgress,
   signal: AbortSignal,
-): Promise<{ seq: number; readers: [Snapshot, ...Snapshot[]] } | null> {
+): Promise<Joined | null> {
   const { target } = sides;
   progress.detail = 'waiting for a snapshot of the source';
-  for (;;) {
-    if (await isFollowing(sides, run.key)) return null;
-    const live = await liveGroup(target, run.key);
-    if (live !== null) {
-      if ((await plannedRanges(target, run.key)).length === 0) return null;
-      const tables = await tablesToCopy(target, run.key, await scopeTables(target, run.key));
-      const readers = await joinAll(run, await exportedNames(target, run.key), tables);
-      if (readers === 'contended') {
-        await target.run('update godwit.copy_group set contended = true where scope = $1 and seq = $2', [
-          run.key,
-          live.seq,
-        ]);
-      } else if (readers !== 'gone') {
-        await announce(target, run.key, live.seq, readers[0].name);
-        return { seq: live.seq, readers };
+  let joined: Joined | null = null;
+  try {
+    for (;;) {
+      if (await isFollowing(sides, run.key)) break;
+      const group = await currentGroup(target, run.key);
+      const isLost = joined !== null && joined.readers.some(({ session }) => session.lost);
+      if (joined !== null && (isLost || joined.seq !== group?.seq || joined.lsn !== group.lsn)) {
+        await closeAll(joined.readers);
+        joined = null;
       }
+      if (group !== null) {
+        if (group.state === 'live' && (await plannedRanges(target, run.key)).length === 0) break;
+        joined ??= await join(run, target, group);
+        if (joined !== null && group.state === 'live') return joined;
+      }
+      await sleep(LOOK_MS, undefined, { signal });
     }
-    await sleep(LOOK_MS, undefined, { signal });
+  } catch (error) {
+    await closeAll(joined?.readers ?? []);
+    throw error;
   }
+  await closeAll(joined?.readers ?? []);
+  return null;
+}
+
+const closeAll = (snapshots: Snapshot[]): Promise<void[]> =>
+  Promise.all(snapshots.map(({ session }) => session.close()));
+
+/** Null: not now. */
+async function join(run: SyncRun, target: Session, { seq, lsn }: Group): Promise<Joined | null> {
+  const tables = await tablesToCopy(target, run.key, await scopeTables(target, run.key));
+  const readers = await joinAll(run, await exportedNames(target, run.key), tables);
+  if (readers === 'gone') return null;
+  if (readers === 'contended') {
+    await target.run(
+      'update godwit.copy_group set contended = true where scope = $1 and seq = $2 and lsn = $3::pg_lsn',
+      [run.key, seq, lsn],
+    );
+    return null;
+  }
+  await announce(target, run.key, seq, readers[0].name);
+  return { seq, lsn, readers };
 }
 
 /**
@@ -101,21 +130,16 @@ async function joinAll(
   tables: ScopeTable[],
 ): Promise<[Snapshot, ...Snapshot[]] | 'gone' | 'contended'> {
   const { parallelism, workers = 1 } = run.move.database.copy;
+  const hands = Array.from({ length: Math.ceil(parallelism / workers) }, (_, i) => `read ${i + 1}`);
   for (const name of names) {
-    const joined: Snapshot[] = [];
-    for (let i = 1; i <= Math.ceil(parallelism / workers); i += 1) {
-      const one = await joinSnapshot(run, name, tables, `read ${i}`);
-      if (one !== 'gone' && one !== 'contended') {
-        joined.push(one);
-        continue;
-      }
-      await Promise.all(joined.map(({ session }) => session.close()));
-      if (one === 'contended') return one;
-      joined.length = 0;
-      break;
-    }
+    const outcomes = await Promise.allSettled(hands.map((role) => joinSnapshot(run, name, tables, role)));
+    const ends = outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : 'failed'));
+    const joined = ends.filter((end) => typeof end !== 'string');
     const [first, ...others] = joined;
-    if (first !== undefined) return [first, ...others];
+    if (first !== undefined && joined.length === hands.length) return [first, ...others];
+    await closeAll(joined);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    if (ends.includes('contended')) return 'contended';
   }
   return 'gone';
 }

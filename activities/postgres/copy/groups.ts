@@ -41,8 +41,8 @@ const LOCK_TRY_MS = 1_000;
 
 export interface Group {
   seq: number;
-  /** `adopting`: partitions that came after the copy, see replication/partitions.ts. */
-  state: 'live' | 'closing' | 'closed' | 'adopting' | 'handed-over' | 'merged';
+  /** `planning`: its snapshot may be joined, but not read yet. `adopting`: partitions that came after the copy, see replication/partitions.ts. */
+  state: 'planning' | 'live' | 'closing' | 'closed' | 'adopting' | 'handed-over' | 'merged';
   /** The slot's consistent point. */
   lsn: string | null;
   files: string;
@@ -62,6 +62,13 @@ export async function groupsOf(target: Session, key: string): Promise<Group[]> {
 export async function liveGroup(target: Session, key: string): Promise<Group | null> {
   return (await groupsOf(target, key)).find(({ state }) => state === 'live') ?? null;
 }
+
+/** The one whose snapshot is held, or was. */
+export async function currentGroup(target: Session, key: string): Promise<Group | null> {
+  return (await groupsOf(target, key)).find(({ state }) => isCurrent(state)) ?? null;
+}
+
+const isCurrent = (state: Group['state']): boolean => state === 'planning' || state === 'live';
 
 /** Whether the scope's own subscription is there, and its slot still has what it will send: the copy has come to its end. */
 export async function isFollowing({ source, target }: Sides, key: string): Promise<boolean> {
@@ -97,16 +104,16 @@ export async function tablesToCopy(target: Session, key: string, tables: ScopeTa
 /** Publication and marker of a new group: both must be there before its slot. Answers its number. */
 export async function prepareGroup(sides: Sides, key: string, tables: ScopeTable[]): Promise<number> {
   const groups = await groupsOf(sides.target, key);
-  const seq = Math.max(0, ...groups.filter(({ state }) => state !== 'live').map((group) => group.seq)) + 1;
+  const seq = Math.max(0, ...groups.filter(({ state }) => !isCurrent(state)).map((group) => group.seq)) + 1;
   for (const side of [sides.source, sides.target]) await side.run(markerTable(groupKey(key, seq)));
   await sides.source.transaction(() => publish(sides.source, groupKey(key, seq), tables));
   return seq;
 }
 
-/** The snapshot of this group is held: from now on copiers may read it. */
+/** The snapshot of this group is held: from now on copiers may join it, to read it once the group is live. */
 export async function openGroup(target: Session, key: string, group: Omit<Group, 'state'>): Promise<void> {
   await target.run(
-    `insert into godwit.copy_group (scope, seq, state, lsn, files) values ($1, $2, 'live', $3::pg_lsn, $4)
+    `insert into godwit.copy_group (scope, seq, state, lsn, files) values ($1, $2, 'planning', $3::pg_lsn, $4)
      on conflict (scope, seq) do update
        set state = excluded.state, lsn = excluded.lsn, files = excluded.files, contended = false`,
     [key, group.seq, group.lsn, group.files],
@@ -124,7 +131,7 @@ export async function closeGroup(sides: Sides, key: string, tables: ScopeTable[]
     const lost = state === 'closed' && isBroken(await slotOf(source, groupKey(key, seq), 'source'));
     if (lost || state === 'adopting' || state === 'handed-over' || state === 'merged') await dropGroup(sides, key, seq);
   }
-  const group = (await groupsOf(target, key)).find(({ state }) => state === 'live' || state === 'closing');
+  const group = (await groupsOf(target, key)).find(({ state }) => isCurrent(state) || state === 'closing');
   if (group === undefined) return 0;
   const own = groupKey(key, group.seq);
   const slot = await slotOf(source, own, 'source');
@@ -135,8 +142,8 @@ export async function closeGroup(sides: Sides, key: string, tables: ScopeTable[]
     await dropGroup(sides, key, group.seq);
     return 0;
   }
-  if (group.state === 'live') {
-    const whole = follows ? await wholeTables(sides, key, tables) : [];
+  if (isCurrent(group.state)) {
+    const whole = follows && group.state === 'live' ? await wholeTables(sides, key, tables) : [];
     await target.transaction(async () => {
       if (whole.length > 0) {
         await target.run(

@@ -16,7 +16,16 @@ import { isBroken, slotOf } from '../replication/health.js';
 import { dropSlot } from '../replication/slot.js';
 import { dropSubscription } from '../replication/subscription.js';
 import { prepareSyncTables, requireEmpty } from '../schema/prepare.js';
-import { closeGroup, isFollowing, liveGroup, openGroup, prepareGroup, rowsAreThere, tablesToCopy } from './groups.js';
+import {
+  closeGroup,
+  isFollowing,
+  liveGroup,
+  openGroup,
+  prepareGroup,
+  rowsAreThere,
+  setState,
+  tablesToCopy,
+} from './groups.js';
 import { inParallel } from './parallel.js';
 import { describeTables } from './plan.js';
 import { SyncProgress } from './progress.js';
@@ -63,17 +72,19 @@ export async function holdUntil(move: DatabaseMove, signal: AbortSignal, held = 
     await beginCopy(move, sides, tables);
     progress.detail = 'waiting for open transactions of the source, to take a snapshot';
     let snapshot =
-      (await takeOverSnapshot(run, sides, tables)) ?? (await newSnapshot(run, sides, tables, progress, signal));
-    progress.stop();
-    saySilently();
-    held();
+      (await takeOverSnapshot(run, sides, tables)) ?? (await newSnapshot(run, sides, tables, progress, signal, held));
     for (;;) {
-      try {
-        if (await hold(run, sides, snapshot, signal)) return;
-      } finally {
-        await snapshot.session.close();
+      if (snapshot !== null) {
+        progress.stop();
+        saySilently();
+        held();
+        try {
+          if (await hold(run, sides, snapshot, signal)) return;
+        } finally {
+          await snapshot.session.close();
+        }
       }
-      snapshot = await newSnapshot(run, sides, tables, progress, signal);
+      snapshot = await newSnapshot(run, sides, tables, progress, signal, held);
     }
   } finally {
     signal.removeEventListener('abort', stop);
@@ -93,12 +104,16 @@ async function hold(run: SyncRun, sides: Sides, { session, name }: Snapshot, sig
         'The copy begins again with a new one, and keeps what still equals the source',
       );
     }
-    const contended = await sides.target.row('select from godwit.copy_group where scope = $1 and contended', [run.key]);
-    if (contended !== undefined) return false;
+    if (await isContended(sides.target, run.key)) return false;
     await sleep(LOOK_MS, undefined, { signal });
   }
   await sides.target.run('delete from godwit.copy_snapshot where scope = $1 and name = $2', [run.key, name]);
   return true;
+}
+
+async function isContended(target: Session, key: string): Promise<boolean> {
+  const found = await target.row('select from godwit.copy_group where scope = $1 and contended', [key]);
+  return found !== undefined;
 }
 
 /** Before the first row: the tables must be empty, and what fills them is written down for the undo. */
@@ -158,7 +173,7 @@ async function takeOverSnapshot(
 export async function exportedNames(target: Session, key: string): Promise<string[]> {
   const rows = await target.rows<{ name: string }>(
     `select s.name from godwit.copy_snapshot s join godwit.copy_group g using (scope, seq)
-     where s.scope = $1 and g.state = 'live'`,
+     where s.scope = $1 and g.state in ('planning', 'live')`,
     [key],
   );
   return rows.map(({ name }) => name);
@@ -172,13 +187,18 @@ export async function announce(target: Session, key: string, seq: number, name: 
   ]);
 }
 
+/**
+ * With its ranges planned. Copiers join it as soon as it is taken, since the longer its tables are locked before, the likelier
+ * somebody waits between. Null when one did: it has to be given up.
+ */
 async function newSnapshot(
   run: SyncRun,
   sides: Sides,
   tables: ScopeTable[],
   progress: SyncProgress,
   signal: AbortSignal,
-): Promise<Snapshot> {
+  taken: () => void,
+): Promise<Snapshot | null> {
   const { key } = run;
   const { source, target } = sides;
   // Copiers that still read an older snapshot must not add to what is planned for this one.
@@ -191,10 +211,16 @@ async function newSnapshot(
   await target.run('update godwit.copy_run set token = $2 where scope = $1', [key, token]);
   const snapshot = await takeSnapshot(run, source, rest);
   try {
-    const rangesKept = await plan(run, target, snapshot, rest, token, progress, signal);
-    await target.run('update godwit.copy_run set ranges_kept = $2 where scope = $1', [key, rangesKept]);
     await openGroup(target, key, { seq, lsn: snapshot.lsn, files: snapshot.files });
     await announce(target, key, seq, snapshot.name);
+    taken();
+    const rangesKept = await plan(run, target, snapshot, rest, token, progress, signal);
+    if (rangesKept === null) {
+      await snapshot.session.close();
+      return null;
+    }
+    await target.run('update godwit.copy_run set ranges_kept = $2 where scope = $1', [key, rangesKept]);
+    await setState(target, key, seq, 'live');
     return snapshot;
   } catch (error) {
     await snapshot.session.close();
@@ -202,7 +228,7 @@ async function newSnapshot(
   }
 }
 
-/** Cuts tables into ranges; those that an interrupted copy left are kept where they equal this snapshot. Answers how many. */
+/** Cuts tables into ranges; those that an interrupted copy left are kept where they equal this snapshot. Answers how many; null once it is contended. */
 async function plan(
   run: SyncRun,
   target: Session,
@@ -211,7 +237,7 @@ async function plan(
   token: string,
   progress: SyncProgress,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<number | null> {
   const { parallelism, rangeSize } = run.move.database.copy;
   // In the session that has the tables: any other might wait behind a TRUNCATE that waits for this one.
   const described = await describeTables(snapshot.session, tables);
@@ -225,6 +251,7 @@ async function plan(
   progress.begin('tables', described.length, unfinished === 0 ? 'planning' : 'comparing what an interrupted copy left');
   const hands: { reader: Session; writer: Session }[] = [];
   let kept = 0;
+  let contended = false;
   try {
     for (let i = 1; i <= (unfinished === 0 ? 1 : Math.max(1, parallelism)); i += 1) {
       const joined = i === 1 ? snapshot : await joinSnapshot(run, snapshot.name, tables, `compare ${i}`);
@@ -237,9 +264,11 @@ async function plan(
     const left = [...described];
     await inParallel(
       hands,
-      () => left.shift(),
+      () => (contended ? undefined : left.shift()),
       async ({ reader, writer }, table) => {
         signal.throwIfAborted();
+        contended ||= await isContended(target, run.key);
+        if (contended) return;
         const ranges = stored.get(nameOf(table)) ?? [];
         // `kept += await …` would read the sum before, and lose what the others add meanwhile.
         const fitted = await reconcileTable(reader, writer, run.key, table, ranges, rangeSize);
@@ -251,7 +280,7 @@ async function plan(
     const joined = hands.filter(({ reader }) => reader !== snapshot.session);
     await Promise.all([...hands.map(({ writer }) => writer.close()), ...joined.map(({ reader }) => reader.close())]);
   }
-  return kept;
+  return contended ? null : kept;
 }
 
 const nameOf = (table: { schema: string; name: string }): string => JSON.stringify([table.schema, table.name]);

@@ -52,9 +52,9 @@ alter table godwit.copy_run add column if not exists token text;
 create table if not exists godwit.copy_group (
   scope text not null references godwit.authority on delete cascade,
   seq   integer not null,
-  -- live: its snapshot is held, and its tables are being copied. closed: the snapshot is lost; the tables that were whole by then
+  -- planning: its snapshot is held, and its ranges aren't known yet. live: its tables are being copied. closed: the snapshot is lost; the tables that were whole by then
   -- follow from a slot of their own. handed-over: from now on their changes come by the scope's own slot.
-  state text not null check (state in ('live', 'closing', 'closed', 'adopting', 'handed-over', 'merged')),
+  state text not null check (state in ('planning', 'live', 'closing', 'closed', 'adopting', 'handed-over', 'merged')),
   -- The slot's consistent point.
   lsn   pg_lsn,
   -- Files of the tables when the snapshot was taken: one that changes can't be read by it any more.
