@@ -32,6 +32,12 @@ export const FAILURES = {
   NoWayBack: { retryable: false },
   /** A switch that is past its point of no return waits for a standby; nobody takes writes meanwhile. */
   StandbyBehind: { retryable: false },
+  /** The API of AWS refused, throttled or didn't answer. */
+  AwsUnavailable: { retryable: true },
+  /** Somebody else changed the listener or record since; nothing was written. */
+  TrafficChanged: { retryable: false },
+  /** The traffic doesn't go where the specification says that it goes. */
+  TrafficMismatch: { retryable: false },
   /** A lock could not be had in time; nothing changed. */
   Blocked: { retryable: true },
   /** A phase that ran alone was aborted; what it had done is undone. */

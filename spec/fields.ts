@@ -1,40 +1,13 @@
 /** Kinds of field that the schema is made of: each reads what a person writes, and gives what the normal form holds. */
-import { z } from 'zod';
 import { DURATION_PATTERN, formatDuration, parseDuration } from './duration.js';
 import type { HostPort } from './normal.js';
 import { unreadable, parsed, type Parsed } from './parsed.js';
 import { formatSize, parseSize, SIZE_PATTERN } from './size.js';
+import { textField, type Text } from './text-field.js';
 import { parseTimeOfDay, TIME_PATTERN } from './window.js';
 
 /** Stands for "no limit", "not at all": written out, since an empty field is more often forgotten than meant. */
 export const NONE = 'none';
-
-interface Text<T> {
-  /** What editors and the reference page call it. */
-  title: string;
-  read: (text: string) => Parsed<T>;
-  pattern: string;
-  examples: readonly string[];
-}
-
-/** A field that holds text of a shape. A number or nothing in its place is explained in the same words as bad text. */
-function textField<T>({ title, read, pattern, examples }: Text<T>) {
-  return z
-    .string({
-      error: ({ input }) => {
-        if (input === undefined) return undefined;
-        const answer = read(typeof input === 'number' ? String(input) : '');
-        return answer.ok ? undefined : answer.error;
-      },
-    })
-    .meta({ title, pattern, examples })
-    .transform((text, context): T => {
-      const answer = read(text);
-      if (answer.ok) return answer.value;
-      context.issues.push({ code: 'custom', message: answer.error, input: text });
-      return z.NEVER;
-    });
-}
 
 function within(read: (text: string) => Parsed<number>, min: number, max: number, show: (value: number) => string) {
   return (text: string): Parsed<number> => {

@@ -1,0 +1,117 @@
+/**
+ * What workflows may call to move traffic. As everywhere, each activity finds out before it acts. What it writes follows from the
+ * before-image and a weight alone, so that after a lost answer it is known what may be there: what was there before, or this.
+ */
+import type { Finding } from '../spec/findings.js';
+import type { NormalTraffic } from '../spec/normal-traffic.js';
+
+/** What every activity on one unit of traffic gets. */
+export interface TrafficMove {
+  /** Workflow id of the migration. */
+  migration: string;
+  /** Of this unit of this migration, as `scopeKey` makes it: owner of the locks. */
+  key: string;
+  traffic: NormalTraffic;
+}
+
+/** Everything that the steps will change, whole and as it was found; JSON of a few kB. */
+export type TrafficImage = AlbImage | Route53Image;
+
+export interface AlbImage {
+  kind: 'alb';
+  /** ARNs, of what the listener belongs to. */
+  loadBalancer: string;
+  /** The default action or the rules, each with its whole list of actions as the API showed it. */
+  places: AlbPlace[];
+  /** Of green's target group, where `settings: apply` changes them; null: they stay. */
+  settings: { attributes: Record<string, string>; healthCheck: Record<string, unknown> } | null;
+}
+
+export interface AlbPlace {
+  /** ARN of the rule; null: the listener's default action. */
+  rule: string | null;
+  /** Action list, as the API takes it back. */
+  actions: Record<string, unknown>[];
+}
+
+export interface Route53Image {
+  kind: 'route53';
+  /** All record sets of this name and type, as the API takes them back. */
+  records: Record<string, unknown>[];
+  /** What resolvers may have cached, seconds: the longest of the members'. */
+  ttl: number;
+  /** Members as they will be: what `blue` and `green` stand for. */
+  blue: Record<string, unknown>;
+  green: Record<string, unknown>;
+  /** Authoritative name servers of the zone, as its parent delegates to them. */
+  nameServers: string[];
+}
+
+export interface TrafficChange {
+  move: TrafficMove;
+  image: TrafficImage;
+  /** Percent for green, 0 to 100, that was written last; null: nothing yet, the image itself is there. */
+  from: number | null;
+  /** Percent for green that is wanted. */
+  to: number;
+}
+
+/** How far a change has come. */
+export interface TrafficSet {
+  weight: number;
+  /** Route 53: until caches can't hold what was before, milliseconds from now; a durable timer of the workflow waits for it. */
+  settlesInMs: number;
+}
+
+/** What the data plane shows, since a configuration that was read back proves nothing about traffic. */
+export interface TrafficProof {
+  /** `insufficient`: too little was seen to say. */
+  verdict: 'proven' | 'differs' | 'insufficient';
+  /** Requests or answers seen, and those of them for green. */
+  seen: number;
+  green: number;
+  /** In words and figures, for people. */
+  explanation: string;
+}
+
+export interface GreenHealth {
+  healthy: boolean;
+  /** `3 of 4 targets are healthy; 10.0.0.7:8080 is initial (Elb.RegistrationInProgress)`. */
+  explanation: string;
+}
+
+export interface TrafficActivities {
+  /** Reads only: what would stop or hurt. */
+  preflightTraffic(move: TrafficMove): Promise<Finding[]>;
+  /** Reads only. Fails with `TrafficMismatch` where blue isn't where the traffic goes, and `InvalidSpec` for what isn't there. */
+  captureTraffic(move: TrafficMove): Promise<TrafficImage>;
+  /** Takes the listener or the record for this migration; `ScopeTaken` names who has it. */
+  lockTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
+  /** `settings: apply`, nothing else. */
+  prepareGreen(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
+  /** One look, so that the waiting is the workflow's. Green gets no traffic before it is healthy. */
+  greenHealth(change: { move: TrafficMove; image: TrafficImage }): Promise<GreenHealth>;
+  /** As `greenHealth`, for blue: before traffic goes back to it. */
+  blueHealth(change: { move: TrafficMove; image: TrafficImage }): Promise<GreenHealth>;
+  /**
+   * Writes the weight, and reads it back. Weight 0 attaches green. Fails with `TrafficChanged` where neither what was written
+   * last nor what is wanted is there: somebody else has changed it; the message says what was expected, what was found, and
+   * the tags that tell an owner. Nothing is written then.
+   */
+  setTraffic(change: TrafficChange): Promise<TrafficSet>;
+  /** Looks whether the traffic follows: requests at green, answers of every authoritative name server. */
+  proveTraffic(change: {
+    move: TrafficMove;
+    image: TrafficImage;
+    weight: number;
+    sinceMs: number;
+  }): Promise<TrafficProof>;
+  /** Detaches blue and restores the TTL, once stickiness and deregistration delay are over. No way back. */
+  finalizeTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<TrafficSet>;
+
+  /**
+   * Puts the before-image back whole, whatever weight was written last, and gives the locks up. Where somebody else has changed
+   * something, only blue and green are put back within it, and the failure `TrafficChanged` says what is left different.
+   */
+  undoTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
+}
