@@ -2,6 +2,7 @@
 import type { NormalMetricGate } from './gates.js';
 import type { NormalProvider } from './metrics.js';
 import type { Milliseconds } from './normal.js';
+import type { UnitRef } from './units.js';
 
 /** Of one look. All but the first two hold: no evidence is not good evidence. */
 export const VERDICTS = ['pass', 'fail', 'no-data', 'insufficient', 'provider-error'] as const;
@@ -32,6 +33,9 @@ export interface TimeRange {
 }
 
 export interface JudgeInput {
+  /** Workflow id of the migration. */
+  migration: string;
+  unit: UnitRef;
   gates: NormalMetricGate[];
   providers: NormalProvider[];
   subject: Subject;
@@ -86,8 +90,11 @@ export interface GateState {
   breachMs: Milliseconds;
   /** As far as it was over ten times the limit. */
   severeMs: Milliseconds;
-  /** Looks in a row that found it. */
+  /** Looks that found it, without one between them that passed. */
   fails: number;
+  /** Whether the last look found it, or could not rule it out: then time goes on counting. */
+  inBreach: boolean;
+  severe: boolean;
   /** Of the time before the shift, measured once. */
   baseline: Reference | null;
 }
@@ -96,7 +103,8 @@ export interface GateState {
 export interface Reference {
   value: number;
   lower: number;
-  upper: number;
+  /** Null: nothing bounds it. */
+  upper: number | null;
   samples: number | null;
 }
 
