@@ -1,6 +1,6 @@
 /** What no schema can say: names that must exist, an order that must not go round, two ends that must differ. */
 import { GATED_STAGES, type GatedStage } from './gates.js';
-import { findCycle } from './graph.js';
+import { findCycle, type GraphNode } from './graph.js';
 import type { PathSegment } from './json-schema.js';
 import type { SecretReference } from './normal.js';
 import type { SpecProblem } from './problems.js';
@@ -13,19 +13,36 @@ import {
   type ParsedMigration,
 } from './schema.js';
 import { didYouMean, nearest, oneOf } from './spelling.js';
-import { parseUnitRef, STAGES, unitRef, type UnitRef } from './units.js';
+import { checkOverlap, checkTraffic } from './check-traffic.js';
+import { parseUnitRef, STAGES, unitRef, type UnitRef, type UnitType } from './units.js';
 import { makeWindow } from './window.js';
 
 export function checkMeaning(migration: ParsedMigration): SpecProblem[] {
-  const databases = Object.entries(migration.spec.databases);
-  const units = databases.map(([name]) => unitRef('database', name));
-  const dependencies = databases.flatMap(([name, database]) => checkDependsOn(name, database, units));
-  return [
-    ...databases.flatMap(([name, database]) => checkDatabase(['spec', 'databases', name], database)),
-    ...dependencies,
-    ...(dependencies.length === 0 ? checkOrder(databases) : []),
-    ...checkGates(Object.keys(migration.spec.gates), units),
+  const { databases, traffic, gates } = migration.spec;
+  const nodes: Node[] = [
+    ...Object.entries(databases).map(([name, { dependsOn }]) => node('database', name, dependsOn)),
+    ...Object.entries(traffic).map(([name, { dependsOn }]) => node('traffic', name, dependsOn)),
   ];
+  const units = nodes.map(({ unit }) => unit);
+  const dependencies = nodes.flatMap((one) => checkDependsOn(one, units));
+  return [
+    ...Object.entries(databases).flatMap(([name, one]) => checkDatabase(['spec', 'databases', name], one)),
+    ...Object.entries(traffic).flatMap(([name, one]) => checkTraffic(['spec', 'traffic', name], one)),
+    ...checkOverlap(traffic),
+    ...dependencies,
+    ...(dependencies.length === 0 ? checkOrder(nodes) : []),
+    ...checkGates(Object.keys(gates), units),
+  ];
+}
+
+/** A unit with where it stands in the document. */
+interface Node extends GraphNode<string> {
+  unit: UnitRef;
+  path: PathSegment[];
+}
+
+function node(type: UnitType, name: string, dependsOn: string[]): Node {
+  return { unit: unitRef(type, name), dependsOn, path: ['spec', type === 'database' ? 'databases' : type, name] };
 }
 
 /** Secrets anywhere in the document, whatever the field; the message never repeats one. */
@@ -129,29 +146,26 @@ const NAME_OF_KIND: Record<EndpointKind, string> = {
   none: 'none',
 };
 
-function checkDependsOn(name: string, database: ParsedDatabase, units: readonly UnitRef[]): SpecProblem[] {
-  return database.dependsOn.flatMap((text, index) => {
-    const path = ['spec', 'databases', name, 'dependsOn', index];
-    const others = units.filter((unit) => unit !== unitRef('database', name));
-    if (text === unitRef('database', name))
-      return [{ path, about: 'value', message: 'expected another unit, found this one itself' }];
+function checkDependsOn({ unit: own, dependsOn, path: here }: Node, units: readonly UnitRef[]): SpecProblem[] {
+  return dependsOn.flatMap((text, index) => {
+    const path = [...here, 'dependsOn', index];
+    const others = units.filter((unit) => unit !== own);
+    if (text === own) return [{ path, about: 'value', message: 'expected another unit, found this one itself' }];
     if (units.some((unit) => unit === text)) return [];
-    const bare = units.find((unit) => unit === unitRef('database', text));
+    const bare = units.find((unit) => parseUnitRef(unit)?.name === text);
     if (bare !== undefined)
       return [{ path, about: 'value', message: `expected a unit, written TYPE/NAME; write ${bare}` }];
     return [{ path, about: 'value', message: `no such unit in this migration${didYouMean(text, others)}` }];
   });
 }
 
-function checkOrder(databases: [string, ParsedDatabase][]): SpecProblem[] {
-  const cycle = findCycle(
-    databases.map(([name, database]) => ({ unit: `database/${name}`, dependsOn: database.dependsOn })),
-  );
-  if (cycle === null) return [];
-  const first = parseUnitRef(cycle[0] ?? '')?.name ?? '';
+function checkOrder(nodes: Node[]): SpecProblem[] {
+  const cycle = findCycle<string>(nodes);
+  const first = nodes.find(({ unit }) => unit === cycle?.[0]);
+  if (cycle === null || first === undefined) return [];
   return [
     {
-      path: ['spec', 'databases', first, 'dependsOn'],
+      path: [...first.path, 'dependsOn'],
       about: 'value',
       message: `expected an order, found a circle: ${cycle.join(' waits for ')}; remove one of these`,
     },

@@ -12,7 +12,7 @@ export const GATED_STAGES: readonly GatedStage[] = ['prepare', 'switch', 'finali
  * A gate of one unit stands in place of its stage's gate, so that each step waits for one gate only.
  */
 export function gateOf(gates: readonly NormalGate[], stage: Stage, unit: UnitRef): NormalGate | null {
-  const ofStage = gates.filter((gate) => gate.stage === stage);
+  const ofStage = gates.filter((gate) => gate.stage === stage && gate.step === undefined);
   const gate = ofStage.find((one) => one.unit === unit) ?? ofStage.find((one) => one.unit === null);
   return gate === undefined || gate.approvals === 0 ? null : gate;
 }

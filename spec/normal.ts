@@ -3,6 +3,7 @@
  * Made once, by the `normalize` activity; workflow code and activities know only this form, so that a
  * changed default never breaks a running migration. It holds references to secrets, never a secret.
  */
+import type { NormalTraffic } from './normal-traffic.js';
 import type { Stage, UnitRef } from './units.js';
 
 export type Milliseconds = number;
@@ -16,19 +17,30 @@ export interface NormalMigration {
   /** `metadata.name`; what a person types to confirm an approval. */
   name: string;
   databases: NormalDatabase[];
+  /** Absent where none moves. */
+  traffic?: NormalTraffic[];
   gates: NormalGate[];
   rollback: { databases: Milliseconds; infrastructure: Milliseconds; services: Milliseconds; traffic: Milliseconds };
 }
 
+/** All units, as the graph takes them. */
+export function unitsOf({ databases, traffic = [] }: Pick<NormalMigration, 'databases' | 'traffic'>): Unit[] {
+  return [...databases, ...traffic];
+}
+
+export type Unit = NormalDatabase | NormalTraffic;
+
 /** A point that waits for people. `unit` null: one gate for the whole stage. */
 export interface NormalGate {
-  /** `switch`, `finalize`, or with a unit `switch:database/orders`. */
+  /** `switch`, `finalize`, with a unit `switch:database/orders`, or with a step `switch:traffic/web:25`. */
   id: string;
   stage: Stage;
   unit: UnitRef | null;
   /** How many different people; 0 turns the gate off. */
   approvals: number;
   validFor: Milliseconds;
+  /** Of one step of a unit of traffic: its weight. */
+  step?: number;
 }
 
 export interface NormalDatabase {

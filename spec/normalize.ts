@@ -1,8 +1,10 @@
 /** From the document as written to the normal form: all checks, then defaults, milliseconds and bytes. */
 import { checkMeaning, endpointName, findInlineSecrets, readGateId } from './checks.js';
+import { normalTraffic, stepGates } from './normalize-traffic.js';
 import { DEFAULT_APPROVALS, GATED_STAGES, type GatedStage } from './gates.js';
 import {
   DEFAULT_TASK_QUEUES,
+  unitsOf,
   type CutoverWindow,
   type HostPort,
   type NormalDatabase,
@@ -14,7 +16,7 @@ import {
 } from './normal.js';
 import { pathText, schemaProblems, type SpecProblem } from './problems.js';
 import { Gate, Migration, type ParsedDatabase, type ParsedEndpoint, type ParsedMigration } from './schema.js';
-import { parseUnitRef, unitRef, type UnitRef } from './units.js';
+import { unitRef, unitRefs, type UnitRef } from './units.js';
 import { makeWindow } from './window.js';
 
 export type NormalizeResult = { ok: true; normal: NormalMigration } | { ok: false; problems: SpecProblem[] };
@@ -34,14 +36,14 @@ export function normalizeMigration(document: unknown): NormalizeResult {
 
 function toNormal(migration: ParsedMigration): NormalMigration {
   const databases = Object.entries(migration.spec.databases).map(([name, database]) => normalDatabase(name, database));
+  const traffic = Object.entries(migration.spec.traffic).map(([name, one]) => normalTraffic(name, one));
+  const units = unitsOf({ databases, traffic }).map(({ unit }) => unit);
   return {
     version: 1,
     name: migration.metadata.name,
     databases,
-    gates: normalGates(
-      migration.spec.gates,
-      databases.map(({ unit }) => unit),
-    ),
+    ...(traffic.length === 0 ? {} : { traffic }),
+    gates: [...normalGates(migration.spec.gates, units), ...traffic.flatMap(stepGates)],
     rollback: migration.spec.rollback,
   };
 }
@@ -68,10 +70,7 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
   return {
     name,
     unit: unitRef('database', name),
-    dependsOn: dependsOn.flatMap((text) => {
-      const unit = parseUnitRef(text);
-      return unit === null ? [] : [unitRef(unit.type, unit.name)];
-    }),
+    dependsOn: unitRefs(dependsOn),
     source: source.url,
     target: target.url,
     ...replicationPaths(source, target),

@@ -19,6 +19,7 @@ import {
   timeOfDay,
 } from './fields.js';
 import { SecretReferenceSchema } from './secret-reference.js';
+import { Traffic } from './traffic.js';
 import { DAYS } from './window.js';
 
 export const API_VERSION = 'godwit.dev/v1alpha1';
@@ -381,12 +382,12 @@ export const Gate = z.strictObject({
 });
 
 /** `STAGE` or `STAGE:TYPE/NAME`; which units there are, `normalize.ts` knows. */
-const GATE_ID = '^(prepare|switch|finalize)(:database/[a-z0-9-]+)?$';
+const GATE_ID = '^(prepare|switch|finalize)(:(database|traffic)/[a-z0-9-]+)?$';
 
 const Gates = z
   .object({
-    prepare: Gate.optional().describe('Before anything is written to either database. Default: off.'),
-    switch: Gate.optional().describe('Before the writes are moved. Default: one approval.'),
+    prepare: Gate.optional().describe('Before anything is written anywhere. Default: off.'),
+    switch: Gate.optional().describe('Before the writes or the traffic are moved. Default: one approval.'),
     finalize: Gate.optional().describe('Before the way back is removed, for good. Default: one approval.'),
   })
   .catchall(Gate)
@@ -420,11 +421,14 @@ export const Migration = z
       .strictObject({
         databases: z
           .record(label(), Database)
-          .refine((databases) => Object.keys(databases).length > 0, { error: 'expected at least one database' })
-          .meta({ minProperties: 1 })
-          .describe('The databases to move, by name. They go in the order of dependsOn, at once where it allows.'),
+          .prefault({})
+          .describe('The databases to move, by name. All units go in the order of dependsOn, at once where it allows.'),
+        traffic: z.record(label(), Traffic).prefault({}).describe('The traffic to move from blue to green, by name.'),
         gates: Gates,
         rollback: Rollback,
+      })
+      .refine(({ databases, traffic }) => Object.keys({ ...databases, ...traffic }).length > 0, {
+        error: 'expected at least one unit, under databases or under traffic',
       })
       .describe('What moves, and how.'),
   })

@@ -108,7 +108,7 @@ export const percent = (min: number) =>
     .min(min)
     .max(100);
 
-const Step = z.strictObject({
+export const Step = z.strictObject({
   weight: percent(1).describe('Share of the traffic that green gets, in percent. Each step is above the one before.'),
   hold: duration()
     .prefault('2m')

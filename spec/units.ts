@@ -1,9 +1,9 @@
 /**
  * Units: what a migration moves. Written `TYPE/NAME` everywhere a person meets one.
- * `services` and `traffic` join `database` here when their stages exist.
+ * `services` join them here when their stages exist.
  */
 
-export const UNIT_TYPES = ['database'] as const;
+export const UNIT_TYPES = ['database', 'traffic'] as const;
 export type UnitType = (typeof UNIT_TYPES)[number];
 
 /** A unit as written in files and on the command line, for instance `database/orders`. */
@@ -23,4 +23,12 @@ export function parseUnitRef(text: string): { type: UnitType; name: string } | n
 
 export function unitRef(type: UnitType, name: string): UnitRef {
   return `${type}/${name}`;
+}
+
+/** Those of `texts` that are units. */
+export function unitRefs(texts: readonly string[]): UnitRef[] {
+  return texts.flatMap((text) => {
+    const unit = parseUnitRef(text);
+    return unit === null ? [] : [unitRef(unit.type, unit.name)];
+  });
 }

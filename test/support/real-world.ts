@@ -27,7 +27,7 @@ import { WorkerProcess } from './worker-process.js';
 
 const execute = promisify(execFile);
 
-export type DatabaseDocument = MigrationDocument['spec']['databases'][string];
+export type DatabaseDocument = NonNullable<MigrationDocument['spec']['databases']>[string];
 
 export interface ShopOptions {
   size?: ShopSize;

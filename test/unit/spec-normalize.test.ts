@@ -272,7 +272,7 @@ describe('what no schema can say', () => {
       migration({ orders: database({ cutover: { window: { from: '01:00', to: '01:00' } } }) }),
       'cutover.window: the window is empty',
     ],
-    ['no database', migration({}), 'spec.databases: expected at least one database'],
+    ['no database', migration({}), 'spec: expected at least one unit, under databases or under traffic'],
     [
       'a name that is no label',
       migration({ Orders_1: database() }),

@@ -1,0 +1,107 @@
+/** What no schema can say of a unit of traffic. */
+import type { PathSegment } from './json-schema.js';
+import type { SpecProblem } from './problems.js';
+import type { ParsedTraffic } from './traffic.js';
+
+export function checkTraffic(path: PathSegment[], traffic: ParsedTraffic): SpecProblem[] {
+  const { alb, route53 } = traffic;
+  if ((alb === undefined) === (route53 === undefined)) {
+    const found = alb === undefined ? 'none' : 'both';
+    return [{ path, about: 'value', message: `expected one way to move it, alb or route53, found ${found}` }];
+  }
+  const members = alb === undefined ? checkRecords(path, traffic) : checkGroups(path, traffic);
+  return [...members, ...checkSteps(path, traffic)];
+}
+
+function checkGroups(path: PathSegment[], { blue, green }: ParsedTraffic): SpecProblem[] {
+  const problems: SpecProblem[] = [];
+  for (const [colour, member] of [
+    ['blue', blue],
+    ['green', green],
+  ] as const) {
+    if (member?.targetGroup === undefined) {
+      const message = 'expected targetGroup, the ARN of its target group';
+      problems.push({ path: [...path, colour], about: 'value', message });
+      continue;
+    }
+    for (const key of ['values', 'alias', 'setIdentifier'] as const) {
+      if (member[key] === undefined) continue;
+      problems.push({
+        path: [...path, colour, key],
+        about: 'key',
+        message: 'belongs to route53; a load balancer has target groups',
+      });
+    }
+  }
+  if (problems.length === 0 && blue?.targetGroup === green.targetGroup) {
+    const message = "expected another target group than blue's, found the same";
+    problems.push({ path: [...path, 'green', 'targetGroup'], about: 'value', message });
+  }
+  return problems;
+}
+
+function checkRecords(path: PathSegment[], { route53, blue, green }: ParsedTraffic): SpecProblem[] {
+  const problems: SpecProblem[] = [];
+  for (const [colour, member] of [
+    ['blue', blue],
+    ['green', green],
+  ] as const) {
+    if (member === undefined) continue;
+    if (member.targetGroup !== undefined) {
+      const message = 'belongs to alb; records have values or an alias';
+      problems.push({ path: [...path, colour, 'targetGroup'], about: 'key', message });
+    }
+    if ((member.values === undefined) === (member.alias === undefined)) {
+      const found = member.values === undefined ? 'none' : 'both';
+      const message = `expected either values or alias, found ${found}`;
+      problems.push({ path: [...path, colour], about: 'value', message });
+    }
+    if (route53?.type === 'CNAME' && (member.values?.length ?? 1) > 1) {
+      const message = `expected one name, since a CNAME has no more, found ${member.values?.length}`;
+      problems.push({ path: [...path, colour, 'values'], about: 'value', message });
+    }
+  }
+  const same = blue?.setIdentifier !== undefined && blue.setIdentifier === green.setIdentifier;
+  if (same) {
+    const message = "expected another SetIdentifier than blue's, found the same";
+    problems.push({ path: [...path, 'green', 'setIdentifier'], about: 'value', message });
+  }
+  return problems;
+}
+
+function checkSteps(path: PathSegment[], { steps, preset }: ParsedTraffic): SpecProblem[] {
+  if (steps === undefined) return [];
+  if (preset !== undefined) {
+    return [{ path: [...path, 'preset'], about: 'key', message: 'expected either preset or steps, found both' }];
+  }
+  const problems = steps.flatMap(({ weight }, index): SpecProblem[] => {
+    const before = steps[index - 1]?.weight ?? 0;
+    if (weight > before) return [];
+    const message = `expected more than the ${before} % of the step before, found ${weight} %; traffic goes back by rollback, not by a step`;
+    return [{ path: [...path, 'steps', index, 'weight'], about: 'value', message }];
+  });
+  const last = steps.at(-1)?.weight;
+  if (problems.length > 0 || last === 100) return problems;
+  const message = `expected 100 % in the last step, found ${last} %: blue would never be left`;
+  return [{ path: [...path, 'steps', steps.length - 1, 'weight'], about: 'value', message }];
+}
+
+/** Two units that write the same place would each take the other for a stranger. */
+export function checkOverlap(traffic: Record<string, ParsedTraffic>): SpecProblem[] {
+  const taken = new Map<string, string>();
+  return Object.entries(traffic).flatMap(([name, { alb, route53 }]): SpecProblem[] => {
+    const places =
+      alb === undefined
+        ? route53 === undefined
+          ? []
+          : [`${route53.zone} ${route53.name} ${route53.type}`]
+        : (alb.rules ?? [alb.listener]);
+    return places.flatMap((place): SpecProblem[] => {
+      const other = taken.get(place);
+      if (other === undefined) taken.set(place, name);
+      if (other === undefined) return [];
+      const message = `expected a place of its own, found that of traffic/${other}: ${place}`;
+      return [{ path: ['spec', 'traffic', name, alb === undefined ? 'route53' : 'alb'], about: 'value', message }];
+    });
+  });
+}
