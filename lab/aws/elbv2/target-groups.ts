@@ -139,7 +139,7 @@ export class TargetGroups {
 
   async attributesOf(scope: Scope, arn: string): Promise<Record<string, string>> {
     await this.#found(scope, arn);
-    const own = await this.inventory.write(scope, 'DescribeTargetGroupAttributes', { TargetGroupArn: arn });
+    const own = await this.inventory.read(scope, 'DescribeTargetGroupAttributes', { TargetGroupArn: arn });
     const known = Object.entries(asRecord(branchesOf(own['Attributes']))).filter(([key]) => !NOT_AWS.includes(key));
     return { ...DEFAULT_ATTRIBUTES, ...Object.fromEntries(known) };
   }
