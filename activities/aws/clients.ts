@@ -38,6 +38,11 @@ export function clientsOf(traffic: NormalTraffic): AwsClients {
   return made;
 }
 
+/** As a worker that has just started: without learned rates and sessions of roles. */
+export function forgetClients(): void {
+  kept.clear();
+}
+
 /** Of the specification, else of the listener's ARN, else of the worker. Route 53 has one endpoint for all regions. */
 export function regionOf({ aws, route }: NormalTraffic): string {
   const ofArn = route.kind === 'alb' ? route.listener.split(':')[3] : undefined;

@@ -14,7 +14,7 @@ const OWNERS: [RegExp, string][] = [
 /** `ingress.k8s.aws/stack=shop/web (the AWS Load Balancer Controller)`. */
 export function ownersIn(tags: { Key?: string | undefined; Value?: string | undefined }[]): string[] {
   return tags.flatMap(({ Key = '', Value = '' }) => {
-    const known = OWNERS.find(([pattern]) => pattern.test(Key)) ?? OWNERS.find(([pattern]) => byValue(pattern, Value));
+    const known = OWNERS.find(([pattern]) => pattern.test(Key) || byValue(pattern, Value));
     return known === undefined ? [] : [`${Key}=${Value} (${known[1]})`];
   });
 }

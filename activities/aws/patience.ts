@@ -4,9 +4,11 @@ import type { Milliseconds } from '../../spec/normal.js';
 import { cancellation, heartbeat } from '../activity-context.js';
 
 /** Tests of what happens at its end make it shorter. */
-export const PATIENCE: Record<'stale' | 'readBack' | 'inSync', Milliseconds> = {
+export const PATIENCE: Record<'stale' | 'secondLook' | 'readBack' | 'inSync', Milliseconds> = {
   /** Until a read that shows neither the last state nor the wanted one is believed: it may be older than our last write. */
   stale: 5_000,
+  /** Between two looks for others who claim the same at once: each sees the other by then, also in reads that lag. */
+  secondLook: 2_000,
   /** Until what was written is read back. */
   readBack: 15_000,
   /** Until Route 53 says INSYNC, which takes it less than a minute as a rule. */

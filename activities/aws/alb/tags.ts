@@ -16,9 +16,6 @@ import { lookUntil, PATIENCE } from '../patience.js';
 /** A tag of this name and a migration's key locks a listener's default action, or a rule. Its value names the migration. */
 export const LOCK_PREFIX = 'godwit.dev/lock/';
 
-/** Between a tag that is seen and the second look: claims of two at once see each other then, also in reads that lag. */
-const SECOND_LOOK_MS = 2_000;
-
 export async function tagsOf({ elb }: AwsClients, resource: string): Promise<Tag[]> {
   const { TagDescriptions = [] } = await elb.send(new DescribeTagsCommand({ ResourceArns: [resource] }));
   return TagDescriptions.flatMap(({ Tags = [] }) => Tags);
@@ -51,7 +48,7 @@ export async function lock(clients: AwsClients, { migration, key }: TrafficMove,
   const visible = (tags: Tag[]): boolean => tags.some(({ Key }) => Key === own);
   const seen = await lookUntil(() => tagsOf(clients, resource), visible, PATIENCE.readBack);
   if (!visible(seen)) throw failure('AwsUnavailable', `the tag ${own} of ${resource} does not show yet`);
-  await sleep(SECOND_LOOK_MS, undefined, { signal: cancellation() });
+  await sleep(PATIENCE.secondLook, undefined, { signal: cancellation() });
   const after = await others(clients, resource, own);
   if (after.length === 0) return;
   await unlock(clients, key, resource);
