@@ -14,6 +14,7 @@ import {
 } from './alb/change.js';
 import { proveAlb } from './alb/proof.js';
 import { applySettings, groupHealth } from './alb/target-group.js';
+import { preflightTraffic } from './preflight/preflight.js';
 import {
   captureRecords,
   finalizeRecords,
@@ -46,6 +47,8 @@ function routed<T>(
 }
 
 export const trafficActivities = {
+  preflightTraffic,
+
   captureTraffic(move): Promise<TrafficImage> {
     const { route } = move.traffic;
     return route.kind === 'alb' ? captureAlb(albMove(move, route)) : captureRecords(recordMove(move, route));
@@ -113,4 +116,4 @@ export const trafficActivities = {
       alb: (alb, image) => undoAlb(alb, image),
       route53: (records, image) => undoRecords(records, image),
     }),
-} satisfies Omit<TrafficActivities, 'preflightTraffic'>;
+} satisfies TrafficActivities;

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import {
   AddTagsCommand,
   CreateTargetGroupCommand,
@@ -14,6 +17,7 @@ import { clientsOf, forgetClients } from '../../activities/aws/clients.js';
 import { trafficActivities } from '../../activities/aws/traffic.js';
 import { injectFaults } from '../../activities/fault.js';
 import type { TrafficImage, TrafficMove } from '../../activities/traffic-contract.js';
+import type { EdgeHealth } from '../../lab/aws/elbv2/targets.js';
 import type { Fault } from '../../lab/aws/faults.js';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import { makeRole, type AwsWorld } from '../../lab/aws/world.js';
@@ -74,6 +78,13 @@ async function newGroup(name: string): Promise<string> {
   );
   return made.TargetGroups?.[0]?.TargetGroupArn ?? '';
 }
+
+const target = (port: number, state: EdgeHealth['state'], reason: string | null = null): EdgeHealth => ({
+  targetId: '127.0.0.1',
+  port,
+  state,
+  reason,
+});
 
 describe('the traffic of a listener', () => {
   test('moves step by step, and back to the byte', async () => {
@@ -354,18 +365,37 @@ describe('settings of green', () => {
   });
 });
 
-test('health is that of all targets of green, and of half of blue', async () => {
+test('green is healthy when all its targets are, blue when half are, and targets that leave are not counted', async () => {
+  const states: Record<string, EdgeHealth[]> = {
+    [world.blue.arn]: [target(9001, 'healthy'), target(9002, 'unhealthy', 'Target.Timeout')],
+    [world.green.arn]: [target(9003, 'initial', 'Elb.RegistrationInProgress')],
+  };
+  const edge = createServer(({ url = '' }, response) => {
+    const arn = new URL(url, 'http://edge').searchParams.get('targetGroupArn') ?? '';
+    response.end(JSON.stringify(states[arn] ?? []));
+  });
+  edge.listen(0, '127.0.0.1');
+  await once(edge, 'listening');
+  aws.tell({ edge: `http://127.0.0.1:${(edge.address() as AddressInfo).port}` });
   const image = await capture();
-  const change = { move, image };
-  expect(await greenHealth(change)).toMatchObject({
+  await set(image, null, 0);
+  expect(await blueHealth({ move, image })).toEqual({
+    healthy: true,
+    explanation: `1 of 2 targets of ${world.blue.name} are healthy; 127.0.0.1:9002 is unhealthy (Target.Timeout)`,
+  });
+  expect(await greenHealth({ move, image })).toEqual({
     healthy: false,
-    explanation: expect.stringMatching(
-      /^0 of 1 targets of shop\d+-green are healthy; 127\.0\.0\.1:9003 is unused/,
-    ) as string,
+    explanation: `0 of 1 targets of ${world.green.name} are healthy; 127.0.0.1:9003 is initial (Elb.RegistrationInProgress)`,
   });
-  expect(await blueHealth(change)).toMatchObject({
-    explanation: expect.stringMatching(/of 2 targets of shop\d+-blue/) as string,
+  states[world.green.arn] = [target(9003, 'healthy')];
+  expect(await greenHealth({ move, image })).toMatchObject({ healthy: true });
+  states[world.blue.arn] = [9001, 9002].map((port) => target(port, 'draining', 'Target.DeregistrationInProgress'));
+  expect(await blueHealth({ move, image })).toEqual({
+    healthy: false,
+    explanation: `0 of 0 targets of ${world.blue.name} are healthy`,
   });
+  aws.tell({ edge: null });
+  edge.close();
 });
 
 describe('AWS', () => {
@@ -406,7 +436,7 @@ describe('AWS', () => {
 
   test('that throttles for a while is retryable, and then goes on', async () => {
     const image = await capture();
-    const given = aws.fail({ operation: 'ModifyListener', fault: { kind: 'throttled' }, times: 6 });
+    const given = aws.fail({ operation: 'ModifyListener', fault: times: 6 });
     await expect(set(image, null, 10)).rejects.toMatchObject({ type: 'AwsUnavailable', nonRetryable: false });
     await retried(() => set(image, null, 10));
     expect(given.met).toBe(6);
@@ -464,7 +494,6 @@ describe('undone at any point, the listener is as it was, to the byte', () => {
   const FAULTS: Fault[] = [
     { kind: 'lost before' },
     { kind: 'lost after' },
-    { kind: 'throttled' },
     { kind: 'error', code: 'InternalFailure', status: 500 },
   ];
 

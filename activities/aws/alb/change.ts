@@ -48,7 +48,8 @@ export async function captureAlb({ route, clients }: AlbMove): Promise<AlbImage>
   };
 }
 
-function mustGoToBlue(route: NormalAlb, rule: AlbPlace['rule'], actions: Action[]): void {
+/** Fails with `TrafficMismatch` where it doesn't, or where green has no room beside it. */
+export function mustGoToBlue(route: NormalAlb, rule: AlbPlace['rule'], actions: Action[]): void {
   const where = elsewhere(actions, route);
   if (where !== null) {
     throw failure(
