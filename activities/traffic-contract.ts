@@ -143,6 +143,8 @@ export interface TrafficActivities {
    */
   finalizeTraffic(change: { move: TrafficMove; image: TrafficImage; sinceMs?: number }): Promise<FinalTraffic>;
 
+  /** Gives all traffic back to blue, whatever weight was written last; green stays attached. As `undoTraffic` with what somebody else changed. */
+  undoShift(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
   /**
    * Puts the before-image back whole, whatever weight was written last, and gives the locks up. Where somebody else has changed
    * something, only blue and green are put back within it, and the failure `TrafficChanged` says what is left different.

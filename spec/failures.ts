@@ -40,6 +40,8 @@ export const FAILURES = {
   DnsUnavailable: { retryable: true },
   /** Somebody else changed the listener or record since; nothing was written. */
   TrafficChanged: { retryable: false },
+  /** Green does worse than its gates allow, and the specification says to ask. */
+  TrafficBreached: { retryable: false },
   /** The traffic doesn't go where the specification says that it goes. */
   TrafficMismatch: { retryable: false },
   /** A lock could not be had in time; nothing changed. */

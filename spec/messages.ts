@@ -26,6 +26,10 @@ export const MESSAGES = {
     /** Digest of the plan that was read; absent: the current one. */
     digest: z.string().optional(),
   }),
+  /** Traffic: skips the wait at this step; full: all steps that are left. */
+  promote: z.object({ ...common, full: z.boolean().optional() }),
+  /** Traffic: the hand on the wheel. Percent for green; it stays until `promote`. */
+  setWeight: z.object({ ...common, weight: z.number().int().min(0).max(100) }),
   set: z.object({ ...common, path: z.string(), value: z.union([z.string(), z.number(), z.boolean(), z.null()]) }),
 } as const;
 

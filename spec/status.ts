@@ -32,7 +32,29 @@ export interface UnitStatus {
   certificate: CertificateSummary | null;
   switches: SwitchFigures[];
   rehearsal: SwitchFigures | null;
+  /** Of units of traffic only. */
+  traffic?: TrafficStatus;
   problem: Problem | null;
+}
+
+/** How far the traffic has moved. */
+export interface TrafficStatus {
+  /** Percent that green gets, as was written last; null: green isn't attached. */
+  weight: number | null;
+  /** On its way: may be there already. Null: nothing is. */
+  wanted: number | null;
+  /** Position of the step that is held, or will be next, from 0. */
+  step: number;
+  /** Milliseconds that this step was held and found well. */
+  held: number;
+  /** A person has set the weight: it stays until `promote`. */
+  byHand: boolean;
+  /** Gate of a step that waits for people. */
+  waitsFor: string | null;
+  /** Of the last look: in words and figures. */
+  verdicts: string[];
+  /** Every weight that was written: newest last. */
+  log: { at: string; weight: number; why: string; by: string | null }[];
 }
 
 export interface SyncFigures {

@@ -30,6 +30,7 @@ import type { MessageRecord, StatusDocument } from '../spec/status.js';
 import type { UnitRef } from '../spec/units.js';
 import { Interrupted } from './interrupted.js';
 import { reportSignal, type LookoutReport } from './lookout-messages.js';
+import { shiftSignal, type ShiftReport } from './traffic-messages.js';
 import { isFailureOfStep, problemOf } from './problem.js';
 import { refusal, type Audience } from './refusal.js';
 import type { MigrationState, UnitProgress } from './state.js';
@@ -80,7 +81,10 @@ export class Control {
       });
     }
     setHandler(noteSignal, (said) => this.#takeNote(said));
-    if (audience === 'migration') setHandler(reportSignal, (report) => this.#takeReport(report));
+    if (audience === 'migration') {
+      setHandler(reportSignal, (report) => this.#takeReport(report));
+      setHandler(shiftSignal, (report) => this.#takeShift(report));
+    }
     setDefaultSignalHandler((name) => {
       this.#record({ name, by: null, reason: null, unit: null }, `refused: there is no message ${clip(name)}`);
     });
@@ -148,6 +152,9 @@ export class Control {
         return this.#approve(payload);
       case 'set':
         return this.#set(payload);
+      case 'promote':
+      case 'setWeight':
+        return this.#steer(name, payload);
     }
   }
 
@@ -196,6 +203,8 @@ export class Control {
     const at = Date.now();
     const approval = { by, at: iso(at), expiresAt: iso(at + spec.validFor) };
     gate.approvals = [...validApprovals(gate.approvals, at).filter((other) => other.by !== by), approval];
+    // A step of a shift waits in the shift.
+    if (spec.step !== undefined) this.#forward('approve', { ...parsed.message, by });
   }
 
   #set(payload: unknown): void {
@@ -208,6 +217,35 @@ export class Control {
     this.#forward('set', payload);
     // What copies or validates has read its limits at its start, so it starts again with the new ones.
     if (restartsStep(parsed.message)) this.#stopSteps();
+  }
+
+  /** A shift that is under way hears of it at once; one that needs attention, when it is retried. */
+  #steer(name: 'promote' | 'setWeight', payload: unknown): void {
+    const parsed = parseMessage(name, payload);
+    if (!parsed.ok) return;
+    const { unit: asked, by, reason } = parsed.message;
+    const unit = this.state.units.find((one) => one.traffic !== undefined && (asked ?? one.unit) === one.unit);
+    if (unit?.traffic === undefined) return;
+    const child = [...this.#children.keys()].find((one) => one.unit === unit.unit);
+    if (child !== undefined) return this.#tell(child, name, payload);
+    const said = { by: clip(by), reason: clip(reason) };
+    unit.traffic.hand =
+      'weight' in parsed.message
+        ? { kind: 'weight', weight: parsed.message.weight, ...said }
+        : { kind: 'promote', full: 'full' in parsed.message && parsed.message.full === true, ...said };
+  }
+
+  #takeShift({ unit: ref, traffic }: ShiftReport): void {
+    const unit = this.state.units.find((progress) => progress.unit === ref);
+    if (unit?.traffic === undefined) return;
+    Object.assign(unit.traffic, traffic);
+    for (const { id, unit: owner, step } of this.state.normal?.gates ?? []) {
+      const gate = this.state.gates[id];
+      if (owner !== ref || step === undefined || gate === undefined) continue;
+      gate.reached ||= traffic.waitsFor === id;
+      gate.passed ||= (traffic.weight ?? 0) >= step;
+    }
+    this.touched();
   }
 
   #takeNote(said: unknown): void {

@@ -9,4 +9,5 @@ export { plan } from './plan.js';
 export { preflight } from './preflight.js';
 export { replicationSetup } from './replicationSetup.js';
 export { rollback } from './rollback.js';
+export { trafficShift } from './trafficShift.js';
 export { validation } from './validation.js';

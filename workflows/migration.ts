@@ -24,7 +24,7 @@ import { replicationSetup } from './replicationSetup.js';
 import { Lookouts } from './lookouts.js';
 import { rollback } from './rollback.js';
 import { rooted } from './rooted.js';
-import { Saga, undoIncomplete } from './saga.js';
+import { ofDatabase, Saga, undoIncomplete } from './saga.js';
 import {
   adopt,
   newState,
@@ -34,7 +34,19 @@ import {
   type MigrationState,
   type UnitProgress,
 } from './state.js';
-import { atOnce, child, enter, failed, gatesOf, moveOfUnit, normalOf, overUnits, type Trip } from './trip.js';
+import { finalizeTraffic, prepareTraffic, rollTrafficBack, shiftTraffic } from './traffic-stages.js';
+import {
+  atOnce,
+  child,
+  enter,
+  failed,
+  gatesOf,
+  isTraffic,
+  moveOfUnit,
+  normalOf,
+  overUnits,
+  type Trip,
+} from './trip.js';
 import { validation } from './validation.js';
 import { watchedLongEnough, watchUntil } from './watching.js';
 
@@ -80,7 +92,7 @@ export async function migration(input: unknown): Promise<MigrationResult> {
 /** Units that an earlier run has prepared, or a rollback brought back. */
 function lookAfterPrepared(trip: Trip): void {
   for (const unit of trip.state.units) {
-    if (unit.prepared && unit.primary === 'source') post(trip, unit);
+    if (unit.prepared && unit.primary === 'source' && !isTraffic(unit)) post(trip, unit);
   }
 }
 
@@ -159,14 +171,15 @@ async function prepare(trip: Trip, unit: UnitProgress): Promise<void> {
   const { control, saga } = trip;
   if (unit.prepared) return;
   await passGate(trip, 'prepare', unit);
+  if (isTraffic(unit)) return prepareTraffic(trip, unit);
   enter(trip, unit, 'prepare', 'replicationSetup');
 
-  saga.record(moveOfUnit(trip, unit), 'claim', 'prepareSchema', 'installFence', 'createPublication');
+  saga.record(ofDatabase(moveOfUnit(trip, unit)), 'claim', 'prepareSchema', 'installFence', 'createPublication');
   await control.attempt(unit, () => child(trip, unit, replicationSetup));
 
   post(trip, unit);
 
-  saga.record(moveOfUnit(trip, unit), 'initialSync');
+  saga.record(ofDatabase(moveOfUnit(trip, unit)), 'initialSync');
   await control.attempt(unit, () => synced(trip, unit));
 
   await control.attempt(unit, () => provenEqual(trip, unit));
@@ -221,8 +234,9 @@ async function switchOver(trip: Trip, unit: UnitProgress): Promise<void> {
   const { control, saga } = trip;
   if (unit.primary === 'target') return;
   await passSwitchGate(trip, unit);
+  if (isTraffic(unit)) return shiftTraffic(trip, unit);
 
-  saga.record(moveOfUnit(trip, unit), 'switchWrites');
+  saga.record(ofDatabase(moveOfUnit(trip, unit)), 'switchWrites');
   unit.switchBegan = true;
   enter(trip, unit, 'switch', 'cutover');
   const { figures } = await control.attempt(unit, async () => {
@@ -283,7 +297,10 @@ async function finalizeAll(trip: Trip): Promise<void> {
   state.finalizing = true;
   await overUnits(trip, 'forward', state.units, async (unit) => {
     enter(trip, unit, 'finalize', 'finalize');
-    await control.attempt(unit, () => child(trip, unit, finalize));
+    await control.attempt(unit, async () => {
+      if (isTraffic(unit)) await finalizeTraffic(trip, unit);
+      else await child(trip, unit, finalize);
+    });
     unit.state = 'done';
     control.touched();
   });
@@ -305,6 +322,7 @@ async function rollBack(trip: Trip): Promise<void> {
   const switched = state.units.filter(({ switchBegan }) => switchBegan);
   await overUnits(trip, 'back', switched, async (unit) => {
     enter(trip, unit, 'switch', 'rollback');
+    if (isTraffic(unit)) return rollTrafficBack(trip, unit);
     const { figures } = await control.attempt(unit, () => child(trip, unit, rollback));
     if (figures !== null) unit.switches.push(figures);
     const gone = { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back' } as const;
@@ -344,6 +362,7 @@ async function settleAll(trip: Trip): Promise<void> {
   const { control, state } = trip;
   const touched = state.units.filter(({ unit }) => state.undoLog.some((entry) => entry.unit === unit));
   await atOnce(touched, async (unit) => {
+    if (isTraffic(unit)) return;
     const move = moveOfUnit(trip, unit);
     const { primary } = await control.attempt(unit, () => switchActivities(move.database.taskQueues).settle(move));
     Object.assign(unit, { primary, switchBegan: primary === 'target' });

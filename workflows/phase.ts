@@ -7,20 +7,21 @@
  */
 import { ApplicationFailure, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import type { DatabaseMove } from '../activities/contract.js';
+import type { TrafficMove } from '../activities/traffic-contract.js';
 import { gateOf } from '../spec/gates.js';
-import type { NormalMigration } from '../spec/normal.js';
+import { unitsOf, type NormalMigration } from '../spec/normal.js';
 import { scopeKey } from '../spec/scope-key.js';
-import type { Stage, UnitRef } from '../spec/units.js';
+import { parseUnitRef, type Stage, type UnitRef, type UnitType } from '../spec/units.js';
 import { Control, now, noteSignal } from './control.js';
 import { Interrupted } from './interrupted.js';
 import { isFailureOfStep } from './problem.js';
 import { lightActivities } from './proxies.js';
 import { rooted } from './rooted.js';
-import { Saga, undoIncomplete } from './saga.js';
+import { ofDatabase, Saga, undoIncomplete } from './saga.js';
 import { adopt, newState, type UnitProgress } from './state.js';
 import type { UndoneStep } from './undo-steps.js';
 
-/** From a migration to a phase: normal already, with nothing but the one database. */
+/** From a migration to a phase: normal already, with nothing but the one unit. */
 export interface ChildInput {
   migration: string;
   normal: NormalMigration;
@@ -38,13 +39,20 @@ export interface AloneInput {
 
 export type PhaseInput = ChildInput | AloneInput;
 
-export interface Phase {
+export interface UnitPhase {
   control: Control;
   unit: UnitProgress;
   /** As the settings are now: `set` may have changed them. */
-  move: () => DatabaseMove;
+  normal: () => NormalMigration;
   /** Tells whoever watches, here and in the migration. */
   note: (note: string | null) => void;
+  /** Null in a phase of a migration, which has its own. */
+  saga: Saga | null;
+}
+
+export interface Phase extends UnitPhase {
+  /** As the settings are now. */
+  move: () => DatabaseMove;
 }
 
 export interface PhaseKind {
@@ -53,7 +61,22 @@ export interface PhaseKind {
   steps: UndoneStep[];
 }
 
+/** A phase of a database. */
 export async function phase<R>(given: PhaseInput, kind: PhaseKind, body: (phase: Phase) => Promise<R>): Promise<R> {
+  return unitPhase(given, { type: 'database', stage: kind.stage }, async (running) => {
+    const { control, normal, saga, unit } = running;
+    const move = (): DatabaseMove => moveOf(control.state.migration, normal().databases, unit.unit);
+    saga?.record(ofDatabase(move()), ...kind.steps);
+    return body({ ...running, move });
+  });
+}
+
+/** A phase of any unit. Alone, it writes down what undoes it before it begins. */
+export async function unitPhase<R>(
+  given: PhaseInput,
+  kind: { type: UnitType; stage: Stage },
+  body: (phase: UnitPhase) => Promise<R>,
+): Promise<R> {
   const { parent, workflowId } = workflowInfo();
   const input = isObject(given) && 'normal' in given ? given : aloneInput(given);
   const child = 'normal' in input;
@@ -62,16 +85,20 @@ export async function phase<R>(given: PhaseInput, kind: PhaseKind, body: (phase:
   const saga = new Saga(control);
   return rooted(control, async () => {
     if (child) adopt(state, input.normal);
-    else adopt(state, await documentOfOne(input));
+    else adopt(state, await documentOfOne(input, kind.type));
     const unit = state.units[0];
-    if (unit === undefined) throw invalid('the specification names no database');
+    if (unit === undefined) throw invalid(`the specification names no ${kind.type}`);
     state.stage = unit.stage = kind.stage;
     unit.phase = workflowInfo().workflowType;
     unit.state = 'running';
-    const running: Phase = {
+    const running: UnitPhase = {
       control,
       unit,
-      move: () => moveOf(state.migration, databasesOf(state.normal), unit.unit),
+      normal: () => {
+        if (state.normal === null) throw invalid('the specification has not been read');
+        return state.normal;
+      },
+      saga: child ? null : saga,
       note: (note) => {
         unit.note = note;
         control.touched();
@@ -81,10 +108,7 @@ export async function phase<R>(given: PhaseInput, kind: PhaseKind, body: (phase:
       },
     };
     try {
-      if (!child) {
-        await passOwnGate(running, kind.stage);
-        saga.record(running.move(), ...kind.steps);
-      }
+      if (!child) await passOwnGate(running, kind.stage);
       const result = await body(running);
       // An abort that came too late to stop it goes back; a child's migration does that itself.
       if (!child) await control.checkpoint();
@@ -123,24 +147,28 @@ async function undoOwn(control: Control, saga: Saga): Promise<void> {
   if (remaining.length > 0) throw undoIncomplete(remaining);
 }
 
-async function documentOfOne({ document, unit }: AloneInput): Promise<NormalMigration> {
+async function documentOfOne({ document, unit }: AloneInput, type: UnitType): Promise<NormalMigration> {
   const normal = await lightActivities().normalize({ document });
-  const [database, ...more] = normal.databases.filter((one) => unit === undefined || one.unit === unit);
-  if (database === undefined) throw invalid(`there is no unit ${unit ?? ''} in the specification`);
+  const ofType = unitsOf(normal).filter((one) => parseUnitRef(one.unit)?.type === type);
+  const [only, ...more] = ofType.filter((one) => unit === undefined || one.unit === unit);
+  if (only === undefined) throw invalid(`there is no unit ${unit ?? `of ${type}`} in the specification`);
   if (more.length > 0) {
-    throw invalid(`the specification has ${normal.databases.length} units: name the one that is meant as \`unit\``);
+    throw invalid(`the specification has ${ofType.length} units of ${type}: name the one that is meant as \`unit\``);
   }
-  return normalOfOne(normal, database.unit);
+  return normalOfOne(normal, only.unit);
 }
 
-/** The same migration with one database only, for a phase of it. */
+/** The same migration with one unit only, for a phase of it. */
 export function normalOfOne(normal: NormalMigration, unit: UnitRef): NormalMigration {
-  const databases = normal.databases.filter((database) => database.unit === unit);
+  const only = <U extends { unit: UnitRef }>(units: U[]): U[] =>
+    units.filter((one) => one.unit === unit).map((one) => ({ ...one, dependsOn: [] }));
   const gates = normal.gates.filter((gate) => gate.unit === null || gate.unit === unit);
-  return { ...normal, gates, databases: databases.map((database) => ({ ...database, dependsOn: [] })) };
+  const { traffic: all = [], ...rest } = normal;
+  const traffic = only(all);
+  return { ...rest, gates, databases: only(normal.databases), ...(traffic.length === 0 ? {} : { traffic }) };
 }
 
-async function passOwnGate({ control, unit }: Phase, stage: Stage): Promise<void> {
+async function passOwnGate({ control, unit }: UnitPhase, stage: Stage): Promise<void> {
   const gate = gateOf(control.state.normal?.gates ?? [], stage, unit.unit);
   if (gate === null) return;
   control.reach([gate]);
@@ -151,6 +179,12 @@ export function moveOf(migration: string, databases: NormalMigration['databases'
   const database = databases.find((one) => one.unit === unit);
   if (database === undefined) throw invalid(`there is no unit ${unit} in the specification`);
   return { migration, key: scopeKey(migration, database.name), database };
+}
+
+export function trafficMoveOf(migration: string, normal: NormalMigration, unit: UnitRef): TrafficMove {
+  const traffic = normal.traffic?.find((one) => one.unit === unit);
+  if (traffic === undefined) throw invalid(`there is no unit ${unit} in the specification`);
+  return { migration, key: scopeKey(migration, unit), traffic };
 }
 
 export function databasesOf(normal: NormalMigration | null): NormalMigration['databases'] {

@@ -2,6 +2,7 @@
 import { proxyActivities, workflowInfo, type ActivityInterfaceFor, type ActivityOptions } from '@temporalio/workflow';
 import { ActivityCancellationType } from '@temporalio/workflow';
 import type { Activities } from '../activities/contract.js';
+import type { TrafficActivities } from '../activities/traffic-contract.js';
 import type { Milliseconds, TaskQueues } from '../spec/normal.js';
 
 type Light =
@@ -76,6 +77,11 @@ export function snapshotActivities({ snapshot }: TaskQueues): ActivityInterfaceF
 
 export function switchActivities(queues: TaskQueues): ActivityInterfaceFor<Pick<Activities, Switch>> {
   return proxyActivities<Pick<Activities, Switch>>({ ...SWITCH, taskQueue: queues.switch });
+}
+
+/** Changes and looks at traffic: each ends within a minute or is tried again, and takes effect at most once. */
+export function trafficActivities(taskQueue: string): ActivityInterfaceFor<TrafficActivities> {
+  return proxyActivities<TrafficActivities>({ ...LIGHT, startToCloseTimeout: '3 minutes', taskQueue });
 }
 
 /** Times its budget that an undo is tried before it is recorded as failed; it can be tried again by a new run. */

@@ -7,7 +7,7 @@ import { problemOfUnit } from './status.js';
 /** Who listens: a whole migration, a phase that its migration started, or one that a person started alone. */
 export type Audience = 'migration' | 'child' | 'alone';
 
-const PHASES_TAKE: readonly MessageName[] = ['pause', 'resume', 'abort', 'set', 'approve'];
+const PHASES_TAKE: readonly MessageName[] = ['pause', 'resume', 'abort', 'set', 'approve', 'promote', 'setWeight'];
 
 export function refusal<N extends MessageName>(
   state: MigrationState,
@@ -37,6 +37,8 @@ const REASONS: Reasons = {
       : 'the writes are not rolled back; what waits for a gate goes on by `approve`',
   retry: (state, message) => nothingToRetry(state, message.unit),
   rehearse: (state, message) => noRehearsal(state, message.unit),
+  promote: (state, message) => notShifting(state, message.unit),
+  setWeight: (state, message) => notShifting(state, message.unit),
   approve: (state, message, audience) => noApproval(state, message, audience),
   set: (state, message) => {
     if (state.normal === null) return NOT_READ_YET;
@@ -88,6 +90,17 @@ function noRehearsal(state: MigrationState, unit: string | undefined): string | 
   const asked = state.units.filter((progress) => unit === undefined || progress.unit === unit);
   const switched = asked.find((progress: UnitProgress) => progress.switchBegan);
   return switched === undefined ? null : `${switched.unit} is already switching or switched`;
+}
+
+function notShifting(state: MigrationState, unit: string | undefined): string | null {
+  const units = state.units.filter((progress) => progress.traffic !== undefined);
+  const asked = units.filter((progress) => unit === undefined || progress.unit === unit);
+  const [only, ...more] = asked;
+  if (only === undefined) return unit === undefined ? 'it moves no traffic' : `${unit} moves no traffic`;
+  if (more.length > 0) return `name the unit that is meant: ${asked.map((one) => one.unit).join(', ')}`;
+  if (state.undoing !== 'nothing' || state.interrupt !== null) return 'it is being undone';
+  if (only.primary === 'target') return `all traffic of ${only.unit} is at green already; \`rollback\` moves it back`;
+  return only.switchBegan ? null : `the traffic of ${only.unit} isn't moving yet`;
 }
 
 function noApproval(state: MigrationState, message: Message<'approve'>, audience: Audience): string | null {

@@ -4,15 +4,35 @@
  */
 import { ApplicationFailure, CancellationScope, sleep } from '@temporalio/workflow';
 import type { DatabaseMove } from '../activities/contract.js';
+import type { TrafficImage, TrafficMove } from '../activities/traffic-contract.js';
 import type { Milliseconds } from '../spec/normal.js';
 import type { UndoEntry, UndoRecord } from '../spec/undo.js';
-import type { UnitRef } from '../spec/units.js';
+import type { UnitRef, UnitType } from '../spec/units.js';
 import type { Control } from './control.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { undoActivity } from './proxies.js';
 import { byHand, inputOfNow, UNDO, type UndoneStep } from './undo-steps.js';
 
 export type Unfinished = Extract<UndoRecord, { state: 'failed' }>;
+
+/** What undo entries are about. */
+export interface Undoable {
+  unit: UnitRef;
+  type: UnitType;
+  /** Of the undo activities. */
+  input: unknown;
+  taskQueue: string;
+}
+
+export function ofDatabase(move: DatabaseMove): Undoable {
+  const { unit, taskQueues } = move.database;
+  return { unit, type: 'database', input: move, taskQueue: taskQueues.switch };
+}
+
+export function ofTraffic(move: TrafficMove, image: TrafficImage): Undoable {
+  const { unit, taskQueue } = move.traffic;
+  return { unit, type: 'traffic', input: { move, image }, taskQueue };
+}
 
 export class Saga {
   constructor(readonly control: Control) {}
@@ -22,11 +42,11 @@ export class Saga {
   }
 
   /** Before the step runs. A step that runs again, after a retry or a rollback, keeps the entry it has. */
-  record(move: DatabaseMove, ...steps: UndoneStep[]): void {
-    const budget = this.control.state.normal?.rollback.databases ?? DEFAULT_BUDGET;
+  record({ unit, type, input, taskQueue }: Undoable, ...steps: UndoneStep[]): void {
+    const budgets = this.control.state.normal?.rollback;
+    const budget = (type === 'database' ? budgets?.databases : budgets?.traffic) ?? DEFAULT_BUDGET;
     for (const step of steps) {
       const { activity, title, guardsRest } = UNDO[step];
-      const { unit, taskQueues } = move.database;
       if (this.#log.some((entry) => entry.unit === unit && entry.activity === activity && entry.state === 'pending'))
         continue;
       const entry: UndoEntry = {
@@ -34,8 +54,8 @@ export class Saga {
         unit,
         title,
         activity,
-        input: move,
-        taskQueue: taskQueues.switch,
+        input,
+        taskQueue,
         budget,
       };
       this.#log.push({ ...entry, ...(guardsRest ? { guardsRest } : {}), state: 'pending' });

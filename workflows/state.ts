@@ -3,10 +3,11 @@
  * brings a terminated migration back. Facts only: the word for them (`needs-attention`, …) is derived in status.ts.
  */
 import type { Finding } from '../spec/findings.js';
-import type { Milliseconds, NormalMigration } from '../spec/normal.js';
-import type { MessageRecord, Problem, UnitStatus } from '../spec/status.js';
+import { unitsOf, type Milliseconds, type NormalMigration } from '../spec/normal.js';
+import type { TrafficImage } from '../activities/traffic-contract.js';
+import type { MessageRecord, Problem, TrafficStatus, UnitStatus } from '../spec/status.js';
 import type { UndoRecord } from '../spec/undo.js';
-import type { Stage, UnitRef } from '../spec/units.js';
+import { parseUnitRef, type Stage, type UnitRef } from '../spec/units.js';
 import { NOTHING_SEEN, type Memory, type Remedy } from './judgement.js';
 
 /** Raise it when a field changes its meaning or can no longer be defaulted, and lift older ones in `upcast`. */
@@ -32,7 +33,20 @@ export interface GateState {
   approvals: Approval[];
 }
 
+/** What a person has asked for the weight. */
+export type Hand = { by: string | null; reason: string | null } & (
+  { kind: 'promote'; full: boolean } | { kind: 'weight'; weight: number }
+);
+
+export interface TrafficProgress extends TrafficStatus {
+  /** Null: nothing has been looked at yet. */
+  image: TrafficImage | null;
+  hand: Hand | null;
+}
+
 export interface UnitProgress extends UnitStatus {
+  /** Of units of traffic only. */
+  traffic?: TrafficProgress;
   /** All of `prepare` is done. */
   prepared: boolean;
   /** A cutover has begun since the last rollback, so that its writes may be on the target. */
@@ -136,10 +150,10 @@ export function newState(migration: string, now: string): MigrationState {
   };
 }
 
-/** Takes the normal form in: one unit for each database, one state for each gate. */
+/** Takes the normal form in: its units, and one state for each gate. */
 export function adopt(state: MigrationState, normal: NormalMigration): void {
   state.normal = normal;
-  state.units = normal.databases.map(({ unit }) => newUnit(unit));
+  state.units = unitsOf(normal).map(({ unit }) => newUnit(unit));
   state.gates = Object.fromEntries(
     normal.gates.map(({ id }) => [id, { reached: false, passed: false, approvals: [] }]),
   );
@@ -160,8 +174,20 @@ export const WATCH_AFRESH = {
   wayBack: 'open',
 } as const;
 
+export const TRAFFIC_AFRESH = {
+  wanted: null,
+  step: 0,
+  held: 0,
+  byHand: false,
+  waitsFor: null,
+  verdicts: [],
+  hand: null,
+} as const;
+
 function newUnit(unit: UnitRef): UnitProgress {
+  const isTraffic = parseUnitRef(unit)?.type === 'traffic';
   return {
+    ...(isTraffic ? { traffic: { ...TRAFFIC_AFRESH, verdicts: [], image: null, weight: null, log: [] } } : {}),
     unit,
     stage: 'preflight',
     phase: 'preflight',

@@ -1,7 +1,7 @@
 /** What people see of a state: derived, never stored beside it. */
 import type { NormalGate } from '../spec/normal.js';
-import type { GateStatus, Problem, State, StatusDocument, UnitStatus } from '../spec/status.js';
-import type { Approval, MigrationState, UnitProgress } from './state.js';
+import type { GateStatus, Problem, State, StatusDocument, TrafficStatus, UnitStatus } from '../spec/status.js';
+import type { Approval, MigrationState, TrafficProgress, UnitProgress } from './state.js';
 
 export function stateOf(state: MigrationState): State {
   if (state.ended !== null) return state.ended;
@@ -52,7 +52,14 @@ export function statusOf(state: MigrationState): StatusDocument {
 function unitStatus(progress: UnitProgress): UnitStatus {
   const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal } = progress;
   const problem = problemOfUnit(progress);
-  return { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, problem };
+  const traffic = progress.traffic === undefined ? {} : { traffic: trafficStatus(progress.traffic) };
+  return { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, ...traffic, problem };
+}
+
+/** Without its before-image, which is in the undo log. */
+export function trafficStatus(progress: TrafficProgress): TrafficStatus {
+  const { weight, wanted, step, held, byHand, waitsFor, verdicts, log } = progress;
+  return { weight, wanted, step, held, byHand, waitsFor, verdicts, log };
 }
 
 function gatesOf(state: MigrationState): GateStatus[] {

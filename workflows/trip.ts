@@ -1,15 +1,15 @@
 /** What the stages of a migration share: the operator's hand, the undo log, and phases run as children. */
 import { ApplicationFailure, ChildWorkflowCancellationType, startChild, workflowInfo } from '@temporalio/workflow';
 import type { DatabaseMove } from '../activities/contract.js';
+import type { TrafficMove } from '../activities/traffic-contract.js';
 import type { FailureType } from '../spec/failures.js';
 import { gateOf } from '../spec/gates.js';
 import { visitInOrder, type Direction } from '../spec/graph.js';
-import type { NormalGate, NormalMigration } from '../spec/normal.js';
+import { unitsOf, type NormalGate, type NormalMigration } from '../spec/normal.js';
 import type { Stage } from '../spec/units.js';
 import type { Control } from './control.js';
-import type { CutoverInput } from './cutover.js';
 import type { Lookouts } from './lookouts.js';
-import { invalid, moveOf, normalOfOne } from './phase.js';
+import { invalid, moveOf, normalOfOne, trafficMoveOf, type ChildInput } from './phase.js';
 import type { Saga } from './saga.js';
 import type { MigrationState, UnitProgress } from './state.js';
 
@@ -31,6 +31,12 @@ export function moveOfUnit(trip: Trip, { unit }: UnitProgress): DatabaseMove {
   return moveOf(trip.state.migration, normalOf(trip).databases, unit);
 }
 
+export const isTraffic = ({ traffic }: UnitProgress): boolean => traffic !== undefined;
+
+export function trafficMoveOfUnit(trip: Trip, { unit }: UnitProgress): TrafficMove {
+  return trafficMoveOf(trip.state.migration, normalOf(trip), unit);
+}
+
 /** Visits units in dependency order, at once where the graph allows. Nothing runs any more when it throws. */
 export async function overUnits(
   trip: Trip,
@@ -39,7 +45,7 @@ export async function overUnits(
   visit: (unit: UnitProgress) => Promise<void>,
 ): Promise<void> {
   const byRef = new Map(units.map((unit) => [unit.unit, unit]));
-  const nodes = normalOf(trip).databases.filter(({ unit }) => byRef.has(unit));
+  const nodes = unitsOf(normalOf(trip)).filter(({ unit }) => byRef.has(unit));
   await visitInOrder(nodes, direction, async (ref) => {
     const unit = byRef.get(ref);
     if (unit !== undefined) await visit(unit);
@@ -58,17 +64,18 @@ export function enter(trip: Trip, unit: UnitProgress, stage: Stage, phase: strin
 }
 
 /** A phase as a child, which hears of pause and abort while it runs. Its id tells unit, phase and turn. */
-export async function child<R>(
+export async function child<R, More extends object>(
   trip: Trip,
   unit: UnitProgress,
-  workflow: (input: CutoverInput) => Promise<R>,
-  more: { attemptsBefore?: number } = {},
+  workflow: (input: ChildInput & More) => Promise<R>,
+  more?: More,
 ): Promise<R> {
   const { control, state } = trip;
   unit.phase = workflow.name;
   unit.children += 1;
   const workflowId = `${workflowInfo().workflowId}/${unit.unit}/${workflow.name}/${unit.children}`;
-  const input: CutoverInput = { migration: state.migration, normal: normalOfOne(normalOf(trip), unit.unit), ...more };
+  const own = { migration: state.migration, normal: normalOfOne(normalOf(trip), unit.unit) };
+  const input = { ...own, ...more } as ChildInput & More;
   const handle = await startChild(workflow, {
     workflowId,
     args: [input],

@@ -1,13 +1,22 @@
 /** What undoes each step, in the words of the plan, and how a person finishes it by hand when that fails for good. */
 import type { Activities, DatabaseMove } from '../activities/contract.js';
+import type { TrafficActivities, TrafficImage, TrafficMove } from '../activities/traffic-contract.js';
 import type { NormalMigration } from '../spec/normal.js';
 import type { UndoEntry } from '../spec/undo.js';
 
 /** Steps that leave something behind, in the order in which they run. */
 export type UndoneStep =
-  'claim' | 'prepareSchema' | 'installFence' | 'createPublication' | 'initialSync' | 'switchWrites';
+  | 'claim'
+  | 'prepareSchema'
+  | 'installFence'
+  | 'createPublication'
+  | 'initialSync'
+  | 'switchWrites'
+  | 'attachGreen'
+  | 'shiftTraffic';
 
-type UndoActivity = Extract<keyof Activities, `undo${string}`>;
+type DatabaseUndo = Extract<keyof Activities, `undo${string}`>;
+type UndoActivity = DatabaseUndo | Extract<keyof TrafficActivities, `undo${string}`>;
 
 export interface StepUndo {
   activity: UndoActivity;
@@ -22,10 +31,12 @@ export const UNDO: Record<UndoneStep, StepUndo> = {
   createPublication: { activity: 'undoPublication', title: 'drop the publications' },
   initialSync: { activity: 'undoInitialSync', title: 'drop subscriptions and slots, and the rows that were copied' },
   switchWrites: { activity: 'undoSwitch', title: 'move the writes back to the source', guardsRest: true },
+  shiftTraffic: { activity: 'undoShift', title: 'move the traffic back to blue' },
+  attachGreen: { activity: 'undoTraffic', title: 'put the listener or the records back as they were found' },
 };
 
 /** Named by prefix: every object of a scope carries its key. */
-const BY_HAND: Record<UndoActivity, (move: DatabaseMove) => string> = {
+const BY_HAND: Record<DatabaseUndo, (move: DatabaseMove) => string> = {
   undoClaim: ({ key }) =>
     `on both sides: delete from godwit.authority where scope = '${key}'; drop the schema godwit once that table is empty`,
   undoSchema: ({ key }) => `on the target: drop the tables that were made for the scope ${key}; they hold copies only`,
@@ -44,16 +55,37 @@ const BY_HAND: Record<UndoActivity, (move: DatabaseMove) => string> = {
 
 const GENERAL = 'mend the cause, then abort the migration again: every undo finds out what is left to do';
 
-export function byHand(activity: string, move: unknown): string {
-  return isUndoActivity(activity) && isMove(move) ? `${BY_HAND[activity](move)}; or ${GENERAL}` : GENERAL;
+export function byHand(activity: string, input: unknown): string {
+  if (isDatabaseUndo(activity) && isMove(input)) return `${BY_HAND[activity](input)}; or ${GENERAL}`;
+  if (isTrafficInput(input)) return `${trafficByHand(input)}; or ${GENERAL}`;
+  return GENERAL;
 }
 
-function isUndoActivity(name: string): name is UndoActivity {
+/** The before-image itself is in the undo log, as the API takes it back. */
+function trafficByHand({ move: { migration, traffic } }: TrafficUndoInput): string {
+  const { route } = traffic;
+  const place =
+    route.kind === 'alb'
+      ? `the actions of ${route.rules?.join(', ') ?? route.listener}`
+      : `the ${route.type} records of ${route.recordName} in zone ${route.zone}`;
+  return `put ${place} back as \`godwit status ${migration} -o json\` shows them under undoLog, input.image`;
+}
+
+function isDatabaseUndo(name: string): name is DatabaseUndo {
   return Object.hasOwn(BY_HAND, name);
 }
 
 function isMove(input: unknown): input is DatabaseMove {
   return typeof input === 'object' && input !== null && 'key' in input && 'migration' in input && 'database' in input;
+}
+
+interface TrafficUndoInput {
+  move: TrafficMove;
+  image: TrafficImage;
+}
+
+function isTrafficInput(input: unknown): input is TrafficUndoInput {
+  return typeof input === 'object' && input !== null && 'move' in input && 'image' in input;
 }
 
 /** By the settings of now: a switch whose pause was set to 1 ms for a while could never be undone by those it began with. */

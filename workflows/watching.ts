@@ -7,7 +7,8 @@ import { judge, type Concern } from './judgement.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { lightActivities, switchActivities } from './proxies.js';
 import type { UnitProgress } from './state.js';
-import { atOnce, child, moveOfUnit, type Trip } from './trip.js';
+import { lookAtTraffic } from './traffic-stages.js';
+import { atOnce, child, isTraffic, moveOfUnit, trafficMoveOfUnit, type Trip } from './trip.js';
 import { validation } from './validation.js';
 
 /**
@@ -34,7 +35,8 @@ export function watchedLongEnough(trip: Trip): boolean {
   );
 }
 
-function rhythm(trip: Trip, unit: UnitProgress): NormalDatabase['watch'] {
+function rhythm(trip: Trip, unit: UnitProgress): Omit<NormalDatabase['watch'], 'onFailure'> {
+  if (isTraffic(unit)) return { ...trafficMoveOfUnit(trip, unit).traffic.watch, validateEvery: null };
   return moveOfUnit(trip, unit).database.watch;
 }
 
@@ -53,16 +55,20 @@ async function look(trip: Trip, unit: UnitProgress): Promise<void> {
   const { every, for: whole, validateEvery } = rhythm(trip, unit);
   const left = whole - unit.watched;
   if (!unit.lookNow && unit.sinceLook < (left > 0 ? Math.min(every, left) : every)) return;
-  if (unit.remedyNow) await remedy(trip, unit);
+  if (unit.remedyNow && !isTraffic(unit)) await remedy(trip, unit);
   const wasWell = unit.healthy && unit.problem === null;
   const between = unit.sinceLook;
   Object.assign(unit, { sinceLook: 0, lookNow: false });
-  const seen = await evidence(trip, unit);
-  unit.healthy = seen !== null && (await isWell(trip, unit, seen, between));
+  unit.healthy = isTraffic(unit) ? await lookAtTraffic(trip, unit) : await databaseIsWell(trip, unit, between);
   // No evidence is not good evidence: time in which nothing could be seen isn't watched time.
   if (wasWell && unit.healthy) unit.watched += between;
   const due = unit.validateNow || (validateEvery !== null && unit.sinceValidation >= validateEvery);
   if (unit.healthy && unit.problem === null && due) await validate(trip, unit);
+}
+
+async function databaseIsWell(trip: Trip, unit: UnitProgress, since: Milliseconds): Promise<boolean> {
+  const seen = await evidence(trip, unit);
+  return seen !== null && (await isWell(trip, unit, seen, since));
 }
 
 /** What a person's `retry` agreed to. What can't be done is a problem again. */
@@ -135,7 +141,7 @@ async function raise(trip: Trip, unit: UnitProgress, concern: Concern): Promise<
   if (unit.problem?.type === concern.type && unit.remedy === concern.remedy) return;
   if (concern.remedy === 'none') {
     if (unit.problem !== null) return;
-    if (rhythm(trip, unit).onFailure === 'undo') {
+    if (move.database.watch.onFailure === 'undo') {
       trip.control.receive('rollback', { by: 'watch.onFailure', reason: concern.message });
       return;
     }

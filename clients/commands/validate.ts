@@ -1,3 +1,4 @@
+import { unitsOf } from '../../spec/normal.js';
 import { pathText } from '../../spec/problems.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import type { OutputFlags } from '../flags.js';
@@ -28,7 +29,7 @@ export async function validate(terminal: Terminal, file: string, { output }: Val
 
 function summary({ normal }: Specification): string {
   const gates = normal.gates.filter(({ approvals }) => approvals > 0).map(({ id }) => id);
-  const units = normal.databases.map(({ unit }) => unit).join(', ');
+  const units = unitsOf(normal).map(({ unit }) => unit);
   const waits = gates.length === 0 ? 'no gate waits for a person' : `gates: ${gates.join(', ')}`;
-  return `migration ${normal.name}, ${plural(normal.databases.length, 'unit')} (${units}), ${waits}`;
+  return `migration ${normal.name}, ${plural(units.length, 'unit')} (${units.join(', ')}), ${waits}`;
 }

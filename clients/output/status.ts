@@ -2,13 +2,14 @@
 import type { Progress, Problem, StatusDocument, SwitchFigures, UnitStatus } from '../../spec/status.js';
 import type { UndoRecord } from '../../spec/undo.js';
 import type { Colours } from '../terminal.js';
-import type { MigrationView, PendingWork } from '../view.js';
+import type { MigrationView } from '../view.js';
 import { ago, bytes, clock, count, duration, fine, plural, shortDigest } from './figures.js';
 import { nextSteps } from './next.js';
 import { bar, progressText } from './progress.js';
 import { reasonLines } from './reason.js';
 import { paintState } from './states.js';
 import { indented, table } from './table.js';
+import { trafficLines } from './traffic.js';
 
 export interface StatusLook {
   colours: Colours;
@@ -24,7 +25,7 @@ export function statusText(view: MigrationView, look: StatusLook): string {
   const { status } = view;
   const sections = [
     heading(view, look),
-    ...status.units.map((unit) => unitText(unit, view.pending, look)),
+    ...status.units.map((unit) => unitText(unit, view, look)),
     troubles(view, look),
     findings(status, look),
     gates(status, look),
@@ -52,12 +53,16 @@ function heading({ status, execution }: MigrationView, { colours, now }: StatusL
   return [title, stopped, ...reasonLines(status)].filter((line) => line !== null).join('\n');
 }
 
-function unitText(unit: UnitStatus, pending: PendingWork[], look: StatusLook): string {
+const place = ({ traffic, primary }: UnitStatus): string =>
+  traffic === undefined ? `writes go to the ${primary}` : `traffic goes to ${primary === 'target' ? 'green' : 'blue'}`;
+
+function unitText(unit: UnitStatus, { status, pending }: MigrationView, look: StatusLook): string {
   const { colours } = look;
-  const head = `${colours.bold(unit.unit)}  ${unit.stage} / ${unit.phase}  ${paintState(unit.state, colours)}  writes go to the ${unit.primary}${unit.lagMs === null ? '' : `  lag ${fine(unit.lagMs)}`}`;
+  const head = `${colours.bold(unit.unit)}  ${unit.stage} / ${unit.phase}  ${paintState(unit.state, colours)}  ${place(unit)}${unit.lagMs === null ? '' : `  lag ${fine(unit.lagMs)}`}`;
   const running = pending.map(({ progress }) => progress).filter((progress) => progress?.unit === unit.unit);
   const lines = [
     ...running.filter((progress) => progress !== null).map((progress) => progressLine(progress, look)),
+    ...trafficLines(unit, status, look.colours, look.now),
     ...syncLine(unit),
     ...certificateLine(unit, look),
     ...switchLines(unit, look),

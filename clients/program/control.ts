@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { ApproveOptions } from '../commands/approve.js';
 import type { ControlOptions } from '../commands/control.js';
 import type { SetOptions } from '../commands/set.js';
+import type { SteerOptions } from '../commands/steer.js';
 import type { Invocation } from '../program.js';
 import { examples, unitOption, withMessage, withWait } from './options.js';
 
@@ -130,6 +131,8 @@ export function addControlCommands(program: Command, { terminal, finish }: Invoc
       });
   }
 
+  addTrafficCommands(program, { terminal, finish });
+
   withMessage(
     program
       .command('set')
@@ -151,5 +154,41 @@ export function addControlCommands(program: Command, { terminal, finish }: Invoc
     .action(async (id: string, assignments: string[], _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<SetOptions>();
       finish(await (await import('../commands/set.js')).set(terminal, id, assignments, options));
+    });
+}
+
+function addTrafficCommands(program: Command, { terminal, finish }: Pick<Invocation, 'terminal' | 'finish'>): void {
+  withMessage(
+    program
+      .command('promote')
+      .summary('skip the wait of a step of traffic')
+      .description(
+        'Goes on to the next step of a unit of traffic without waiting for the rest of its hold; also after set-weight, which stays until then. Gates of steps that people approve still wait.',
+      )
+      .argument('<id>', 'migration')
+      .addOption(unitOption())
+      .option('--full', 'to 100 %, without the steps between'),
+  )
+    .addHelpText('after', examples('godwit promote shop-move', 'godwit promote shop-move --unit traffic/web --full'))
+    .action(async (id: string, _options: unknown, self: Command) => {
+      const options = self.optsWithGlobals<SteerOptions>();
+      finish(await (await import('../commands/steer.js')).promote(terminal, id, options));
+    });
+
+  withMessage(
+    program
+      .command('set-weight')
+      .summary('give green this share of the traffic')
+      .description(
+        'Writes a weight of your own, up or down, and stays there until promote. It is judged as every step is; who set it and why is kept.',
+      )
+      .argument('<id>', 'migration')
+      .argument('<percent>', 'share of green, 0 to 100')
+      .addOption(unitOption()),
+  )
+    .addHelpText('after', examples('godwit set-weight shop-move --unit traffic/web 5 --reason "errors in green"'))
+    .action(async (id: string, weight: string, _options: unknown, self: Command) => {
+      const options = self.optsWithGlobals<SteerOptions>();
+      finish(await (await import('../commands/steer.js')).setWeight(terminal, id, weight, options));
     });
 }

@@ -105,7 +105,7 @@ describe('godwit validate', () => {
       const { exitCode, stdout, stderr } = await cli(['validate', join('examples', name)]);
       expect(stderr).toBe('');
       expect(exitCode, name).toBe(0);
-      expect(stdout).toMatch(/^ok {2}migration \S+, \d units? \(database\//);
+      expect(stdout).toMatch(/^ok {2}migration \S+, \d units? \((database|traffic)\//);
     }
   });
 

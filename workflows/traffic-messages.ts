@@ -1,0 +1,11 @@
+/** What a shift tells its migration. */
+import { defineSignal } from '@temporalio/workflow';
+import type { TrafficStatus } from '../spec/status.js';
+import type { UnitRef } from '../spec/units.js';
+
+export interface ShiftReport {
+  unit: UnitRef;
+  traffic: TrafficStatus;
+}
+
+export const shiftSignal = defineSignal<[ShiftReport]>('godwit-shift');

@@ -1,0 +1,98 @@
+/** The stages of a unit of traffic, as its migration goes through them. */
+import { now } from './control.js';
+import { Interrupted } from './interrupted.js';
+import { describe, isFailureOfStep } from './problem.js';
+import { ofTraffic } from './saga.js';
+import { TRAFFIC_AFRESH, WATCH_AFRESH, type UnitProgress } from './state.js';
+import { trafficShift } from './trafficShift.js';
+import {
+  activities,
+  attachGreen,
+  backToBlue,
+  capture,
+  imageOf,
+  progressOf,
+  prove,
+  requireUnchanged,
+  type Wheel,
+} from './traffic.js';
+import { child, enter, trafficMoveOfUnit, type Trip } from './trip.js';
+
+function wheelOf(trip: Trip, unit: UnitProgress): Wheel {
+  const { control } = trip;
+  const tell = async (): Promise<void> => {
+    control.touched();
+    return Promise.resolve();
+  };
+  return { control, unit, move: () => trafficMoveOfUnit(trip, unit), tell };
+}
+
+/** Green attached with no traffic, healthy; TTLs lowered and waited out. */
+export async function prepareTraffic(trip: Trip, unit: UnitProgress): Promise<void> {
+  const { control, saga } = trip;
+  enter(trip, unit, 'prepare', 'attachGreen');
+  const wheel = wheelOf(trip, unit);
+  await control.attempt(unit, () => capture(wheel));
+  saga.record(ofTraffic(wheel.move(), imageOf(wheel)), 'attachGreen');
+  await control.attempt(unit, () => attachGreen(wheel));
+  Object.assign(unit, { prepared: true, state: 'done' });
+  control.touched();
+}
+
+/** All steps; a breach takes everything back that was switched, the databases too. */
+export async function shiftTraffic(trip: Trip, unit: UnitProgress): Promise<void> {
+  const { control, saga, state } = trip;
+  const wheel = wheelOf(trip, unit);
+  const progress = progressOf(wheel);
+  saga.record(ofTraffic(wheel.move(), imageOf(wheel)), 'shiftTraffic');
+  unit.switchBegan = true;
+  enter(trip, unit, 'switch', trafficShift.name);
+  const outcome = await control.attempt(unit, () => {
+    const traffic = { ...progress };
+    progress.hand = null;
+    return child(trip, unit, trafficShift, { traffic, gates: state.gates });
+  });
+  if (outcome.kind === 'breached') {
+    control.receive('rollback', { by: `the gates of ${unit.unit}`, reason: outcome.why });
+    return control.checkpoint();
+  }
+  Object.assign(unit, { primary: 'target', state: 'done' });
+  control.touched();
+}
+
+export async function rollTrafficBack(trip: Trip, unit: UnitProgress): Promise<void> {
+  const { control } = trip;
+  const wheel = wheelOf(trip, unit);
+  await control.attempt(unit, () => backToBlue(wheel, 'rolled back', null));
+  const gone = { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back' } as const;
+  Object.assign(unit, { ...gone, ...WATCH_AFRESH });
+  Object.assign(progressOf(wheel), TRAFFIC_AFRESH);
+  control.touched();
+}
+
+/** One look of the watch; true: all is well. What is wrong holds, or goes back, as the specification says. */
+export async function lookAtTraffic(trip: Trip, unit: UnitProgress): Promise<boolean> {
+  const wheel = wheelOf(trip, unit);
+  try {
+    await requireUnchanged(wheel);
+    const proof = await prove(wheel);
+    progressOf(wheel).verdicts = [proof.explanation];
+    unit.note = proof.verdict === 'proven' ? null : `this time doesn't count as watched: ${proof.explanation}`;
+    if (unit.problem?.type === 'TrafficChanged') unit.problem = null;
+    return proof.verdict === 'proven';
+  } catch (error) {
+    if (error instanceof Interrupted || !isFailureOfStep(error)) throw error;
+    const { type, message } = describe(error);
+    if (type === 'TrafficChanged') {
+      const next = 'Put it back as it was, or agree with whoever changed it; it goes on by itself once it is';
+      unit.problem ??= { type, message, next, at: now() };
+    } else unit.note = `could not be looked at, so this time doesn't count as watched: ${message}`;
+    return false;
+  }
+}
+
+export async function finalizeTraffic(trip: Trip, unit: UnitProgress): Promise<void> {
+  const wheel = wheelOf(trip, unit);
+  const change = { move: wheel.move(), image: imageOf(wheel) };
+  await trip.control.step(() => activities(wheel).finalizeTraffic(change));
+}
