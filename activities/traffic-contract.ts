@@ -2,6 +2,8 @@
  * What workflows may call to move traffic. As everywhere, each activity finds out before it acts. What it writes follows from the
  * before-image and a weight alone, so that after a lost answer it is known what may be there: what was there before, or this.
  */
+import type { Action, TargetGroup } from '@aws-sdk/client-elastic-load-balancing-v2';
+import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
 import type { Finding } from '../spec/findings.js';
 import type { NormalTraffic } from '../spec/normal-traffic.js';
 
@@ -23,26 +25,45 @@ export interface AlbImage {
   loadBalancer: string;
   /** The default action or the rules, each with its whole list of actions as the API showed it. */
   places: AlbPlace[];
-  /** Of green's target group, where `settings: apply` changes them; null: they stay. */
-  settings: { attributes: Record<string, string>; healthCheck: Record<string, unknown> } | null;
+  /** What `settings: apply` changes of green's target group, before and after; null: it stays as it is. */
+  settings: { before: TargetGroupSettings; wanted: TargetGroupSettings } | null;
 }
+
+/** Of a target group, those alone in which green differed from blue. */
+export interface TargetGroupSettings {
+  attributes: Record<string, string>;
+  healthCheck: HealthCheck;
+}
+
+export type HealthCheck = Pick<
+  TargetGroup,
+  | 'HealthCheckEnabled'
+  | 'HealthCheckProtocol'
+  | 'HealthCheckPort'
+  | 'HealthCheckPath'
+  | 'HealthCheckIntervalSeconds'
+  | 'HealthCheckTimeoutSeconds'
+  | 'HealthyThresholdCount'
+  | 'UnhealthyThresholdCount'
+  | 'Matcher'
+>;
 
 export interface AlbPlace {
   /** ARN of the rule; null: the listener's default action. */
   rule: string | null;
-  /** Action list, as the API takes it back. */
-  actions: Record<string, unknown>[];
+  /** Action list, as the API showed it; secrets of an identity provider are never in it, since the API keeps those. */
+  actions: Action[];
 }
 
 export interface Route53Image {
   kind: 'route53';
   /** All record sets of this name and type, as the API takes them back. */
-  records: Record<string, unknown>[];
+  records: ResourceRecordSet[];
   /** What resolvers may have cached, seconds: the longest of the members'. */
   ttl: number;
   /** Members as they will be: what `blue` and `green` stand for. */
-  blue: Record<string, unknown>;
-  green: Record<string, unknown>;
+  blue: ResourceRecordSet;
+  green: ResourceRecordSet;
   /** Authoritative name servers of the zone, as its parent delegates to them. */
   nameServers: string[];
 }
@@ -60,6 +81,13 @@ export interface TrafficChange {
 export interface TrafficSet {
   weight: number;
   /** Route 53: until caches can't hold what was before, milliseconds from now; a durable timer of the workflow waits for it. */
+  settlesInMs: number;
+}
+
+/** Not `detached`: nothing was done, since some clients may still stick to blue; call again in `settlesInMs`. */
+export interface FinalTraffic {
+  detached: boolean;
+  /** Detached: until the requests that blue still answers have ended, so that it may be torn down; milliseconds from now. */
   settlesInMs: number;
 }
 
@@ -99,15 +127,21 @@ export interface TrafficActivities {
    * the tags that tell an owner. Nothing is written then.
    */
   setTraffic(change: TrafficChange): Promise<TrafficSet>;
-  /** Looks whether the traffic follows: requests at green, answers of every authoritative name server. */
+  /**
+   * Looks whether the traffic follows: requests at green, answers of every authoritative name server.
+   * `sinceMs` is when the weight was set, milliseconds since the epoch. One look; metrics of a load balancer come by the minute.
+   */
   proveTraffic(change: {
     move: TrafficMove;
     image: TrafficImage;
     weight: number;
     sinceMs: number;
   }): Promise<TrafficProof>;
-  /** Detaches blue and restores the TTL, once stickiness and deregistration delay are over. No way back. */
-  finalizeTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<TrafficSet>;
+  /**
+   * Detaches blue, restores the TTL and gives the locks up, once stickiness is over. No way back. `sinceMs` is when green got
+   * all traffic, milliseconds since the epoch; absent: long ago.
+   */
+  finalizeTraffic(change: { move: TrafficMove; image: TrafficImage; sinceMs?: number }): Promise<FinalTraffic>;
 
   /** Gives all traffic back to blue, whatever weight was written last; green stays attached. As `undoTraffic` with what somebody else changed. */
   undoShift(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;

@@ -32,8 +32,12 @@ export const FAILURES = {
   NoWayBack: { retryable: false },
   /** A switch that is past its point of no return waits for a standby; nobody takes writes meanwhile. */
   StandbyBehind: { retryable: false },
-  /** The API of AWS refused, throttled or didn't answer. */
+  /** The API of AWS throttled or didn't answer. */
   AwsUnavailable: { retryable: true },
+  /** The API of AWS refused a call as it was made, and would again. */
+  AwsRefused: { retryable: false },
+  /** Name servers that have to be asked didn't answer. */
+  DnsUnavailable: { retryable: true },
   /** Somebody else changed the listener or record since; nothing was written. */
   TrafficChanged: { retryable: false },
   /** Green does worse than its gates allow, and the specification says to ask. */

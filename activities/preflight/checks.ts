@@ -1,4 +1,5 @@
 /** The registry: every check, in the order in which they run; docs/preflight.md is made from it. */
+import { ACCESS_RULES, ALB_RULES, RECORD_RULES } from '../aws/preflight/rules.js';
 import { capacity, lockRoom } from './capacity.js';
 import type { Check, Rule } from './check.js';
 import { clients } from './clients.js';
@@ -74,9 +75,12 @@ export const CHECKS: Check[] = [
   clients,
 ];
 
-/** All rules by topic, with those that belong to no check: connections come before all, workers beside. */
+/** All rules by topic, with those that belong to no check on a database: connections come before all, workers beside; traffic has checks of its own. */
 export const TOPICS: { topic: string; rules: Record<string, Rule> }[] = [
   { topic: 'Connections', rules: CONNECTION_RULES },
   ...CHECKS.map(({ topic, rules }) => ({ topic, rules })),
   { topic: 'Workers', rules: WORKER_RULES },
+  { topic: 'Access to AWS', rules: ACCESS_RULES },
+  { topic: 'Traffic of a load balancer', rules: ALB_RULES },
+  { topic: 'Traffic of records', rules: RECORD_RULES },
 ];

@@ -1,0 +1,83 @@
+/** Whether the requests follow the weights, by what the load balancer counts at each target group. */
+import { GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import type { AlbImage, TrafficProof } from '../../traffic-contract.js';
+import { shareText, verdictOn } from '../binomial.js';
+import type { AwsClients } from '../clients.js';
+import { groupName, stickinessOf } from './actions.js';
+import type { AlbMove } from './change.js';
+
+/** Load balancers send their metrics once a minute; whole minutes after the change are counted alone. */
+const MINUTE_MS = 60_000;
+
+export async function proveAlb(
+  { route, clients }: AlbMove,
+  image: AlbImage,
+  weight: number,
+  sinceMs: number,
+): Promise<TrafficProof> {
+  const from = Math.ceil(sinceMs / MINUTE_MS) * MINUTE_MS;
+  const to = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
+  if (to <= from) return insufficient('no whole minute has passed since the change; metrics come by the minute');
+  const { blue, green } = await requestsAt(clients, image.loadBalancer, route, new Date(from), new Date(to));
+  const seen = blue + green;
+  if (seen === 0) return insufficient('CloudWatch has counted no request at either target group since the change');
+  const verdict = verdictOn(green, seen, weight / 100);
+  const counted = `requests at ${groupName(route.green)}: ${shareText(green, seen)}; the weight is ${weight} %`;
+  const sticky = image.places.some(({ actions }) => stickinessOf(actions) !== null);
+  if (verdict === 'differs' && sticky) {
+    return { verdict: 'insufficient', seen, green, explanation: `${counted}; stickiness keeps users where they were` };
+  }
+  return { verdict, seen, green, explanation: counted };
+}
+
+const insufficient = (explanation: string): TrafficProof => ({
+  verdict: 'insufficient',
+  seen: 0,
+  green: 0,
+  explanation,
+});
+
+async function requestsAt(
+  { cloudwatch }: AwsClients,
+  loadBalancer: string,
+  groups: { blue: string; green: string },
+  from: Date,
+  to: Date,
+): Promise<{ blue: number; green: number }> {
+  const query = (id: 'blue' | 'green') => ({
+    Id: id,
+    MetricStat: {
+      Metric: {
+        Namespace: 'AWS/ApplicationELB',
+        MetricName: 'RequestCount',
+        Dimensions: [
+          { Name: 'TargetGroup', Value: dimension(groups[id]) },
+          { Name: 'LoadBalancer', Value: dimension(loadBalancer).replace(/^loadbalancer\//, '') },
+        ],
+      },
+      Period: MINUTE_MS / 1_000,
+      Stat: 'Sum',
+    },
+  });
+  const counts = { blue: 0, green: 0 };
+  let token: string | undefined;
+  do {
+    const answer = await cloudwatch.send(
+      new GetMetricDataCommand({
+        MetricDataQueries: [query('blue'), query('green')],
+        StartTime: from,
+        EndTime: to,
+        ...(token === undefined ? {} : { NextToken: token }),
+      }),
+    );
+    for (const { Id, Values = [] } of answer.MetricDataResults ?? []) {
+      const sum = Values.reduce((all, value) => all + value, 0);
+      if (Id === 'blue' || Id === 'green') counts[Id] += sum;
+    }
+    token = answer.NextToken;
+  } while (token !== undefined && token !== '');
+  return counts;
+}
+
+/** `targetgroup/shop-blue/0123456789abcdef`, as CloudWatch names it. */
+const dimension = (arn: string): string => arn.split(':').slice(5).join(':');
