@@ -1,5 +1,6 @@
 /** The parts that a lab is made of: found on this machine, or got from where a machine can. */
 import { alone, cacheFolder } from './setup/cache.js';
+import { motoPython } from './setup/moto.js';
 import { pgbouncerBinary } from './setup/pgbouncer.js';
 import { postgresBinaries } from './setup/postgres.js';
 import type { OnProgress } from './setup/progress.js';
@@ -35,4 +36,10 @@ export async function ensureComponents(options: ComponentsOptions = {}): Promise
     postgres: await postgresBinaries(cache, onProgress),
     pgbouncer: await pgbouncerBinary(onProgress),
   }));
+}
+
+/** Python that has moto, for who needs AWS: the second time it takes 10 ms. Fails with `ComponentMissing`. */
+export async function ensureMoto(options: ComponentsOptions = {}): Promise<string> {
+  const cache = cacheFolder(options.env ?? process.env);
+  return alone(cache, () => motoPython(cache, options.onProgress ?? (() => undefined)));
 }

@@ -1,12 +1,13 @@
 /**
  * What the integration and end-to-end tests stand on: the lab's components, got if they must be, and one Temporal dev
- * server for the whole run. Tests read its address with `inject('temporalAddress')` of vitest.
+ * server and one moto for the whole run. Tests read their addresses with `inject('temporalAddress')` of vitest.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { ensureComponents } from '../../lab/components.js';
+import { MotoServer } from '../../lab/aws/moto.js';
+import { ensureComponents, ensureMoto } from '../../lab/components.js';
 import { TemporalServer } from '../../lab/temporal.js';
 import { say } from './progress.js';
 
@@ -16,11 +17,19 @@ declare module 'vitest' {
     temporalAddress: string;
     /** Path of Temporal's own CLI. */
     temporalBinary: string;
+    /** Where moto is, or soon will be: `startAws` waits for it. */
+    motoUrl: string;
   }
 }
 
+interface Servers {
+  temporal: TemporalServer;
+  moto: MotoServer;
+  folder: string;
+}
+
 interface Shared {
-  server: Promise<{ temporal: TemporalServer; folder: string }>;
+  server: Promise<Servers>;
   users: number;
 }
 
@@ -32,24 +41,32 @@ declare global {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const shared = (globalThis.godwitTestLab ??= { server: start(), users: 0 });
   shared.users += 1;
-  const { temporal } = await shared.server;
+  const { temporal, moto } = await shared.server;
   project.provide('temporalAddress', temporal.address);
   project.provide('temporalBinary', temporal.options.binary);
+  project.provide('motoUrl', moto.url);
   return async () => {
     shared.users -= 1;
     if (shared.users > 0) return;
     globalThis.godwitTestLab = undefined;
     const { folder } = await shared.server;
-    await temporal.stop();
+    await Promise.all([temporal.stop(), moto.stop()]);
     await rm(folder, { recursive: true, force: true });
   };
 }
 
-async function start(): Promise<{ temporal: TemporalServer; folder: string }> {
+async function start(): Promise<Servers> {
   // A server that TEMPORAL_ADDRESS names belongs to somebody: tests never touch it.
   const env = { ...process.env, TEMPORAL_ADDRESS: undefined };
   const components = await ensureComponents({ env, onProgress: say });
   if (components.temporal.kind !== 'binary') throw new Error('the tests need a Temporal server of their own');
-  const folder = await mkdtemp(join(tmpdir(), 'godwit-temporal-'));
-  return { temporal: await TemporalServer.start({ binary: components.temporal.path, folder }), folder };
+  const python = await ensureMoto({ env, onProgress: say });
+  const folder = await mkdtemp(join(tmpdir(), 'godwit-servers-'));
+  const moto = await MotoServer.launch({ python, folder });
+  try {
+    return { temporal: await TemporalServer.start({ binary: components.temporal.path, folder }), moto, folder };
+  } catch (error) {
+    await moto.stop();
+    throw error;
+  }
 }

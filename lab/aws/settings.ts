@@ -1,0 +1,53 @@
+/** What the stand-in can be told about how AWS behaves; each default is AWS's own, or quick where AWS takes long. */
+import type { Service } from './call.js';
+import { AWS_RATES, type Rates } from './rate.js';
+import type { Staleness } from './replica.js';
+
+export interface Settings {
+  /** Where target health is asked: `GET {edge}/target-health?targetGroupArn=…` answers `EdgeHealth[]`. Null: no edge. */
+  edge: string | null;
+  /** Most entries on a page of any list, so that a few resources already make several. Null: as AWS has it. */
+  pageSize: number | null;
+  /** Of each service's reads. @default none: reads see writes at once */
+  staleness: Partial<Record<Service, Staleness>>;
+  /** @default Route 53: 5 a second */
+  rates: Rates;
+  route53: {
+    /** From a change of records to INSYNC; AWS: mostly under 60 s. */
+    inSyncAfterMs: number;
+    /** While a change of a zone is PENDING, another is refused as `PriorRequestNotComplete`. AWS does so now and then. */
+    oneChangeAtATime: boolean;
+  };
+  acm: {
+    /** From when the validation record can be looked up to ISSUED; AWS: minutes. */
+    issuedAfterMs: number;
+    /** So many times DescribeCertificate doesn't name the validation record yet, as in AWS's first seconds. */
+    describedWithoutRecord: number;
+    /** Of a certificate, from its issue; AWS: 13 months. */
+    validDays: number;
+  };
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  edge: null,
+  pageSize: null,
+  staleness: {},
+  rates: AWS_RATES,
+  route53: { inSyncAfterMs: 300, oneChangeAtATime: false },
+  acm: { issuedAfterMs: 300, describedWithoutRecord: 1, validDays: 395 },
+};
+
+/** Some settings, the others as they are. */
+export type SettingsChange = Omit<Partial<Settings>, 'route53' | 'acm'> & {
+  route53?: Partial<Settings['route53']>;
+  acm?: Partial<Settings['acm']>;
+};
+
+export function changed(settings: Settings, change: SettingsChange): Settings {
+  return {
+    ...settings,
+    ...change,
+    route53: { ...settings.route53, ...change.route53 },
+    acm: { ...settings.acm, ...change.acm },
+  };
+}
