@@ -55,6 +55,8 @@ export interface ListenerAddress {
   dnsName: string;
   /** As the API has it. */
   apiPort: number;
+  /** Each target group that it leads to has a healthy target: what an alias record with EvaluateTargetHealth looks at. */
+  healthy: boolean;
   host: string;
   port: number;
 }
@@ -118,6 +120,7 @@ export class Edge {
       loadBalancerArn: configuration.loadBalancer.arn,
       dnsName: configuration.loadBalancer.dnsName,
       apiPort: configuration.port,
+      healthy: groupsOf(configuration).every((arn) => (this.#groups.get(arn)?.count('healthy') ?? 0) > 0),
       ...address,
     }));
   }

@@ -4,6 +4,7 @@
  * https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
  */
 import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { matches, type HealthCheck, type TargetAddress } from './configuration.js';
 
 export interface TargetHealth {
@@ -174,43 +175,42 @@ export class Target {
 
 export const keyOf = ({ id, port }: TargetAddress): string => `${id}:${port}`;
 
+const TIMED_OUT: CheckResult = { ok: false, reason: 'Target.Timeout', description: 'Request timed out' };
+
 /** On a connection of its own, which is closed afterwards. */
-function askOnce(check: HealthCheck, address: TargetAddress, locate: Locate): Promise<CheckResult> {
+async function askOnce(check: HealthCheck, address: TargetAddress, locate: Locate): Promise<CheckResult> {
   const port = check.port === 'traffic-port' ? address.port : check.port;
   const place = locate({ id: address.id, port });
-  const timedOut: CheckResult = { ok: false, reason: 'Target.Timeout', description: 'Request timed out' };
+  if (place === null) {
+    // Packets to an address that no host has are never answered.
+    await sleep(check.timeoutMs, undefined, { ref: false });
+    return TIMED_OUT;
+  }
   return new Promise((resolve) => {
+    const asked = request({
+      ...place,
+      path: check.path,
+      agent: false,
+      headers: { 'user-agent': 'ELB-HealthChecker/2.0', host: `${address.id}:${port}`, connection: 'close' },
+    });
     const late = setTimeout(() => {
-      asked?.destroy();
-      resolve(timedOut);
+      asked.destroy();
+      done(TIMED_OUT);
     }, check.timeoutMs);
     const done = (result: CheckResult): void => {
       clearTimeout(late);
       resolve(result);
     };
-    // Packets to an address that no host has are never answered.
-    if (place === null) return;
-    const asked = request(
-      {
-        ...place,
-        path: check.path,
-        agent: false,
-        headers: { 'user-agent': 'ELB-HealthChecker/2.0', host: `${address.id}:${port}`, connection: 'close' },
-      },
-      (response) => {
-        response.resume();
-        const status = response.statusCode ?? 0;
-        if (matches(check.matcher, status)) return done({ ok: true });
-        done({
-          ok: false,
-          reason: 'Target.ResponseCodeMismatch',
-          description: `Health checks failed with these codes: [${status}]`,
-        });
-      },
-    );
-    asked.on('error', () =>
-      done({ ok: false, reason: 'Target.FailedHealthChecks', description: 'Health checks failed' }),
-    );
+    asked.on('response', (response) => {
+      response.resume();
+      const status = response.statusCode ?? 0;
+      const description = `Health checks failed with these codes: [${status}]`;
+      done(matches(check.matcher, status) ? { ok: true } : { ok: false, reason: MISMATCH, description });
+    });
+    asked.on('error', () => done({ ok: false, reason: REFUSED, description: 'Health checks failed' }));
     asked.end();
   });
 }
+
+const MISMATCH = 'Target.ResponseCodeMismatch';
+const REFUSED = 'Target.FailedHealthChecks';

@@ -4,6 +4,8 @@ import {
   CreateLoadBalancerCommand,
   CreateRuleCommand,
   CreateTargetGroupCommand,
+  DeleteLoadBalancerCommand,
+  DeleteTargetGroupCommand,
   DeregisterTargetsCommand,
   ElasticLoadBalancingV2Client,
   ModifyListenerCommand,
@@ -64,6 +66,12 @@ export class LoadBalancers {
     if (!arn || !dnsName || !zoneId) throw new Error(`load balancer ${name} was not made`);
     await this.setBalancerAttributes(arn, attributes);
     return { arn, dnsName, zoneId };
+  }
+
+  /** With its listeners and their rules; then the target groups that nothing names any more. */
+  async remove(balancer: string, ...targetGroups: string[]): Promise<void> {
+    await this.client.send(new DeleteLoadBalancerCommand({ LoadBalancerArn: balancer }));
+    for (const arn of targetGroups) await this.client.send(new DeleteTargetGroupCommand({ TargetGroupArn: arn }));
   }
 
   async setBalancerAttributes(arn: string, attributes: Record<string, string>): Promise<void> {
