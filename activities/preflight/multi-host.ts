@@ -12,6 +12,7 @@ interface Row extends Record<string, unknown> {
   role: string;
   database: string;
   owner: string;
+  ownerIsSuperuser: boolean;
   owns: boolean;
   /** Roles without which sessions of others can't be ended. */
   lacks: string[];
@@ -31,7 +32,7 @@ export const multiHostSettings = defineCheck<SettingId>({
       severity: 'error',
       title: 'The role of the migration may not set what drivers choose the host by',
       why: 'ALTER DATABASE … SET default_transaction_read_only is for the owner of the database, on both sides.',
-      mend: 'GRANT the owner of the database TO the role of the migration.',
+      mend: 'GRANT the owner of the database TO the role of the migration; where a superuser owns it, ALTER DATABASE … OWNER TO that role.',
     },
     'multi-host-role-setting': {
       severity: 'warning',
@@ -65,13 +66,14 @@ export function multiHostOf({ move }: Look): NormalMultiHost | null {
   return move.database.endpoints.find((one) => one.kind === 'multiHost') ?? null;
 }
 
-function notOwner({ role, database, owner, owns }: Row): Found<SettingId>[] {
+function notOwner({ role, database, owner, ownerIsSuperuser, owns }: Row): Found<SettingId>[] {
   if (owns) return [];
   return [
     {
       id: 'multi-host-not-owner',
       evidence: `${role} is not a member of ${owner}, who owns the database ${database}`,
-      repair: [`GRANT ${owner} TO ${role}`],
+      // Whoever is a member of a superuser is one.
+      repair: [ownerIsSuperuser ? `ALTER DATABASE ${database} OWNER TO ${role}` : `GRANT ${owner} TO ${role}`],
     },
   ];
 }
