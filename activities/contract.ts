@@ -54,6 +54,8 @@ export interface Observation {
   progress?: string;
   /** Whom sessions of this scope wait for. */
   waiting?: string[];
+  /** Before the switch: clients that connect past the pooler, each once, in words. */
+  bypassing?: string[];
 }
 
 /** Tables in scope that are no longer what they were. */
