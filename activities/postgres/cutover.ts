@@ -32,6 +32,7 @@ import {
 } from './fence.js';
 import { awaitMarker, insertMarker, newMarker } from './marker.js';
 import { scopeNames } from './names.js';
+import { explainLink, LINK_PATIENCE_MS } from './replication/link.js';
 import { dropSlot, ensureSlot } from './replication/slot.js';
 import {
   dropStatements,
@@ -501,21 +502,31 @@ class Switch {
     await resetBreach(this.#fromSession, this.#move.key);
     try {
       await withTimeout(this.#toSession, SLOT_PATIENCE_MS, () => ensureSlot(this.#toSession, name));
-      await ensureSubscription(this.#fromSession, {
-        name,
-        publication: names.publication,
-        publisher: publisherOf(this.#move.database, this.#to),
-        enabled: false,
-      });
     } catch (error) {
       if (typeOf(error) === 'Blocked') throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw failure(
-        'NoWayBack',
-        `replication from the ${this.#to} back to the ${this.#from} can't be set up: ${reason}`,
-        'Nothing was switched',
-      );
+      throw this.#noWayBack(error instanceof Error ? error.message : String(error));
     }
+    try {
+      await withTimeout(this.#fromSession, LINK_PATIENCE_MS, () =>
+        ensureSubscription(this.#fromSession, {
+          name,
+          publication: names.publication,
+          publisher: publisherOf(this.#move.database, this.#to),
+          enabled: false,
+        }),
+      );
+    } catch (error) {
+      const { message, repair } = await explainLink(error, this.#move, this.#to);
+      throw this.#noWayBack(message, repair);
+    }
+  }
+
+  #noWayBack(reason: string, repair?: string): ApplicationFailure {
+    return failure(
+      'NoWayBack',
+      `replication from the ${this.#to} back to the ${this.#from} can't be set up: ${reason}`,
+      repair === undefined ? 'Nothing was switched' : `Nothing was switched. ${repair}`,
+    );
   }
 
   /** All that can be read, or done, while nobody waits yet. */

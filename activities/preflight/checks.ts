@@ -7,6 +7,7 @@ import { extensions } from './extensions.js';
 import { hooks } from './hooks.js';
 import { identity } from './identity.js';
 import { foreignKeys, numbers } from './keys.js';
+import { links } from './links.js';
 import { multiHostScope, multiHostSettings } from './multi-host.js';
 import { foreignServers, scheduledJobs } from './neighbourhood.js';
 import { neighbours, otherScopes } from './neighbours.js';
@@ -64,6 +65,7 @@ export const CHECKS: Check[] = [
   detailDifferences,
   size,
   network,
+  links,
   passwords,
   pgbouncerSettings,
   pgbouncerEntries,
