@@ -11,7 +11,7 @@ import { links } from './links.js';
 import { multiHostScope, multiHostSettings } from './multi-host.js';
 import { foreignServers, scheduledJobs } from './neighbourhood.js';
 import { neighbours, otherScopes } from './neighbours.js';
-import { partOfDatabase, rowFilters } from './partial.js';
+import { filteredParents, partOfDatabase, rowFilters } from './partial.js';
 import { passwords } from './passwords.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
 import { pgbouncerFile } from './pgbouncer-file.js';
@@ -45,6 +45,7 @@ export const CHECKS: Check[] = [
   columns,
   inheritance,
   rowFilters,
+  filteredParents,
   partOfDatabase,
   foreignKeys,
   numbers,

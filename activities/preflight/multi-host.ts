@@ -1,6 +1,6 @@
 /** Whether clients with both hosts in their URL will choose right, and whether their sessions can be ended. */
 import type { NormalMultiHost } from '../../spec/normal.js';
-import { resolveTables } from '../postgres/scope.js';
+import { resolveTables, type ScopeTable } from '../postgres/scope.js';
 import type { Session } from '../postgres/session.js';
 import { statement } from '../postgres/statements.js';
 import { defineCheck, type Found, type Look } from './check.js';
@@ -118,9 +118,9 @@ export const multiHostScope = defineCheck<'multi-host-partial-scope'>({
   rules: {
     'multi-host-partial-scope': {
       severity: 'error',
-      title: 'Only a part of the tables moves, and multiHost is for the whole database',
-      why: 'After the switch the source tells every session that it may not write: writers of the tables that stay would find no host, or be refused.',
-      mend: 'Move all tables of the database, or lead the clients by pgbouncer or hook.',
+      title: 'Only a part of the tables or of their rows moves, and multiHost is for the whole database',
+      why: 'After the switch the source tells every session that it may not write: writers of the tables that stay would find no host, or be refused. Those of rows that stay would be led to the target, which lacks the rows.',
+      mend: 'Move all tables of the database with all their rows, or lead the clients by pgbouncer or hook.',
     },
   },
   find: async (source, look) => {
@@ -128,12 +128,21 @@ export const multiHostScope = defineCheck<'multi-host-partial-scope'>({
     const all = await resolveTables(source, { include: ['*.*'], exclude: [] });
     const moving = new Set(look.tables.map(({ schema, name }) => JSON.stringify([schema, name])));
     const staying = all.filter(({ schema, name }) => !moving.has(JSON.stringify([schema, name])));
-    if (staying.length === 0) return [];
+    const partly = look.tables.filter(({ rowFilter }) => rowFilter != null);
+    if (staying.length === 0 && partly.length === 0) return [];
+    const named = (tables: ScopeTable[]): string => listed(tables.map(({ schema, name }) => `${schema}.${name}`));
     return [
       {
         id: 'multi-host-partial-scope',
-        evidence: `these stay: ${listed(staying.map(({ schema, name }) => `${schema}.${name}`))}`,
-        repair: ['Include them in tables.include, or lead the clients by another kind of endpoint'],
+        evidence: [
+          ...(staying.length === 0 ? [] : [`these stay: ${named(staying)}`]),
+          ...(partly.length === 0 ? [] : [`rows of these stay: ${named(partly)}`]),
+        ].join('; '),
+        repair: [
+          staying.length === 0
+            ? 'Take tables.rowFilters out, or lead the clients by another kind of endpoint'
+            : 'Include them in tables.include, or lead the clients by another kind of endpoint',
+        ],
       },
     ];
   },
