@@ -55,6 +55,8 @@ export interface Observation {
   progress?: string;
   /** Whom sessions of this scope wait for. */
   waiting?: string[];
+  /** Before the switch: clients that connect past the pooler, each once, in words. */
+  bypassing?: string[];
 }
 
 /** Tables in scope that are no longer what they were. */
@@ -116,7 +118,7 @@ export interface Activities {
   normalize(input: { document: unknown }): Promise<NormalMigration>;
   /** Fails with `SearchAttributesMissing` if `godwit namespace setup` was not run. */
   checkNamespace(): Promise<void>;
-  /** Reads only. Unreachable databases and wrong passwords are findings, too. */
+  /** Changes nothing. Unreachable databases and wrong passwords are findings, too. */
   preflightDatabase(move: DatabaseMove): Promise<Finding[]>;
   /** Whether enough workers poll the queues of one unit: a lone one on the switch queue makes its loss long. */
   preflightWorkers(input: WorkersInput): Promise<Finding[]>;
@@ -147,6 +149,7 @@ export interface Activities {
   prepareSchema(move: DatabaseMove): Promise<{ created: number }>;
   /** Fence functions, triggers and marker tables on both sides: source open, target closed. */
   installFence(move: DatabaseMove): Promise<void>;
+  /** And proves that the server of the target reaches the source, as its subscription will. */
   createPublication(move: DatabaseMove): Promise<void>;
 
   // ── prepare: initialSync and validation (bulk) ──

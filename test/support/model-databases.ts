@@ -68,6 +68,8 @@ export class ModelDatabases {
   drift: Drift | null = null;
   stranger: string | null = null;
   lost: string | null = null;
+  /** Clients that come past the pooler. */
+  bypassing: string[] = [];
   overLimit: string | null = null;
   warnings: string[] = [];
   lagMs = 3;
@@ -202,6 +204,7 @@ export class ModelDatabases {
           drift: this.drift,
           stranger: this.stranger,
           lost: this.lost,
+          bypassing: this.bypassing,
           overLimit: this.overLimit,
           warnings: this.warnings,
           progress: this.stalled ? 'as before' : String(this.calls.length),
