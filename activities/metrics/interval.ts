@@ -75,12 +75,16 @@ export interface Ranks {
 
 /** Ranks, from 1, of the samples between which the quantile of the distribution lies. 0: below the smallest. */
 export function ranksOf(quantile: number, samples: number): Ranks {
-  const total = Math.floor(samples);
+  // Of more than this the interval is a point, and whole numbers end soon after.
+  const scale = Math.max(1, samples / MOST_SAMPLES);
+  const total = Math.floor(samples / scale);
   return {
-    lower: firstWhere(total + 1, (rank) => atMost(rank - 1, total, quantile) > TAIL) - 1,
-    upper: upperRank(quantile, total),
+    lower: scale * (firstWhere(total + 1, (rank) => atMost(rank - 1, total, quantile) > TAIL) - 1),
+    upper: scale * upperRank(quantile, total),
   };
 }
+
+const MOST_SAMPLES = 1e9;
 
 function upperRank(quantile: number, total: number): number {
   const rank = firstWhere(total + 1, (one) => atMost(one - 1, total, quantile) >= 1 - TAIL);
