@@ -1,10 +1,12 @@
 /** All activities, by the names of the contract: what workers register. */
+import { trafficActivities } from './aws/traffic.js';
 import type { Activities } from './contract.js';
 import { judge } from './metrics/looking.js';
 import { checkNamespace } from './namespace.js';
 import { normalize } from './normalize.js';
 import { assemblePlan } from './plan/assemble.js';
 import { planDatabase } from './plan/database.js';
+import { planTraffic } from './plan/traffic.js';
 import { claim, undoClaim } from './postgres/authority.js';
 import { copyRanges } from './postgres/copy/copier.js';
 import { holdSnapshot } from './postgres/copy/holder.js';
@@ -26,8 +28,10 @@ import { validate } from './postgres/validation/validate.js';
 import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
 import { grantsDatabase } from './rights/grants.js';
+import type { TrafficActivities } from './traffic-contract.js';
 
 export const activities = {
+  ...trafficActivities,
   acceptFailover,
   adoptPartitions,
   adoptShape,
@@ -49,6 +53,7 @@ export const activities = {
   normalize,
   observe,
   planDatabase,
+  planTraffic,
   preflightDatabase,
   preflightWorkers,
   prepareSchema,
@@ -61,4 +66,4 @@ export const activities = {
   undoSchema,
   undoSwitch,
   validate,
-} satisfies Activities;
+} satisfies Activities & TrafficActivities;

@@ -5,6 +5,7 @@
 import type { Action, TargetGroup } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
 import type { Finding } from '../spec/findings.js';
+import type { PlanPart } from './contract.js';
 import type { NormalTraffic } from '../spec/normal-traffic.js';
 
 /** What every activity on one unit of traffic gets. */
@@ -111,6 +112,8 @@ export interface GreenHealth {
 export interface TrafficActivities {
   /** Reads only: what would stop or hurt. */
   preflightTraffic(move: TrafficMove): Promise<Finding[]>;
+  /** Reads only. Findings included, so that a plan is complete. */
+  planTraffic(move: TrafficMove): Promise<PlanPart>;
   /** Reads only. Fails with `TrafficMismatch` where blue isn't where the traffic goes, and `InvalidSpec` for what isn't there. */
   captureTraffic(move: TrafficMove): Promise<TrafficImage>;
   /** Takes the listener or the record for this migration; `ScopeTaken` names who has it. */
@@ -143,7 +146,7 @@ export interface TrafficActivities {
    */
   finalizeTraffic(change: { move: TrafficMove; image: TrafficImage; sinceMs?: number }): Promise<FinalTraffic>;
 
-  /** Gives all traffic back to blue, whatever weight was written last; green stays attached. As `undoTraffic` with what somebody else changed. */
+  /** As `undoTraffic`. Written down when the shift begins, so that the traffic goes back before what it depends on. */
   undoShift(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
   /**
    * Puts the before-image back whole, whatever weight was written last, and gives the locks up. Where somebody else has changed

@@ -19,7 +19,19 @@ export interface PlanStep {
 }
 
 /** What the plan was made from; a start with a plan whose facts have changed since is refused. */
-export interface PlanFacts {
+export type PlanFacts = DatabaseFacts | TrafficFacts;
+
+export interface TrafficFacts {
+  unit: UnitRef;
+  /** Listener, rules or records. */
+  place: string;
+  blue: string;
+  green: string;
+  /** sha256 over the before-image; null: it could not be read. */
+  found: string | null;
+}
+
+export interface DatabaseFacts {
   unit: UnitRef;
   source: { systemIdentifier: string; serverVersion: string; database: string };
   target: { systemIdentifier: string; serverVersion: string; database: string };

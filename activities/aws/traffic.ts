@@ -111,9 +111,13 @@ export const trafficActivities = {
       },
     }),
 
-  undoTraffic: (change) =>
-    routed(change, {
-      alb: (alb, image) => undoAlb(alb, image),
-      route53: (records, image) => undoRecords(records, image),
-    }),
-} satisfies TrafficActivities;
+  undoShift: undo,
+  undoTraffic: undo,
+} satisfies Omit<TrafficActivities, 'planTraffic'>;
+
+function undo(change: { move: TrafficMove; image: TrafficImage }): Promise<void> {
+  return routed(change, {
+    alb: (alb, image) => undoAlb(alb, image),
+    route53: (records, image) => undoRecords(records, image),
+  });
+}

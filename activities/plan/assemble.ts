@@ -4,7 +4,7 @@ import { stringify } from 'safe-stable-stringify';
 import type { Finding } from '../../spec/findings.js';
 import { gateOf } from '../../spec/approvals.js';
 import { order } from '../../spec/graph.js';
-import type { NormalMigration } from '../../spec/normal.js';
+import { unitsOf, type NormalMigration } from '../../spec/normal.js';
 import type { Plan, PlanFacts, PlanStep } from '../../spec/plan.js';
 import { STAGES } from '../../spec/units.js';
 import type { PlanPart } from '../contract.js';
@@ -27,7 +27,7 @@ export async function assemblePlan(input: { normal: NormalMigration; parts: Plan
 }
 
 function inOrder(normal: NormalMigration, parts: PlanPart[]): PlanPart[] {
-  return order(normal.databases).map((unit) => {
+  return order(unitsOf(normal)).map((unit) => {
     const part = parts.find(({ facts }) => facts.unit === unit);
     if (part === undefined) throw failure('InvalidSpec', `the plan has no part for ${unit}; each unit needs one`);
     return part;
@@ -63,12 +63,16 @@ function digestOf(spec: NormalMigration, steps: PlanStep[], facts: PlanFacts[]):
       undo,
       gate,
     })),
-    systems: facts.map(({ unit, source, target, schemaSignature }) => ({
-      unit,
-      source: source.systemIdentifier,
-      target: target.systemIdentifier,
-      schemaSignature,
-    })),
+    systems: facts.map((one) =>
+      'found' in one
+        ? one
+        : {
+            unit: one.unit,
+            source: one.source.systemIdentifier,
+            target: one.target.systemIdentifier,
+            schemaSignature: one.schemaSignature,
+          },
+    ),
   };
   return createHash('sha256').update(stringify(agreed)).digest('hex');
 }
