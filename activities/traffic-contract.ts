@@ -129,7 +129,7 @@ export interface TrafficActivities {
   setTraffic(change: TrafficChange): Promise<TrafficSet>;
   /**
    * Looks whether the traffic follows: requests at green, answers of every authoritative name server.
-   * `sinceMs` is when the weight was set, milliseconds since the epoch. One look; metrics of a load balancer come by the minute.
+   * `sinceMs` is how long ago the weight was set, milliseconds. One look; metrics of a load balancer come by the minute.
    */
   proveTraffic(change: {
     move: TrafficMove;
@@ -138,8 +138,8 @@ export interface TrafficActivities {
     sinceMs: number;
   }): Promise<TrafficProof>;
   /**
-   * Detaches blue, restores the TTL and gives the locks up, once stickiness is over. No way back. `sinceMs` is when green got
-   * all traffic, milliseconds since the epoch; absent: long ago.
+   * Detaches blue, restores the TTL and gives the locks up, once stickiness is over. No way back. `sinceMs` is how long ago
+   * green got all traffic, milliseconds; absent: longer than any stickiness.
    */
   finalizeTraffic(change: { move: TrafficMove; image: TrafficImage; sinceMs?: number }): Promise<FinalTraffic>;
 

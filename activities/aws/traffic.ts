@@ -10,6 +10,7 @@ import {
   longestStickiness,
   setAlb,
   undoAlb,
+  undoAlbShift,
   type AlbMove,
 } from './alb/change.js';
 import { proveAlb } from './alb/proof.js';
@@ -23,6 +24,7 @@ import {
   recordMove,
   setRecords,
   undoRecords,
+  undoRecordShift,
   type RecordMove,
 } from './route53/change.js';
 import { proveRecords } from './route53/proof.js';
@@ -93,14 +95,14 @@ export const trafficActivities = {
 
   proveTraffic: ({ weight, sinceMs, ...change }) =>
     routed(change, {
-      alb: (alb, image) => proveAlb(alb, image, weight, sinceMs),
+      alb: (alb, image) => proveAlb(alb, image, weight, Date.now() - sinceMs),
       route53: (records, image) => proveRecords(records, image, weight),
     }),
 
-  finalizeTraffic: ({ sinceMs = 0, ...change }) =>
+  finalizeTraffic: ({ sinceMs = Infinity, ...change }) =>
     routed<Promise<Done<'finalizeTraffic'>>>(change, {
       alb: async (alb, image) => {
-        const sticky = sinceMs + longestStickiness(image) - Date.now();
+        const sticky = longestStickiness(image) - sinceMs;
         if (sticky > 0) return { detached: false, settlesInMs: sticky };
         await finalizeAlb(alb, image);
         return { detached: true, settlesInMs: await deregistrationDelay(alb) };
@@ -109,6 +111,12 @@ export const trafficActivities = {
         await finalizeRecords(records, image);
         return { detached: true, settlesInMs: 0 };
       },
+    }),
+
+  undoShift: (change) =>
+    routed(change, {
+      alb: (alb, image) => undoAlbShift(alb, image),
+      route53: (records, image) => undoRecordShift(records, image),
     }),
 
   undoTraffic: (change) =>
