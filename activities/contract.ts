@@ -9,6 +9,7 @@ import type { NormalDatabase, NormalMigration, TaskQueues } from '../spec/normal
 import type { Plan, PlanFacts, PlanStep } from '../spec/plan.js';
 import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../spec/status.js';
 import type { UnitRef } from '../spec/units.js';
+import type { JudgeAnswer, JudgeInput } from '../spec/verdict.js';
 
 /** What every activity on one database gets: no secrets, no rows, no list of tables. */
 export interface DatabaseMove {
@@ -54,6 +55,8 @@ export interface Observation {
   progress?: string;
   /** Whom sessions of this scope wait for. */
   waiting?: string[];
+  /** Before the switch: clients that connect past the pooler, each once, in words. */
+  bypassing?: string[];
 }
 
 /** Tables in scope that are no longer what they were. */
@@ -115,7 +118,7 @@ export interface Activities {
   normalize(input: { document: unknown }): Promise<NormalMigration>;
   /** Fails with `SearchAttributesMissing` if `godwit namespace setup` was not run. */
   checkNamespace(): Promise<void>;
-  /** Reads only. Unreachable databases and wrong passwords are findings, too. */
+  /** Changes nothing. Unreachable databases and wrong passwords are findings, too. */
   preflightDatabase(move: DatabaseMove): Promise<Finding[]>;
   /** Whether enough workers poll the queues of one unit: a lone one on the switch queue makes its loss long. */
   preflightWorkers(input: WorkersInput): Promise<Finding[]>;
@@ -126,6 +129,8 @@ export interface Activities {
   /** Orders the parts, numbers the steps and makes the digest. */
   assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan>;
   observe(move: DatabaseMove): Promise<Observation>;
+  /** Asks the providers of all gates, and says what their answers mean. Reads only; whatever a provider does is a verdict. */
+  judge(input: JudgeInput): Promise<JudgeAnswer>;
 
   // ── what a person's `retry` allows ──
   /** Takes the tables' shape as it is now, once it is the same on both sides; else `SchemaMismatch`, with the differences. */
@@ -144,6 +149,7 @@ export interface Activities {
   prepareSchema(move: DatabaseMove): Promise<{ created: number }>;
   /** Fence functions, triggers and marker tables on both sides: source open, target closed. */
   installFence(move: DatabaseMove): Promise<void>;
+  /** And proves that the server of the target reaches the source, as its subscription will. */
   createPublication(move: DatabaseMove): Promise<void>;
 
   // ── prepare: initialSync and validation (bulk) ──

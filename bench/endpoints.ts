@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseMove } from '../activities/contract.js';
 import { settle, switchWrites } from '../activities/postgres/cutover.js';
-import { Edge } from '../lab/edge.js';
+import { TcpEdge } from '../lab/tcp-edge.js';
 import { Drivers, DRIVER_TABLE, inTurn, oneHost, readWrite, type Choice, type Written } from '../lab/load/drivers.js';
 import { PgBouncer } from '../lab/pgbouncer.js';
 import type { NormalEndpoint } from '../spec/normal.js';
@@ -162,7 +162,7 @@ async function pgbouncer(pair: ServerPair, folder: string, database: string): Pr
 
 /** A proxy that cuts its connections and leads to the other side, moved by HTTP. */
 async function hook(pair: ServerPair, _folder: string, database: string): Promise<Kind> {
-  const edge = await Edge.start(pair.source.port);
+  const edge = await TcpEdge.start(pair.source.port);
   let primary: Primary = 'source';
   const server = createServer((request, response) => {
     void (async () => {

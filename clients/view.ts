@@ -2,7 +2,7 @@
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { QUERIES } from '../spec/messages.js';
-import type { Progress, StatusDocument } from '../spec/status.js';
+import type { Progress, StatusDocument, UnitStatus } from '../spec/status.js';
 import type { Temporal } from './connection.js';
 import { answered } from './worker-presence.js';
 
@@ -42,11 +42,32 @@ export function describe(temporal: Temporal, id: string, runId?: string): Promis
 export async function viewMigration(temporal: Temporal, id: string): Promise<MigrationView> {
   const description = await describe(temporal, id);
   const handle = temporal.client.workflow.getHandle(id, description.runId);
-  const [status, pending] = await Promise.all([
+  const [status, pending, shifts] = await Promise.all([
     answered(temporal, description.taskQueue, () => handle.query<StatusDocument>(QUERIES.status)),
     pendingWork(temporal, description),
+    openShifts(temporal, description),
   ]);
-  return { status, execution: executionView(description), pending };
+  return { status: withShifts(status, shifts), execution: executionView(description), pending };
+}
+
+/** A migration hears of its shifts only what is news; figures of the last look they know themselves. */
+async function openShifts(temporal: Temporal, { raw, taskQueue }: WorkflowExecutionDescription): Promise<UnitStatus[]> {
+  const shifts = (raw.pendingChildren ?? []).filter(({ workflowTypeName }) => workflowTypeName === 'trafficShift');
+  const asked = shifts.map(async ({ workflowId }) => {
+    const handle = temporal.client.workflow.getHandle(workflowId ?? '');
+    const ask = () => handle.query<StatusDocument>(QUERIES.status);
+    // One that has just closed has told everything.
+    return (await answered(temporal, taskQueue, ask).catch(() => null))?.units ?? [];
+  });
+  return (await Promise.all(asked)).flat();
+}
+
+function withShifts(status: StatusDocument, shifts: UnitStatus[]): StatusDocument {
+  const units = status.units.map((unit) => {
+    const traffic = shifts.find((one) => one.unit === unit.unit)?.traffic;
+    return traffic === undefined ? unit : { ...unit, traffic };
+  });
+  return { ...status, units };
 }
 
 function executionView(description: WorkflowExecutionDescription): ExecutionView {

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import getPort from 'get-port';
 import pg from 'pg';
+import { onFreePorts } from './free-port.js';
 import { PostgresServer } from './postgres.js';
 import { LabProcess } from './process.js';
 import { onPath } from './setup/path.js';
@@ -67,11 +67,19 @@ export class PgBouncer {
   static async start(options: PgBouncerOptions): Promise<PgBouncer> {
     const binary = options.binary ?? onPath('pgbouncer');
     if (binary === null) throw new Error('no pgbouncer found; `godwit lab up` installs it');
-    const port = options.port ?? (await getPort({ host: '127.0.0.1' }));
-    const bouncer = new PgBouncer(options, port, binary);
-    if (!options.keepConfiguration || !existsSync(bouncer.configFile)) await bouncer.#configure();
-    await bouncer.restart();
-    return bouncer;
+    return onFreePorts(async (pick) => {
+      const bouncer = new PgBouncer(options, await pick(options.port), binary);
+      const kept = options.keepConfiguration === true && existsSync(bouncer.configFile);
+      if (!kept) await bouncer.#configure();
+      try {
+        await bouncer.restart();
+      } catch (error) {
+        // It names the port: the next try must not take it for one that an administrator or a cutover has written.
+        if (!kept) await rm(bouncer.configFile, { force: true });
+        throw error;
+      }
+      return bouncer;
+    });
   }
 
   get name(): string {

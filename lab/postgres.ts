@@ -4,8 +4,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { appendFile, chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import getPort from 'get-port';
 import pg from 'pg';
+import { onFreePorts } from './free-port.js';
 import { LabProcess } from './process.js';
 import { unprivilegedUser } from './user.js';
 
@@ -63,11 +63,13 @@ export class PostgresServer {
   static async start(options: PostgresOptions): Promise<PostgresServer> {
     const binaries = options.binaries ?? findPostgres();
     if (binaries === null) throw new Error('no Postgres server binaries found; `godwit lab up` installs them');
-    const port = options.port ?? (await getPort({ host: '127.0.0.1' }));
-    const server = new PostgresServer(options.name, options.folder, port, binaries, options.detached);
-    if (!existsSync(server.data)) await server.#initialize(options.settings ?? {});
-    await server.restart();
-    return server;
+    return onFreePorts(async (pick) => {
+      const port = await pick(options.port);
+      const server = new PostgresServer(options.name, options.folder, port, binaries, options.detached);
+      if (!existsSync(server.data)) await server.#initialize(options.settings ?? {});
+      await server.restart();
+      return server;
+    });
   }
 
   get data(): string {

@@ -2,8 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
-import getPort from 'get-port';
 import { SEARCH_ATTRIBUTES } from '../spec/messages.js';
+import { onFreePorts } from './free-port.js';
 import { LabProcess } from './process.js';
 
 export interface TemporalOptions {
@@ -34,11 +34,13 @@ export class TemporalServer {
   /** Answers when workflows can be started in the namespace `default`. */
   static async start(options: TemporalOptions): Promise<TemporalServer> {
     await mkdir(options.folder, { recursive: true });
-    const port = options.port ?? (await getPort({ host: '127.0.0.1' }));
-    const uiPort = options.uiPort === undefined ? await getPort({ host: '127.0.0.1' }) : options.uiPort;
-    const server = new TemporalServer(options, port, uiPort);
-    await server.restart();
-    return server;
+    return onFreePorts(async (pick) => {
+      const port = await pick(options.port);
+      const uiPort = options.uiPort === null ? null : await pick(options.uiPort);
+      const server = new TemporalServer(options, port, uiPort);
+      await server.restart();
+      return server;
+    });
   }
 
   get address(): string {

@@ -1,16 +1,37 @@
 /** What no schema can say of a unit of traffic. */
+import { checkMetricGates } from './gates.js';
 import type { PathSegment } from './json-schema.js';
+import type { NormalProvider } from './metrics.js';
 import type { SpecProblem } from './problems.js';
 import type { ParsedTraffic } from './traffic.js';
 
-export function checkTraffic(path: PathSegment[], traffic: ParsedTraffic): SpecProblem[] {
+export function checkTraffic(
+  path: PathSegment[],
+  traffic: ParsedTraffic,
+  providers: readonly NormalProvider[],
+): SpecProblem[] {
   const { alb, route53 } = traffic;
   if ((alb === undefined) === (route53 === undefined)) {
     const found = alb === undefined ? 'none' : 'both';
     return [{ path, about: 'value', message: `expected one way to move it, alb or route53, found ${found}` }];
   }
   const members = alb === undefined ? checkRecords(path, traffic) : checkGroups(path, traffic);
-  return [...members, ...checkSteps(path, traffic)];
+  return [...members, ...checkSteps(path, traffic), ...checkJudged(path, traffic, providers)];
+}
+
+function checkJudged(
+  path: PathSegment[],
+  { gates, steps = [], watch, blue, green }: ParsedTraffic,
+  providers: readonly NormalProvider[],
+): SpecProblem[] {
+  const isJudged = [gates, watch.gates, ...steps.map((step) => step.gates ?? [])].some((list) => list.length > 0);
+  const place = (...more: PathSegment[]) => ({ path: [...path, ...more], providers, blue: true });
+  return [
+    ...checkLabels(path, { green, blue }, isJudged && providers.some(({ kind }) => kind === 'prometheus')),
+    ...checkMetricGates(gates, place('gates')),
+    ...steps.flatMap((step, index) => checkMetricGates(step.gates ?? [], place('steps', index, 'gates'))),
+    ...checkMetricGates(watch.gates, place('watch', 'gates')),
+  ];
 }
 
 function checkGroups(path: PathSegment[], { blue, green }: ParsedTraffic): SpecProblem[] {
@@ -84,6 +105,18 @@ function checkSteps(path: PathSegment[], { steps, preset }: ParsedTraffic): Spec
   if (problems.length > 0 || last === 100) return problems;
   const message = `expected 100 % in the last step, found ${last} %: blue would never be left`;
   return [{ path: [...path, 'steps', steps.length - 1, 'weight'], about: 'value', message }];
+}
+
+/** Without them green's requests can't be told from blue's, and a bad green would hide among them. */
+function checkLabels(
+  path: PathSegment[],
+  { blue, green }: Pick<ParsedTraffic, 'blue' | 'green'>,
+  asked: boolean,
+): SpecProblem[] {
+  if (!asked || JSON.stringify(blue?.labels ?? {}) !== JSON.stringify(green.labels)) return [];
+  const message =
+    'expected labels on blue and on green that tell their series apart, such as { version: v2 }; Prometheus is asked by them';
+  return [{ path: [...path, 'green'], about: 'value', message }];
 }
 
 /** Two units that write the same place would each take the other for a stranger. */

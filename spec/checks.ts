@@ -1,7 +1,9 @@
 /** What no schema can say: names that must exist, an order that must not go round, two ends that must differ. */
-import { GATED_STAGES, type GatedStage } from './gates.js';
+import { GATED_STAGES, type GatedStage } from './approvals.js';
+import { checkMetricGates } from './gates.js';
 import { findCycle, type GraphNode } from './graph.js';
 import type { PathSegment } from './json-schema.js';
+import { checkMetrics, normalProviders, type NormalProvider } from './metrics.js';
 import type { SecretReference } from './normal.js';
 import type { SpecProblem } from './problems.js';
 import { INLINE_SECRET, looksLikeSecret } from './secret-reference.js';
@@ -25,9 +27,14 @@ export function checkMeaning(migration: ParsedMigration): SpecProblem[] {
   ];
   const units = nodes.map(({ unit }) => unit);
   const dependencies = nodes.flatMap((one) => checkDependsOn(one, units));
+  const providers = normalProviders(migration.spec.metrics);
   return [
-    ...Object.entries(databases).flatMap(([name, one]) => checkDatabase(['spec', 'databases', name], one)),
-    ...Object.entries(traffic).flatMap(([name, one]) => checkTraffic(['spec', 'traffic', name], one)),
+    ...checkMetrics(migration.spec.metrics),
+    ...Object.entries(databases).flatMap(([name, one]) => [
+      ...checkDatabase(['spec', 'databases', name], one),
+      ...checkJudged(['spec', 'databases', name], one, providers),
+    ]),
+    ...Object.entries(traffic).flatMap(([name, one]) => checkTraffic(['spec', 'traffic', name], one, providers)),
     ...checkOverlap(traffic),
     ...dependencies,
     ...(dependencies.length === 0 ? checkOrder(nodes) : []),
@@ -69,6 +76,26 @@ function checkDatabase(path: PathSegment[], database: ParsedDatabase): SpecProbl
     if (!made.ok) problems.push({ path: [...path, 'cutover', 'window'], about: 'value', message: made.error });
   }
   return [...problems, ...checkEndpoints(path, database)];
+}
+
+/** What metrics decide about a database. */
+function checkJudged(
+  path: PathSegment[],
+  { cutover: { probation }, watch }: ParsedDatabase,
+  providers: readonly NormalProvider[],
+): SpecProblem[] {
+  const problems = [
+    ...checkMetricGates(watch.gates, { path: [...path, 'watch', 'gates'], providers, blue: false }),
+    ...checkMetricGates(probation?.gates ?? [], {
+      path: [...path, 'cutover', 'probation', 'gates'],
+      providers,
+      blue: false,
+    }),
+  ];
+  if (probation === undefined || probation.gates.length + watch.gates.length > 0) return problems;
+  const message =
+    'expected gates, here or in watch, by which the switch is judged; such as gates: [{ errorRatio: {} }]';
+  return [...problems, { path: [...path, 'cutover', 'probation'], about: 'value', message }];
 }
 
 function checkEndpoints(path: PathSegment[], { endpoints }: ParsedDatabase): SpecProblem[] {

@@ -1,12 +1,16 @@
 /** The normal form of a unit of traffic: see `normal.ts`. */
+import type { NormalMetricGate } from './gates.js';
 import type { Milliseconds } from './normal.js';
 import type { UnitRef } from './units.js';
+import type { Subject } from './verdict.js';
 
 export interface NormalTraffic {
   name: string;
   unit: UnitRef;
   dependsOn: UnitRef[];
   route: NormalAlb | NormalRoute53;
+  /** As their metrics name them. */
+  subject: Subject;
   aws: AwsAccess;
   /** Rising, and the last one is 100. */
   steps: TrafficStep[];
@@ -18,6 +22,7 @@ export interface NormalTraffic {
     for: Milliseconds;
     every: Milliseconds;
     onFailure: 'undo' | 'hold';
+    gates: NormalMetricGate[];
   };
   taskQueue: string;
 }
@@ -76,4 +81,5 @@ export interface TrafficStep {
   hold: Milliseconds;
   /** People that must approve before it. */
   approvals: number;
+  gates: NormalMetricGate[];
 }

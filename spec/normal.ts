@@ -4,6 +4,8 @@
  * changed default never breaks a running migration. It holds references to secrets, never a secret.
  */
 import type { NormalTraffic } from './normal-traffic.js';
+import type { NormalMetricGate } from './gates.js';
+import type { NormalProvider } from './metrics.js';
 import type { Stage, UnitRef } from './units.js';
 
 export type Milliseconds = number;
@@ -19,6 +21,8 @@ export interface NormalMigration {
   databases: NormalDatabase[];
   /** Absent where none moves. */
   traffic?: NormalTraffic[];
+  /** Who is asked how users fare; absent where nobody is. */
+  metrics?: NormalProvider[];
   gates: NormalGate[];
   rollback: { databases: Milliseconds; infrastructure: Milliseconds; services: Milliseconds; traffic: Milliseconds };
 }
@@ -82,6 +86,8 @@ export interface NormalDatabase {
     window: CutoverWindow | null;
     /** Absent in migrations begun before there was a say in it. */
     standbys?: { ignore: string[] };
+    /** Absent: the writes aren't on trial. */
+    probation?: NormalProbation;
   };
   /** Absent in migrations begun before there were any: `lookoutOf` knows the defaults. */
   lookout?: NormalLookout;
@@ -93,6 +99,8 @@ export interface NormalDatabase {
     /** Rhythm of validation while watching; null: none. */
     validateEvery: Milliseconds | null;
     onFailure: 'undo' | 'hold';
+    /** Absent: only lag, health and rows are looked at. */
+    gates?: NormalMetricGate[];
   };
   validation: {
     parallelism: number;
@@ -105,6 +113,13 @@ export interface NormalDatabase {
   };
   /** Task queues by kind of work; a unit may name its own for workers next to its databases. */
   taskQueues: TaskQueues;
+}
+
+/** The first minutes after a switch, in which a breach sends the writes back. */
+export interface NormalProbation {
+  for: Milliseconds;
+  every: Milliseconds;
+  gates: NormalMetricGate[];
 }
 
 /** Limits past which the copy waits; null: not looked at. */

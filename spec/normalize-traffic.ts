@@ -1,22 +1,30 @@
 /** A unit of traffic, from what was parsed to its normal form. `checkMeaning` has seen to it that it can be. */
+import { GATE_DEFAULTS, normalMetricGates } from './gates.js';
+import type { NormalProvider } from './metrics.js';
 import { Gate } from './schema.js';
 import { DEFAULT_TASK_QUEUES, type NormalGate } from './normal.js';
 import type { NormalAlb, NormalRoute53, NormalTraffic, Route53Member, TrafficStep } from './normal-traffic.js';
-import { PRESETS, Step, type ParsedTraffic } from './traffic.js';
+import { PRESETS, Step, type ParsedStep, type ParsedTraffic } from './traffic.js';
 import { unitRef, unitRefs } from './units.js';
+import type { SubjectSide } from './verdict.js';
 
-export function normalTraffic(name: string, written: ParsedTraffic): NormalTraffic {
-  const { dependsOn, aws, every, stall, watch } = written;
+export function normalTraffic(
+  name: string,
+  written: ParsedTraffic,
+  providers: readonly NormalProvider[],
+): NormalTraffic {
+  const { dependsOn, aws, every, stall } = written;
   return {
     name,
     unit: unitRef('traffic', name),
     dependsOn: unitRefs(dependsOn),
     route: routeOf(written),
+    subject: { blue: sideOf(written, written.blue), green: sideOf(written, written.green) },
     aws: { region: aws.region ?? null, role: aws.role ?? null, endpoint: aws.endpoint ?? null },
-    steps: stepsOf(written),
+    steps: stepsOf(written, providers),
     every,
     stall,
-    watch,
+    watch: watchOf(written, providers),
     taskQueue: DEFAULT_TASK_QUEUES.light,
   };
 }
@@ -34,8 +42,22 @@ export function stepGates({ unit, steps }: NormalTraffic): NormalGate[] {
     }));
 }
 
-function stepsOf({ steps, preset }: ParsedTraffic): TrafficStep[] {
-  return steps ?? PRESETS[preset ?? 'gradual'].map((step) => Step.parse(step));
+function stepsOf({ steps, preset, gates }: ParsedTraffic, providers: readonly NormalProvider[]): TrafficStep[] {
+  return (steps ?? presetSteps(preset ?? 'gradual', providers)).map((step) => ({
+    ...step,
+    gates: normalMetricGates(step.gates ?? gates, providers),
+  }));
+}
+
+function watchOf({ watch, gates }: ParsedTraffic, providers: readonly NormalProvider[]): NormalTraffic['watch'] {
+  const { onFailure } = watch;
+  const watched = watch.gates.length === 0 ? gates : watch.gates;
+  return { ...watch, gates: normalMetricGates(watched, providers, { ...GATE_DEFAULTS, onFailure }) };
+}
+
+/** Their own gates need somebody to ask. */
+function presetSteps(preset: keyof typeof PRESETS, providers: readonly NormalProvider[]): ParsedStep[] {
+  return PRESETS[preset].map(({ gates, ...step }) => Step.parse(providers.length === 1 ? { ...step, gates } : step));
 }
 
 function routeOf({ alb, route53, blue, green }: ParsedTraffic): NormalAlb | NormalRoute53 {
@@ -55,6 +77,14 @@ function routeOf({ alb, route53, blue, green }: ParsedTraffic): NormalAlb | Norm
     blue: blue === undefined ? null : memberOf(blue),
     green: memberOf(green),
   };
+}
+
+/** Dimensions of a load balancer's metrics are the ends of ARNs: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html */
+function sideOf({ alb }: ParsedTraffic, member: ParsedTraffic['green'] | undefined): SubjectSide {
+  const labels = member?.labels ?? {};
+  if (alb === undefined || member?.targetGroup === undefined) return { labels };
+  const LoadBalancer = alb.listener.replace(/^.*:listener\//, '').replace(/\/[^/]*$/, '');
+  return { labels, dimensions: { LoadBalancer, TargetGroup: member.targetGroup.replace(/^.*:(?=targetgroup\/)/, '') } };
 }
 
 function memberOf({ values, alias, setIdentifier }: ParsedTraffic['green']): Route53Member {

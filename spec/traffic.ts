@@ -1,6 +1,8 @@
 /** `spec.traffic.NAME`: users moved from blue to green in steps, on a load balancer or by weighted records. */
 import { z } from 'zod';
 import { duration, httpUrl } from './fields.js';
+import { MetricGates } from './gates.js';
+import { namedValues } from './metrics.js';
 import { parsed, unreadable } from './parsed.js';
 import { textField } from './text-field.js';
 
@@ -100,6 +102,11 @@ const Member = z.strictObject({
     .max(128)
     .optional()
     .describe('route53: its SetIdentifier. Default: what the record has now, else blue or green.'),
+  labels: namedValues()
+    .prefault({})
+    .describe(
+      'Labels that tell its series from those of the other, such as version: v2. CloudWatch knows target groups by itself.',
+    ),
 });
 
 export const percent = (min: number) =>
@@ -118,23 +125,35 @@ export const Step = z.strictObject({
     .min(0)
     .max(20)
     .prefault(0)
-    .describe('How many different people must approve before this step; the gate is called TYPE/NAME:WEIGHT.'),
+    .describe('How many different people must approve before this step; the gate is called switch:TYPE/NAME:WEIGHT.'),
+  gates: MetricGates.optional().describe(
+    'What must hold at this step, in place of the gates of all steps, so that they can tighten.',
+  ),
 });
 
-export const PRESETS = {
-  gradual: [10, 25, 50, 75, 100].map((weight) => ({ weight, hold: '2m' })),
+interface PresetStep {
+  weight: number;
+  hold: string;
+  gates: z.input<typeof MetricGates>;
+}
+
+const errors = (absolute: string): PresetStep['gates'][number] => ({ errorRatio: { absolute } });
+const p95 = (absolute: string): PresetStep['gates'][number] => ({ latency: { quantile: 'p95', absolute } });
+
+export const PRESETS: Record<'gradual' | 'quick' | 'canary', PresetStep[]> = {
+  gradual: [10, 25, 50, 75, 100].map((weight) => ({ weight, hold: '2m', gates: [errors('1%')] })),
   quick: [
-    { weight: 10, hold: '5m' },
-    { weight: 20, hold: '5m' },
-    { weight: 50, hold: '10m' },
-    { weight: 100, hold: '0s' },
+    { weight: 10, hold: '5m', gates: [errors('1%')] },
+    { weight: 20, hold: '5m', gates: [errors('1%')] },
+    { weight: 50, hold: '10m', gates: [errors('1%')] },
+    { weight: 100, hold: '0s', gates: [errors('1%')] },
   ],
   canary: [
-    { weight: 5, hold: '15m' },
-    { weight: 20, hold: '30m' },
-    { weight: 100, hold: '0s' },
+    { weight: 5, hold: '15m', gates: [errors('1%'), p95('2s')] },
+    { weight: 20, hold: '30m', gates: [errors('0.5%'), p95('1500ms')] },
+    { weight: 100, hold: '0s', gates: [errors('0.1%'), p95('1s')] },
   ],
-} as const;
+};
 
 const Aws = z
   .strictObject({
@@ -165,7 +184,7 @@ export const Traffic = z
     green: Member.describe('Where it moves to.'),
     aws: Aws,
     preset: z
-      .enum(Object.keys(PRESETS) as [keyof typeof PRESETS])
+      .enum(['gradual', 'quick', 'canary'])
       .optional()
       .describe('Steps with names. gradual: 10, 25, 50, 75, 100 %. quick: 10, 20, 50, 100 %. canary: 5, 20, 100 %.'),
     steps: z
@@ -174,6 +193,7 @@ export const Traffic = z
       .max(100)
       .optional()
       .describe('The steps, instead of a preset. Default: preset gradual.'),
+    gates: MetricGates.prefault([]).describe('What must hold at every step. A failure puts everybody back, or asks.'),
     every: duration(100).prefault('30s').describe('Rhythm of looks while the traffic moves.'),
     stall: duration(SECOND)
       .prefault('30m')
@@ -188,6 +208,7 @@ export const Traffic = z
           .enum(['hold', 'undo'])
           .prefault('undo')
           .describe('What a breach does: hold waits for a person, undo moves the traffic back.'),
+        gates: MetricGates.prefault([]).describe('What must hold while watching. Default: the gates of all steps.'),
       })
       .prefault({})
       .describe('After the last step.'),
@@ -196,3 +217,4 @@ export const Traffic = z
   .describe('Traffic that moves from blue to green: a unit, written traffic/NAME.');
 
 export type ParsedTraffic = z.output<typeof Traffic>;
+export type ParsedStep = z.output<typeof Step>;

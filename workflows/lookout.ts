@@ -16,6 +16,9 @@ const LONG_HISTORY = 300;
 /** Looks in a row that could see nothing, before that is said as a concern: no evidence is not good evidence. */
 const BLIND_LOOKS = 3;
 
+/** So long is told of a client that came past the pooler: jobs come and go, and each report is an event of the migration's history. */
+const REMEMBERED_MS = 60 * 60_000;
+
 /** The figures of a concern that stays are told again. */
 const RETELL_MS = 60 * 60_000;
 
@@ -37,6 +40,8 @@ interface Carry {
   resyncing: boolean;
   /** The slot was given up, in words, until a person has seen it. */
   gaveUp: string | null;
+  /** Clients that were seen to come past the pooler, and when last. Absent from before they were looked for. */
+  bypassing?: Record<string, number>;
 }
 
 /** Nothing to say is no news until something was said. */
@@ -52,6 +57,7 @@ export async function lookout(input: LookoutInput): Promise<void> {
     toldAt: 0,
     resyncing: false,
     gaveUp: null,
+    bypassing: {},
   };
   const asked = { look: false, remedy: false };
   setHandler(lookSignal, (given) => {
@@ -99,7 +105,8 @@ export async function lookout(input: LookoutInput): Promise<void> {
       carry.gaveUp = `${concern.message}, so the slot was given up (lookout.onLimit is drop)`;
     }
     if (carry.gaveUp !== null) carry.concern = givenUp(carry.gaveUp);
-    return warnings;
+    carry.bypassing = seenLately(carry.bypassing ?? {}, seen.bypassing ?? []);
+    return [...warnings, ...bypassWarning(Object.keys(carry.bypassing))];
   }
 
   function blind(error: unknown, remedy: boolean): string[] {
@@ -147,6 +154,25 @@ export async function lookout(input: LookoutInput): Promise<void> {
     Object.assign(carry, { resyncing: true, gaveUp: null, memory: NOTHING_SEEN });
   }
 }
+
+function seenLately(before: Record<string, number>, now: string[]): Record<string, number> {
+  const at = Date.now();
+  const all = [...Object.entries(before), ...now.map((client) => [client, at] as const)];
+  return Object.fromEntries(
+    all.filter(([, seenAt]) => at - seenAt < REMEMBERED_MS).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+function bypassWarning(clients: string[]): string[] {
+  if (clients.length === 0) return [];
+  const named = clients.slice(0, NAMED_AT_MOST).join(', ');
+  const rest = clients.length > NAMED_AT_MOST ? ` and ${clients.length - NAMED_AT_MOST} more` : '';
+  return [
+    `these came past the pooler within the last hour, and the fence refuses their writes from the switch on: ${named}${rest}`,
+  ];
+}
+
+const NAMED_AT_MOST = 20;
 
 function givenUp(message: string): Concern {
   return {

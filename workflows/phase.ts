@@ -8,7 +8,7 @@
 import { ApplicationFailure, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import type { DatabaseMove } from '../activities/contract.js';
 import type { TrafficMove } from '../activities/traffic-contract.js';
-import { gateOf } from '../spec/gates.js';
+import { gateOf } from '../spec/approvals.js';
 import { unitsOf, type NormalMigration } from '../spec/normal.js';
 import { scopeKey } from '../spec/scope-key.js';
 import { parseUnitRef, type Stage, type UnitRef, type UnitType } from '../spec/units.js';

@@ -14,6 +14,7 @@ type Light =
   | 'grantsDatabase'
   | 'assemblePlan'
   | 'observe'
+  | 'judge'
   | 'adoptShape'
   | 'giveUpSlot'
   | 'claim'

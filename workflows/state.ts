@@ -7,6 +7,7 @@ import { unitsOf, type Milliseconds, type NormalMigration } from '../spec/normal
 import type { TrafficImage } from '../activities/traffic-contract.js';
 import type { MessageRecord, Problem, TrafficStatus, UnitStatus } from '../spec/status.js';
 import type { UndoRecord } from '../spec/undo.js';
+import type { JudgeState } from '../spec/verdict.js';
 import { parseUnitRef, type Stage, type UnitRef } from '../spec/units.js';
 import { NOTHING_SEEN, type Memory, type Remedy } from './judgement.js';
 
@@ -42,6 +43,10 @@ export interface TrafficProgress extends TrafficStatus {
   /** Null: nothing has been looked at yet. */
   image: TrafficImage | null;
   hand: Hand | null;
+  /** What the judge has seen at this step. */
+  judged: JudgeState | null;
+  /** When the first weight above 0 was written, milliseconds since the epoch: what was before is the baseline. */
+  shiftBeganAt: Milliseconds | null;
 }
 
 export interface UnitProgress extends UnitStatus {
@@ -182,6 +187,8 @@ export const TRAFFIC_AFRESH = {
   waitsFor: null,
   verdicts: [],
   hand: null,
+  judged: null,
+  shiftBeganAt: null,
 } as const;
 
 function newUnit(unit: UnitRef): UnitProgress {

@@ -5,17 +5,7 @@ import { describe, isFailureOfStep } from './problem.js';
 import { ofTraffic } from './saga.js';
 import { TRAFFIC_AFRESH, WATCH_AFRESH, type UnitProgress } from './state.js';
 import { trafficShift } from './trafficShift.js';
-import {
-  activities,
-  attachGreen,
-  backToBlue,
-  capture,
-  imageOf,
-  progressOf,
-  prove,
-  requireUnchanged,
-  type Wheel,
-} from './traffic.js';
+import { activities, attachGreen, backToBlue, capture, imageOf, lookAt, progressOf, type Wheel } from './traffic.js';
 import { child, enter, trafficMoveOfUnit, type Trip } from './trip.js';
 
 function wheelOf(trip: Trip, unit: UnitProgress): Wheel {
@@ -71,21 +61,29 @@ export async function rollTrafficBack(trip: Trip, unit: UnitProgress): Promise<v
 }
 
 /** One look of the watch; true: all is well. What is wrong holds, or goes back, as the specification says. */
-export async function lookAtTraffic(trip: Trip, unit: UnitProgress): Promise<boolean> {
+export async function watchTraffic(trip: Trip, unit: UnitProgress): Promise<boolean> {
   const wheel = wheelOf(trip, unit);
+  const raise = (type: string, message: string, next: string): void => {
+    if (unit.problem?.type !== type) unit.problem = { type, message, next, at: now() };
+  };
   try {
-    await requireUnchanged(wheel);
-    const proof = await prove(wheel);
-    progressOf(wheel).verdicts = [proof.explanation];
-    unit.note = proof.verdict === 'proven' ? null : `this time doesn't count as watched: ${proof.explanation}`;
-    if (unit.problem?.type === 'TrafficChanged') unit.problem = null;
-    return proof.verdict === 'proven';
+    const seen = await lookAt(wheel, wheel.move().traffic.watch.gates);
+    unit.note = seen.kind === 'unknown' ? `this time doesn't count as watched: ${seen.why}` : null;
+    if (seen.kind === 'breach' && seen.then === 'undo') {
+      trip.control.receive('rollback', { by: `the gates of ${unit.unit}`, reason: seen.why });
+    } else if (seen.kind === 'breach') {
+      raise(
+        'TrafficBreached',
+        seen.why,
+        'All traffic is at green. It goes on once a look finds it well; or `rollback`',
+      );
+    } else unit.problem = null;
+    return seen.kind === 'well';
   } catch (error) {
     if (error instanceof Interrupted || !isFailureOfStep(error)) throw error;
     const { type, message } = describe(error);
     if (type === 'TrafficChanged') {
-      const next = 'Put it back as it was, or agree with whoever changed it; it goes on by itself once it is';
-      unit.problem ??= { type, message, next, at: now() };
+      raise(type, message, 'Put it back, or agree with whoever changed it; it goes on by itself once it is as it was');
     } else unit.note = `could not be looked at, so this time doesn't count as watched: ${message}`;
     return false;
   }

@@ -1,7 +1,9 @@
 /** What a migration and a shift alike do to a unit of traffic: each write is said before it is made, and known after it. */
 import type { TrafficImage, TrafficMove, TrafficProof } from '../activities/traffic-contract.js';
+import { BASELINE_WINDOW, type NormalMetricGate } from '../spec/gates.js';
+import { consequenceOf, type JudgeAnswer } from '../spec/verdict.js';
 import { now, type Control } from './control.js';
-import { trafficActivities } from './proxies.js';
+import { lightActivities, trafficActivities } from './proxies.js';
 import { TRAFFIC_AFRESH, type TrafficProgress, type UnitProgress } from './state.js';
 import { failed } from './trip.js';
 
@@ -66,7 +68,8 @@ export async function moveWeight(wheel: Wheel, weight: number, why: string, by: 
   const { settlesInMs } = await control.step(() =>
     activities(wheel).setTraffic({ move: move(), image: imageOf(wheel), from: progress.weight, to: weight }),
   );
-  Object.assign(progress, { weight, wanted: null, held: 0, verdicts: [] });
+  Object.assign(progress, { weight, wanted: null, held: 0, verdicts: [], judged: null });
+  if (weight > 0) progress.shiftBeganAt ??= Date.now();
   progress.log = [...progress.log, { at: now(), weight, why, by }].slice(-LOG_KEPT);
   await wheel.tell();
   if (settlesInMs === 0) return;
@@ -97,7 +100,7 @@ export async function backToBlue(wheel: Wheel, why: string, by: string | null): 
 }
 
 /** Fails with `TrafficChanged` where somebody else has changed what was written last. */
-export async function requireUnchanged(wheel: Wheel): Promise<void> {
+async function requireUnchanged(wheel: Wheel): Promise<void> {
   const { control, move } = wheel;
   const { weight } = progressOf(wheel);
   if (weight === null) return;
@@ -105,8 +108,48 @@ export async function requireUnchanged(wheel: Wheel): Promise<void> {
   await control.step(() => activities(wheel).setTraffic({ move: move(), image, from: weight, to: weight }));
 }
 
+/** What one look came to: evidence that all is well, no evidence, or a breach. */
+export type Seen = { kind: 'well' | 'unknown'; why: string } | { kind: 'breach'; why: string; then: 'undo' | 'hold' };
+
+/** Whether it is as written, whether the traffic follows, and how users fare by these gates. */
+export async function lookAt(wheel: Wheel, gates: NormalMetricGate[]): Promise<Seen> {
+  const progress = progressOf(wheel);
+  await requireUnchanged(wheel);
+  if (progress.weight === null || progress.weight === 0) return { kind: 'well', why: 'green has no traffic' };
+  const proof = await prove(wheel);
+  const { overall, gates: judged, state } = await ask(wheel, gates);
+  progress.judged = state;
+  progress.verdicts = [proof.explanation, ...judged.map(({ gate, explanation }) => `${gate}: ${explanation}`)];
+  const then = consequenceOf(judged);
+  const failing = judged.filter(({ decision }) => decision === 'fail');
+  if (then !== null) return { kind: 'breach', then, why: failing.map(({ explanation }) => explanation).join('; ') };
+  const holding = judged.filter(({ decision }) => decision === 'hold').map(({ explanation }) => explanation);
+  if (proof.verdict !== 'proven') return { kind: 'unknown', why: [proof.explanation, ...holding].join('; ') };
+  return overall === 'pass' ? { kind: 'well', why: '' } : { kind: 'unknown', why: holding.join('; ') };
+}
+
+async function ask({ control, move, unit }: Wheel, gates: NormalMetricGate[]): Promise<JudgeAnswer> {
+  const { traffic, migration } = move();
+  const { judged, log, shiftBeganAt } = unit.traffic ?? { judged: null, log: [], shiftBeganAt: null };
+  const at = Date.now();
+  const began = shiftBeganAt ?? at;
+  return control.step(() =>
+    lightActivities(traffic.taskQueue).judge({
+      migration,
+      unit: unit.unit,
+      gates,
+      providers: control.state.normal?.metrics ?? [],
+      subject: traffic.subject,
+      at,
+      since: Math.min(at, Date.parse(log.at(-1)?.at ?? now())),
+      baseline: { from: began - BASELINE_WINDOW, to: began },
+      state: judged,
+    }),
+  );
+}
+
 /** What the data plane shows of the weight that was written last. */
-export async function prove(wheel: Wheel): Promise<TrafficProof> {
+async function prove(wheel: Wheel): Promise<TrafficProof> {
   const { control, move } = wheel;
   const { weight, log } = progressOf(wheel);
   const sinceMs = Math.max(0, Date.now() - Date.parse(log.at(-1)?.at ?? now()));

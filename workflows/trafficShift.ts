@@ -23,10 +23,9 @@ import {
   backToBlue,
   capture,
   imageOf,
+  lookAt,
   moveWeight,
   progressOf,
-  prove,
-  requireUnchanged,
   settleWeight,
   type Wheel,
 } from './traffic.js';
@@ -74,12 +73,11 @@ async function tell({ control, unit, saga }: UnitPhase): Promise<void> {
   await getExternalWorkflowHandle(parent.workflowId).signal(shiftSignal, report);
 }
 
-/** What one look came to. */
-type Seen = { kind: 'well' | 'unknown'; why: string } | { kind: 'breach'; why: string; then: 'undo' | 'hold' };
-
 class Shift {
   /** Since the last look that was well. */
   #idle: Milliseconds = 0;
+  /** What its migration knows, but for figures. */
+  #told = '';
 
   constructor(
     readonly phase: UnitPhase,
@@ -116,7 +114,7 @@ class Shift {
     const left = isHeld ? every : Math.min(every, step.hold - progress.held);
     const slept = await control.doze(Math.max(1, left));
     if (progress.hand !== null) return null;
-    const seen = await this.#look();
+    const seen = await lookAt(this.wheel, step.gates);
     if (seen.kind === 'breach') {
       if (seen.then === 'hold') throw failed('TrafficBreached', seen.why);
       await backToBlue(this.wheel, seen.why, null);
@@ -129,17 +127,17 @@ class Shift {
     if (seen.kind === 'well') progress.held += slept;
     if (seen.kind === 'well' && !isHeld && progress.held >= step.hold)
       Object.assign(progress, { held: 0, step: progress.step + 1 });
-    await this.wheel.tell();
+    await this.#tellNews();
     return null;
   }
 
-  async #look(): Promise<Seen> {
-    const progress = progressOf(this.wheel);
-    await requireUnchanged(this.wheel);
-    if (progress.weight === 0) return { kind: 'well', why: 'green has no traffic' };
-    const proof = await prove(this.wheel);
-    progress.verdicts = [proof.explanation];
-    return proof.verdict === 'proven' ? { kind: 'well', why: '' } : { kind: 'unknown', why: proof.explanation };
+  /** Figures change with every look, and each report is an event of the migration's history. */
+  async #tellNews(): Promise<void> {
+    const { step, waitsFor, byHand, verdicts } = progressOf(this.wheel);
+    const news = JSON.stringify({ step, waitsFor, byHand, verdicts }).replaceAll(/[\d.–]+/g, '#') + String(step);
+    if (news !== this.#told) await this.wheel.tell();
+    else this.wheel.control.touched();
+    this.#told = news;
   }
 
   /** Whether nobody has to approve the step, or enough have. */

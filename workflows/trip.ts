@@ -3,7 +3,7 @@ import { ApplicationFailure, ChildWorkflowCancellationType, startChild, workflow
 import type { DatabaseMove } from '../activities/contract.js';
 import type { TrafficMove } from '../activities/traffic-contract.js';
 import type { FailureType } from '../spec/failures.js';
-import { gateOf } from '../spec/gates.js';
+import { gateOf } from '../spec/approvals.js';
 import { visitInOrder, type Direction } from '../spec/graph.js';
 import { unitsOf, type NormalGate, type NormalMigration } from '../spec/normal.js';
 import type { Stage } from '../spec/units.js';

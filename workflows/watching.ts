@@ -7,7 +7,7 @@ import { judge, type Concern } from './judgement.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { lightActivities, switchActivities } from './proxies.js';
 import type { UnitProgress } from './state.js';
-import { lookAtTraffic } from './traffic-stages.js';
+import { watchTraffic } from './traffic-stages.js';
 import { atOnce, child, isTraffic, moveOfUnit, trafficMoveOfUnit, type Trip } from './trip.js';
 import { validation } from './validation.js';
 
@@ -59,7 +59,7 @@ async function look(trip: Trip, unit: UnitProgress): Promise<void> {
   const wasWell = unit.healthy && unit.problem === null;
   const between = unit.sinceLook;
   Object.assign(unit, { sinceLook: 0, lookNow: false });
-  unit.healthy = isTraffic(unit) ? await lookAtTraffic(trip, unit) : await databaseIsWell(trip, unit, between);
+  unit.healthy = isTraffic(unit) ? await watchTraffic(trip, unit) : await databaseIsWell(trip, unit, between);
   // No evidence is not good evidence: time in which nothing could be seen isn't watched time.
   if (wasWell && unit.healthy) unit.watched += between;
   const due = unit.validateNow || (validateEvery !== null && unit.sinceValidation >= validateEvery);

@@ -32,6 +32,7 @@ import {
 } from './fence.js';
 import { awaitMarker, insertMarker, newMarker } from './marker.js';
 import { scopeNames } from './names.js';
+import { explainLink, LINK_PATIENCE_MS } from './replication/link.js';
 import { dropSlot, ensureSlot } from './replication/slot.js';
 import {
   dropStatements,
@@ -264,9 +265,11 @@ async function conform(
   // Without its image no attempt has come far enough to touch an endpoint, and one that can't be reached is in nobody's way.
   const images = await readImages(attempt);
   if (images !== null) {
-    await using endpoints = await Endpoints.open({ move, attempt }, Object.keys(images));
-    await endpoints.moveTo(primary, images);
-    await endpoints.sweep(primary);
+    await alignedIfItFails(attempt, primary, async () => {
+      await using endpoints = await Endpoints.open({ move, attempt }, Object.keys(images));
+      await endpoints.moveTo(primary, images);
+      await endpoints.sweep(primary);
+    });
   }
   if (before !== null) {
     const resumedFor = performance.now() - before.readAt;
@@ -286,6 +289,20 @@ async function keepFigures(attempt: Attempt, primary: Primary, figures: SwitchFi
   await attempt.sides
     .of(primary)
     .run('update godwit.authority set figures = $2 where scope = $1', [attempt.key, JSON.stringify(figures)]);
+}
+
+/**
+ * Clients wait for their endpoints, so these come before replication. One that fails may do so for hours, though, and each
+ * attempt with it; changes have to flow to the closed side meanwhile, or the open one keeps all its WAL, and nothing leads back.
+ */
+async function alignedIfItFails(attempt: Attempt, primary: Primary, lead: () => Promise<void>): Promise<void> {
+  try {
+    await lead();
+  } catch (error) {
+    // What fails here, too, is for the next attempt: whoever called has to hear of the endpoint.
+    await alignReplication(attempt, primary).catch(() => undefined);
+    throw error;
+  }
 }
 
 async function alignReplication(attempt: Attempt, primary: Primary): Promise<void> {
@@ -461,7 +478,7 @@ class Switch {
     // ───────────── point of no return: from here on only forward; a crash anywhere below is completed by `settle` ─────────────
     await this.#step('open', () => complete(this.#attempt, this.#move, this.#from, epoch, stopped));
     this.#openedAt = performance.now();
-    await this.#step('flip', () => this.#point(this.#to));
+    await alignedIfItFails(this.#attempt, this.#to, () => this.#step('flip', () => this.#point(this.#to)));
     const figures = this.#figures();
     await keepFigures(this.#attempt, this.#to, figures);
     await this.#step('reverse', () => alignReplication(this.#attempt, this.#to));
@@ -501,21 +518,31 @@ class Switch {
     await resetBreach(this.#fromSession, this.#move.key);
     try {
       await withTimeout(this.#toSession, SLOT_PATIENCE_MS, () => ensureSlot(this.#toSession, name));
-      await ensureSubscription(this.#fromSession, {
-        name,
-        publication: names.publication,
-        publisher: publisherOf(this.#move.database, this.#to),
-        enabled: false,
-      });
     } catch (error) {
       if (typeOf(error) === 'Blocked') throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw failure(
-        'NoWayBack',
-        `replication from the ${this.#to} back to the ${this.#from} can't be set up: ${reason}`,
-        'Nothing was switched',
-      );
+      throw this.#noWayBack(error instanceof Error ? error.message : String(error));
     }
+    try {
+      await withTimeout(this.#fromSession, LINK_PATIENCE_MS, () =>
+        ensureSubscription(this.#fromSession, {
+          name,
+          publication: names.publication,
+          publisher: publisherOf(this.#move.database, this.#to),
+          enabled: false,
+        }),
+      );
+    } catch (error) {
+      const { message, repair } = await explainLink(error, this.#move, this.#to);
+      throw this.#noWayBack(message, repair);
+    }
+  }
+
+  #noWayBack(reason: string, repair?: string): ApplicationFailure {
+    return failure(
+      'NoWayBack',
+      `replication from the ${this.#to} back to the ${this.#from} can't be set up: ${reason}`,
+      repair === undefined ? 'Nothing was switched' : `Nothing was switched. ${repair}`,
+    );
   }
 
   /** All that can be read, or done, while nobody waits yet. */
@@ -730,7 +757,7 @@ class Switch {
   async #takeBackAll(): Promise<void> {
     await takeBack(this.#attempt, this.#from);
     this.#openedAt = performance.now();
-    await this.#point(this.#from);
+    await alignedIfItFails(this.#attempt, this.#from, () => this.#point(this.#from));
     this.#resumedAt = performance.now();
     await alignReplication(this.#attempt, this.#from);
   }

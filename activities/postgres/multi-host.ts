@@ -150,16 +150,22 @@ const endpointOf = ({ database }: DatabaseMove): NormalMultiHost | undefined =>
 
 /** ALTER DATABASE is the owner's. Fails with `PermissionDenied`, nothing changed. */
 async function requireOwner(session: Session): Promise<void> {
-  const mine = await session.row<{ role: string; database: string; owner: string; owns: boolean }>(
+  const mine = await session.row<{
+    role: string;
+    database: string;
+    owner: string;
+    ownedBySuperuser: boolean;
+    owns: boolean;
+  }>(
     `select quote_ident(current_user) as role, quote_ident(datname) as database, datdba::regrole::text as owner,
-            pg_has_role(datdba, 'usage') as owns
+            (select rolsuper from pg_catalog.pg_roles where oid = datdba) as "ownedBySuperuser", pg_has_role(datdba, 'usage') as owns
      from pg_catalog.pg_database where datname = current_database()`,
   );
   if (mine === undefined || mine.owns) return;
   throw failure(
     'PermissionDenied',
     `${mine.role} may not set default_transaction_read_only for the database ${mine.database} of the ${session.side}`,
-    `Only its owner may: GRANT ${mine.owner} TO ${mine.role}; nothing was changed`,
+    `Only its owner may: ${mine.ownedBySuperuser ? `ALTER DATABASE ${mine.database} OWNER TO ${mine.role}` : `GRANT ${mine.owner} TO ${mine.role}`}; nothing was changed`,
   );
 }
 

@@ -156,9 +156,12 @@ export class Session {
     });
   }
 
-  /** A transaction in one round trip, where each of them costs clients that wait. Failures as those of `transaction`. */
-  async transact(statements: string[]): Promise<void> {
-    await this.#orRollBack(() => this.batch(['begin', ...statements, 'commit']));
+  /**
+   * A transaction in one round trip, where each of them costs clients that wait. Failures as those of `transaction`.
+   * @param end `rollback`: only tried
+   */
+  async transact(statements: string[], end: 'commit' | 'rollback' = 'commit'): Promise<void> {
+    await this.#orRollBack(() => this.batch(['begin', ...statements, end]));
   }
 
   /**

@@ -8,10 +8,11 @@ import { extensions } from './extensions.js';
 import { hooks } from './hooks.js';
 import { identity } from './identity.js';
 import { foreignKeys, numbers } from './keys.js';
+import { links } from './links.js';
 import { multiHostScope, multiHostSettings } from './multi-host.js';
 import { foreignServers, scheduledJobs } from './neighbourhood.js';
 import { neighbours, otherScopes } from './neighbours.js';
-import { partOfDatabase, rowFilters } from './partial.js';
+import { filteredParents, partOfDatabase, rowFilters } from './partial.js';
 import { passwords } from './passwords.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
 import { pgbouncerFile } from './pgbouncer-file.js';
@@ -45,6 +46,7 @@ export const CHECKS: Check[] = [
   columns,
   inheritance,
   rowFilters,
+  filteredParents,
   partOfDatabase,
   foreignKeys,
   numbers,
@@ -65,6 +67,7 @@ export const CHECKS: Check[] = [
   detailDifferences,
   size,
   network,
+  links,
   passwords,
   pgbouncerSettings,
   pgbouncerEntries,

@@ -1,19 +1,9 @@
 /** Clients that reach the source by another way than the endpoints. */
-import type { NormalEndpoint } from '../../spec/normal.js';
-import { statement } from '../postgres/statements.js';
-import { defineCheck, type Found, type OpenEndpoint } from './check.js';
+import { directClients, inWords, type Client } from '../bypass.js';
+import { defineCheck, type Found } from './check.js';
 import { listed } from './evidence.js';
 
-const CLIENTS = statement(import.meta.url, './sql/clients.sql');
-
 type Id = 'no-endpoint' | 'pooler-bypassed' | 'clients-ended' | 'clients-refused';
-
-interface ClientRow {
-  application: string;
-  user: string;
-  host: string;
-  port: number | null;
-}
 
 export const clients = defineCheck<Id>({
   topic: 'Clients',
@@ -57,14 +47,8 @@ export const clients = defineCheck<Id>({
     // A list that isn't complete would name the clients of the missing pooler.
     const poolers = move.database.endpoints.filter(({ kind }) => kind === 'pgbouncer');
     if (open.length < poolers.length) return [];
-    // Asked before and after, so that a connection that the pooler closes or opens in between isn't taken for another's.
-    const before = await pooledPorts(open);
-    const rows = await source.rows<ClientRow>(CLIENTS);
-    const pooled = new Set([...before, ...(await pooledPorts(open))]);
-    const direct = rows.filter((row) => row.port === null || !pooled.has(row.port));
-    const ended = direct.filter((row) => isEnded(row, move.database.endpoints));
-    const others = direct.filter((row) => !ended.includes(row));
-    const led = move.database.endpoints.some(({ kind }) => kind === 'hook' || kind === 'none');
+    const consoles = open.map(({ admin }) => admin);
+    const { ended, others, led } = await directClients(source, consoles, move.database.endpoints);
     return [
       ...found(
         'clients-ended',
@@ -86,32 +70,13 @@ export const clients = defineCheck<Id>({
   },
 });
 
-/** As `multiHost` chooses the sessions that it ends. */
-function isEnded({ user, application }: ClientRow, endpoints: NormalEndpoint[]): boolean {
-  return endpoints.some(
-    (one) =>
-      one.kind === 'multiHost' &&
-      (one.roles?.includes(user) ?? true) &&
-      (one.applications?.includes(application) ?? true),
-  );
-}
-
-function found(id: Id, rows: ClientRow[], repair: string): Found<Id>[] {
+function found(id: Id, rows: Client[], repair: string): Found<Id>[] {
   if (rows.length === 0) return [];
   const counts = new Map<string, number>();
   for (const row of rows) {
-    const name = `${row.application} (user ${row.user}) from ${row.host}`;
+    const name = inWords(row);
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const evidence = listed([...counts].map(([name, count]) => (count === 1 ? name : `${name}, ${count} connections`)));
   return [{ id, evidence, repair: [repair] }];
-}
-
-/**
- * Local ports of the poolers' server connections. Addresses aren't compared: behind a NAT they differ, while two hosts
- * with the same port at once are rare.
- */
-async function pooledPorts(open: OpenEndpoint[]): Promise<number[]> {
-  const servers = await Promise.all(open.map(({ admin }) => admin.show('servers')));
-  return servers.flat().map((row) => Number(row['local_port']));
 }

@@ -8,7 +8,7 @@ export const PAGE = new URL('../../docs/preflight.md', import.meta.url);
 const INTRODUCTION = `# Preflight
 
 What Godwit looks at before it changes anything, and again when a migration starts. All of it only reads: every statement
-runs in a read-only transaction. \`godwit preflight FILE\` prints what it found, with the evidence and what repairs it.
+runs in a read-only transaction; one that tries the ways between the servers makes a subscription and rolls it back. \`godwit preflight FILE\` prints what it found, with the evidence and what repairs it.
 
 An **error** stops the migration before it changes anything. A **warning** is for a person to weigh. An **info** is
 something to know. The names are stable, for scripts that read \`-o json\`.

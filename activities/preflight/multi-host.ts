@@ -1,6 +1,6 @@
 /** Whether clients with both hosts in their URL will choose right, and whether their sessions can be ended. */
 import type { NormalMultiHost } from '../../spec/normal.js';
-import { resolveTables } from '../postgres/scope.js';
+import { resolveTables, type ScopeTable } from '../postgres/scope.js';
 import type { Session } from '../postgres/session.js';
 import { statement } from '../postgres/statements.js';
 import { defineCheck, type Found, type Look } from './check.js';
@@ -12,6 +12,7 @@ interface Row extends Record<string, unknown> {
   role: string;
   database: string;
   owner: string;
+  ownerIsSuperuser: boolean;
   owns: boolean;
   /** Roles without which sessions of others can't be ended. */
   lacks: string[];
@@ -31,7 +32,7 @@ export const multiHostSettings = defineCheck<SettingId>({
       severity: 'error',
       title: 'The role of the migration may not set what drivers choose the host by',
       why: 'ALTER DATABASE … SET default_transaction_read_only is for the owner of the database, on both sides.',
-      mend: 'GRANT the owner of the database TO the role of the migration.',
+      mend: 'GRANT the owner of the database TO the role of the migration; where a superuser owns it, ALTER DATABASE … OWNER TO that role.',
     },
     'multi-host-role-setting': {
       severity: 'warning',
@@ -65,13 +66,14 @@ export function multiHostOf({ move }: Look): NormalMultiHost | null {
   return move.database.endpoints.find((one) => one.kind === 'multiHost') ?? null;
 }
 
-function notOwner({ role, database, owner, owns }: Row): Found<SettingId>[] {
+function notOwner({ role, database, owner, ownerIsSuperuser, owns }: Row): Found<SettingId>[] {
   if (owns) return [];
   return [
     {
       id: 'multi-host-not-owner',
       evidence: `${role} is not a member of ${owner}, who owns the database ${database}`,
-      repair: [`GRANT ${owner} TO ${role}`],
+      // Whoever is a member of a superuser is one.
+      repair: [ownerIsSuperuser ? `ALTER DATABASE ${database} OWNER TO ${role}` : `GRANT ${owner} TO ${role}`],
     },
   ];
 }
@@ -116,9 +118,9 @@ export const multiHostScope = defineCheck<'multi-host-partial-scope'>({
   rules: {
     'multi-host-partial-scope': {
       severity: 'error',
-      title: 'Only a part of the tables moves, and multiHost is for the whole database',
-      why: 'After the switch the source tells every session that it may not write: writers of the tables that stay would find no host, or be refused.',
-      mend: 'Move all tables of the database, or lead the clients by pgbouncer or hook.',
+      title: 'Only a part of the tables or of their rows moves, and multiHost is for the whole database',
+      why: 'After the switch the source tells every session that it may not write: writers of the tables that stay would find no host, or be refused. Those of rows that stay would be led to the target, which lacks the rows.',
+      mend: 'Move all tables of the database with all their rows, or lead the clients by pgbouncer or hook.',
     },
   },
   find: async (source, look) => {
@@ -126,12 +128,21 @@ export const multiHostScope = defineCheck<'multi-host-partial-scope'>({
     const all = await resolveTables(source, { include: ['*.*'], exclude: [] });
     const moving = new Set(look.tables.map(({ schema, name }) => JSON.stringify([schema, name])));
     const staying = all.filter(({ schema, name }) => !moving.has(JSON.stringify([schema, name])));
-    if (staying.length === 0) return [];
+    const partly = look.tables.filter(({ rowFilter }) => rowFilter != null);
+    if (staying.length === 0 && partly.length === 0) return [];
+    const named = (tables: ScopeTable[]): string => listed(tables.map(({ schema, name }) => `${schema}.${name}`));
     return [
       {
         id: 'multi-host-partial-scope',
-        evidence: `these stay: ${listed(staying.map(({ schema, name }) => `${schema}.${name}`))}`,
-        repair: ['Include them in tables.include, or lead the clients by another kind of endpoint'],
+        evidence: [
+          ...(staying.length === 0 ? [] : [`these stay: ${named(staying)}`]),
+          ...(partly.length === 0 ? [] : [`rows of these stay: ${named(partly)}`]),
+        ].join('; '),
+        repair: [
+          staying.length === 0
+            ? 'Take tables.rowFilters out, or lead the clients by another kind of endpoint'
+            : 'Include them in tables.include, or lead the clients by another kind of endpoint',
+        ],
       },
     ];
   },

@@ -1,9 +1,12 @@
 /** A scope that is a part: some rows of a table, some tables of a database. */
+import { sqlState } from '../postgres/errors.js';
 import { rowFilterProblems } from '../postgres/row-filter.js';
-import { statement } from '../postgres/statements.js';
+import type { Session } from '../postgres/session.js';
+import { qualified, statement, type TableName } from '../postgres/statements.js';
 import { defineCheck, scopeParameters, type Found } from './check.js';
 import { each, listed } from './evidence.js';
 
+const INNER_FOREIGN_KEYS = statement(import.meta.url, './sql/inner_foreign_keys.sql');
 const REMAINING_TABLES = statement(import.meta.url, './sql/remaining_tables.sql');
 const SHARED_SEQUENCES = statement(import.meta.url, './sql/shared_sequences.sql');
 
@@ -47,6 +50,101 @@ export const rowFilters = defineCheck<RowsId>({
     return found;
   },
 });
+
+type ParentsId = 'parents-stay-behind' | 'parents-may-stay';
+
+/** Preflight as a whole has a minute; a join of two large tables may take longer than that. */
+const SEARCH_MS = 5_000;
+
+interface InnerKey extends Record<string, unknown> {
+  name: string;
+  child: TableName;
+  parent: TableName;
+  columns: { mine: string; theirs: string; equals: string }[];
+}
+
+export const filteredParents = defineCheck<ParentsId>({
+  topic: 'Tables',
+  on: 'source',
+  rules: {
+    'parents-stay-behind': {
+      severity: 'error',
+      title: 'Rows move without the rows that their foreign keys refer to',
+      why: 'A row filter keeps the parents behind. The target refuses such a foreign key when it is made, at the end of the copy.',
+      mend: 'Filter the table that refers in the same way, widen the filter of the one that is referred to, or drop the key.',
+    },
+    'parents-may-stay': {
+      severity: 'info',
+      title: 'Foreign keys refer to tables of which only some rows move',
+      why: 'Applied changes are not checked against foreign keys. A row that comes later without its parent holds the switch until one of the two has changed.',
+      mend: 'Nothing, if the filters of both tables keep rows and parents together.',
+    },
+  },
+  find: async (source, { tables }) => {
+    const filters = new Map(tables.map((table) => [named(table), table.rowFilter ?? null]));
+    if (![...filters.values()].some((filter) => filter !== null)) return [];
+    const keys = await source.rows<InnerKey>(INNER_FOREIGN_KEYS, scopeParameters(tables));
+    const sure: InnerKey[] = [];
+    const unsure: { key: InnerKey; late: boolean }[] = [];
+    for (const key of keys.filter(({ parent }) => filters.get(named(parent)) != null)) {
+      const dangling = await danglingRow(source, key, filters);
+      if (dangling === true) sure.push(key);
+      else unsure.push({ key, late: dangling === 'late' });
+    }
+    const inWords = ({ name, child, parent }: InnerKey): string => `${name} from ${named(child)} to ${named(parent)}`;
+    const found: Found<ParentsId>[] = [];
+    if (sure.length > 0) {
+      found.push({
+        id: 'parents-stay-behind',
+        evidence: listed(sure.map(inWords)),
+        repair: each(
+          sure,
+          ({ name, child, parent }) =>
+            `Give ${named(child)} a filter that leaves those rows behind, too, widen that of ${named(parent)}, or: ALTER TABLE ${qualified(child)} DROP CONSTRAINT ${name}`,
+        ),
+      });
+    }
+    if (unsure.length > 0) {
+      found.push({
+        id: 'parents-may-stay',
+        evidence: listed(
+          unsure.map(({ key, late }) => `${inWords(key)} (${late ? 'not searched to the end' : 'no row of now'})`),
+        ),
+        repair: [],
+      });
+    }
+    return found;
+  },
+});
+
+const named = ({ schema, name }: TableName): string => `${schema}.${name}`;
+
+/** Whether a row moves whose parent stays; `late`: the search took too long. MATCH FULL and SIMPLE mean the same here. */
+async function danglingRow(
+  source: Session,
+  { child, parent, columns }: InnerKey,
+  filters: Map<string, string | null>,
+): Promise<boolean | 'late'> {
+  // In a query of its own each, since the conditions name columns without their table; as written, one may end in a comment.
+  const moving = (table: TableName): string =>
+    `(select * from ${qualified(table)} where (${filters.get(named(table)) ?? 'true'}\n))`;
+  const whole = columns.map(({ mine }) => `c.${mine} is not null`).join(' and ');
+  const same = columns.map(({ mine, theirs, equals }) => `p.${theirs} ${equals} c.${mine}`).join(' and ');
+  await source.batch(['savepoint search', `set local statement_timeout = ${SEARCH_MS}`]);
+  try {
+    const row = await source.row(
+      `select from ${moving(child)} c where ${whole} and not exists (select from ${moving(parent)} p where ${same}) limit 1`,
+    );
+    return row !== undefined;
+  } catch (error) {
+    if (sqlState(error) !== QUERY_CANCELED) throw error;
+    return 'late';
+  } finally {
+    if (!source.lost) await source.batch(['rollback to savepoint search', 'release savepoint search']);
+  }
+}
+
+const QUERY_CANCELED = '57014';
 
 type PartId = 'endpoint-leads-to-more' | 'sequence-shared' | 'sequence-moves-along';
 

@@ -10,7 +10,7 @@ import { connect, CONNECTION_RULES, disconnect, notOpened, type Connections } fr
 
 const SEVERITIES: Finding['severity'][] = ['error', 'warning', 'info'];
 
-/** Reads only. Errors come first; whatever could not be reached or looked at is a finding, too. */
+/** Changes nothing: reads, and rolls back what it tries. Errors come first; whatever could not be reached or looked at is a finding, too. */
 export async function preflightDatabase(move: DatabaseMove): Promise<Finding[]> {
   return preflightWith(move, CHECKS);
 }

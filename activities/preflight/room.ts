@@ -40,7 +40,7 @@ export const network = defineCheck<NetworkId>({
     'network-path': {
       severity: 'info',
       title: 'The servers connect to each other',
-      why: 'A subscription is a connection from server to server: the target reads from the source, and on the way back the source from the target. That cannot be proven without writing; prepare does, before anything is switched.',
+      why: 'A subscription is a connection from server to server: the target reads from the source, and on the way back the source from the target. Where the roles may make subscriptions, preflight tries both ways; prepare does in any case, before it copies.',
       mend: 'Let each reach the other at the host and port of its URL: firewalls, security groups, pg_hba.conf. Where that address is another one than for the workers, name it in source.replication.url and target.replication.url.',
     },
     'loopback-url': {

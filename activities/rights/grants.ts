@@ -7,6 +7,7 @@ import { resolveTables } from '../postgres/scope.js';
 import { bothSides, type Sides } from '../postgres/sides.js';
 import { WAYS } from './platform.js';
 import { rightsOn, rightsToCopy, type Right, type SideRights } from './rights.js';
+import { specialRights } from './special.js';
 
 const READ_ONLY = 'begin transaction read only';
 
@@ -27,13 +28,14 @@ async function grantsOf(move: DatabaseMove, sides: Sides, platform: Platform | n
   for (const side of ['source', 'target'] as const) {
     const seen = await rightsOn(sides.of(side), tables, await followerOf(move.database, side), platform);
     if (seen === null) throw failure('Unexpected', `the ${side} does not know the role of its own session`);
-    made.push(sideGrants(move, side, seen, side === 'target' ? toCopy : []));
+    const special = await specialRights(sides, side, move, tables);
+    made.push(sideGrants(move, side, seen, [...(side === 'target' ? toCopy : []), ...seen.rights, ...special]));
   }
   return made;
 }
 
-function sideGrants(move: DatabaseMove, side: 'source' | 'target', seen: SideRights, toCopy: Right[]): SideGrants {
-  const { facts, platform, rights, impossible } = seen;
+function sideGrants(move: DatabaseMove, side: 'source' | 'target', seen: SideRights, rights: Right[]): SideGrants {
+  const { facts, platform, impossible } = seen;
   const logical = facts.walLevel === 'logical';
   return {
     unit: move.database.unit,
@@ -43,7 +45,7 @@ function sideGrants(move: DatabaseMove, side: 'source' | 'target', seen: SideRig
     serverVersion: facts.version,
     platform,
     superuser: facts.superuser,
-    statements: unique([...toCopy, ...rights]),
+    statements: unique(rights),
     settings: logical
       ? []
       : [{ name: 'wal_level', found: facts.walLevel, wanted: 'logical', how: WAYS[platform].walLevel }],

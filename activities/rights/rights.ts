@@ -19,7 +19,7 @@ const SCHEMAS_THERE = statement(import.meta.url, './sql/schemas_there.sql');
 /** Since this version a subscription can be made by members of pg_create_subscription, and apply acts as a table's owner. */
 const SUBSCRIPTION_BY_GRANT = 160_000;
 /** Since this version a parameter of superusers can be granted. */
-const PARAMETER_BY_GRANT = 150_000;
+export const PARAMETER_BY_GRANT = 150_000;
 
 interface Owner {
   name: string;
@@ -115,7 +115,7 @@ async function followerRights(session: Session, facts: Facts, follower: string, 
   ];
 }
 
-const scopeOf = (tables: ScopeTable[]): [string[], string[]] => [
+export const scopeOf = (tables: ScopeTable[]): [string[], string[]] => [
   tables.map((table) => table.schema),
   tables.map((table) => table.name),
 ];

@@ -207,7 +207,7 @@ export class AwsProxy {
     }
     const refusal = fault === null ? null : refusalOf(fault, service);
     const answer = refusal === null ? await this.#limited(call, fault) : errorAnswer(service, refusal);
-    if (fault?.kind === 'slow') await sleep(fault.ms);
+    if (fault?.kind === 'slow') await heldBack(response, fault.ms);
     logged.outcome = fault?.kind === 'lost after' ? 'lost' : outcomeOf(answer);
     if (fault?.kind === 'lost after') response.destroy();
     else send(response, answer);
@@ -228,7 +228,7 @@ export class AwsProxy {
     const work = earlier.then(async () => {
       await this.#replica.keep(call);
       const answer = await this.#answer(call);
-      if (fault?.kind === 'never in sync') this.route53.holdLastChange(call);
+      if (fault?.kind === 'never in sync' && answer.status < 400) this.route53.holdLastChange(call);
       return answer;
     });
     this.#writes.set(
@@ -267,6 +267,13 @@ function configuration(
   { account = DEFAULT_ACCOUNT, region = DEFAULT_REGION }: Identity,
 ): ClientConfiguration {
   return { endpoint, region, credentials: { accessKeyId: account, secretAccessKey: 'lab' } };
+}
+
+/** For that long, or until the client gives up. */
+async function heldBack(response: ServerResponse, ms: number): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  await sleep(ms, undefined, { signal: gone.signal }).catch(() => undefined);
 }
 
 async function refusedAsAnswer(call: Call, work: () => Promise<Answer>): Promise<Answer> {

@@ -1,7 +1,6 @@
 /** Starts the servers of a lab, those that don't run, on the ports they had before. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import getPort from 'get-port';
 import type { Components, OnProgress } from '../components.js';
 import { moduleCommand } from '../module-command.js';
 import { PgBouncer } from '../pgbouncer.js';
@@ -10,6 +9,7 @@ import { LabProcess } from '../process.js';
 import { reported } from '../setup/progress.js';
 import { createShopDatabase, fillShop, SHOP, type ShopSize } from '../shop/create.js';
 import { answers, TemporalServer } from '../temporal.js';
+import { onFreePorts } from '../free-port.js';
 import { isFree } from './port.js';
 import { environmentOf, superuserUrl } from './environment.js';
 import { identityOf, runs } from './process-identity.js';
@@ -163,24 +163,27 @@ async function ensure(
 ): Promise<void> {
   const known = state.components.find((component) => component.name === name);
   if (known?.process && runs(known.process)) return;
-  const fresh = async (before: number | null | undefined, what: string): Promise<number> =>
-    before ? still(before, what) : getPort({ host: '127.0.0.1' });
-  const component: ComponentState = {
-    name,
-    kind,
-    log,
-    process: null,
-    port: kind === 'load' ? 0 : await fresh(known?.port, name),
-    uiPort: kind === 'temporal' ? await fresh(known?.uiPort, 'web UI') : null,
-  };
-  state.components = [...state.components.filter((one) => one !== known), component];
-  await start({
-    port: component.port,
-    uiPort: component.uiPort,
-    detached: (pid) => {
-      component.process = identityOf(pid);
-      save();
-    },
+  const others = state.components.filter((one) => one !== known);
+  await onFreePorts(async (pick) => {
+    const fresh = async (before: number | null | undefined, what: string): Promise<number> =>
+      before ? still(before, what) : pick();
+    const component: ComponentState = {
+      name,
+      kind,
+      log,
+      process: null,
+      port: kind === 'load' ? 0 : await fresh(known?.port, name),
+      uiPort: kind === 'temporal' ? await fresh(known?.uiPort, 'web UI') : null,
+    };
+    state.components = [...others, component];
+    await start({
+      port: component.port,
+      uiPort: component.uiPort,
+      detached: (pid) => {
+        component.process = identityOf(pid);
+        save();
+      },
+    });
   });
 }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { switchWindows } from '../../lab/check.js';
-import { Edge } from '../../lab/edge.js';
+import { TcpEdge } from '../../lab/tcp-edge.js';
 import { Load } from '../../lab/load.js';
 import { DRIVER_TABLE, Drivers, inTurn, oneHost, readWrite } from '../../lab/load/drivers.js';
 import { PgBouncer } from '../../lab/pgbouncer.js';
@@ -29,7 +29,7 @@ test('a switch through two PgBouncers, a hook and drivers with both hosts, there
     users: { [SHOP.user]: SHOP.password },
   });
   const hook = await HookServer.start();
-  const edge = await Edge.start(source.port);
+  const edge = await TcpEdge.start(source.port);
   hook.onLead = (primary) => edge.lead(world.pair[primary].port);
   const token = await world.secret('t0ken');
   try {

@@ -1,6 +1,7 @@
 /** The way from server to server: its address, its password, its TLS. And databases whose names a URL has to encode. */
 import { execFile } from 'node:child_process';
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -222,6 +223,112 @@ describe('an address of its own', () => {
     expect(await find(move, 'network-path')).toMatchObject({
       evidence: `the target has to reach source.peered:6000, and the source 127.0.0.1:${pair.target.port}`,
     });
+  });
+});
+
+describe('a way that is closed', () => {
+  const direct = { url: null, passfile: null };
+  const nowhere = (name: string): string => `postgres://postgres:lab-postgres@127.0.0.1:1/${name}`;
+
+  /** Tables on both sides, nothing prepared. */
+  async function shop(name: string, replication: Record<'source' | 'target', ReplicationPath>): Promise<DatabaseMove> {
+    for (const server of [pair.source, pair.target]) await server.createDatabase(name);
+    await pair.source.query('create table item (id int primary key, name text)', [], name);
+    return moveOf(pair, name, { replication });
+  }
+
+  const untouched = async (name: string): Promise<void> => {
+    for (const server of [pair.source, pair.target]) {
+      expect(await server.query(`select subname from pg_subscription where subname like '%try'`)).toEqual([]);
+      expect(
+        await server.query(
+          'select * from pg_replication_origin where roname not in (select format($$pg_%s$$, oid) from pg_subscription)',
+        ),
+      ).toEqual([]);
+      expect(await server.query('select slot_name from pg_replication_slots where database = $1', [name])).toEqual([]);
+    }
+  };
+
+  test.each([
+    [
+      'an address where nobody is',
+      'no_address',
+      nowhere,
+      'DatabaseUnreachable',
+      /source at 127.0.0.1:1 as postgres: .*Connection refused.*source\.replication\.url/,
+    ],
+    [
+      'a wrong password',
+      'no_password',
+      (name: string) => pair.source.url(name, 'postgres', 'not-this-one'),
+      'AuthenticationFailed',
+      /source at 127.0.0.1:\d+ as postgres: .*password authentication failed.*Correct user and password in source\.replication\.url/,
+    ],
+    [
+      'a login that may not replicate',
+      'no_right',
+      (name: string) => pair.source.url(name, 'reader', 'reader'),
+      'PermissionDenied',
+      /source at 127.0.0.1:\d+ as reader: .*godwit plan --grants/,
+    ],
+  ] as const)(
+    'by %s, ends the preparation with both ends and the repair, before a row is copied',
+    async (_, name, url, type, message) => {
+      await pair.source.query(
+        `do $$ begin create role reader login password 'reader'; exception when duplicate_object then end $$`,
+      );
+      const move = await shop(name, { source: { url: reference(url(name)), passfile: null }, target: direct });
+      expect(await find(move, 'way-there-closed')).toMatchObject({
+        severity: 'error',
+        side: 'target',
+        evidence: expect.stringContaining("the server of the target can't subscribe to the source") as string,
+      });
+      expect(await find(move, 'way-back-closed')).toBeUndefined();
+      const error: unknown = await prepareReplication(move).catch((refusal: unknown) => refusal);
+      expect(error).toMatchObject({ type, message: expect.stringMatching(message) as string });
+      expect(JSON.stringify(error)).not.toContain('not-this-one');
+      await untouched(name);
+      move.database.replication = { source: direct, target: direct };
+      expect(await find(move, 'way-there-closed')).toBeUndefined();
+      await prepareReplication(move);
+      await untouched(name);
+    },
+  );
+
+  test('by a firewall that drops what comes, is told after ten seconds', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = silent.address() as AddressInfo;
+      const url = reference(`postgres://postgres:lab-postgres@127.0.0.1:${port}/silent`);
+      const move = await shop('silent', { source: { url, passfile: null }, target: direct });
+      await expect(prepareReplication(move)).rejects.toMatchObject({
+        type: 'DatabaseUnreachable',
+        message: expect.stringMatching(/source at 127.0.0.1:\d+ as postgres: no answer within 10 s/) as string,
+      });
+      await untouched('silent');
+    } finally {
+      silent.close();
+    }
+  });
+
+  test('on the way back is a warning, and holds every switch before anybody waits, with both ends and the repair', async () => {
+    const name = 'no_way_back';
+    const move = await replicating(name, {
+      source: direct,
+      target: { url: reference(nowhere(name)), passfile: null },
+    });
+    expect(await find(move, 'way-back-closed')).toMatchObject({ severity: 'warning', side: 'source' });
+    await expect(switchWrites(inputOf(move, 'forward'))).rejects.toMatchObject({
+      type: 'NoWayBack',
+      message: expect.stringMatching(
+        /the server of the source can't subscribe to the target at 127.0.0.1:1 as postgres: .*Nothing was switched\..*target\.replication\.url/,
+      ) as string,
+    });
+    await pair.source.query(`insert into item values (2000, 'still here')`, [], name);
+    move.database.replication = { source: direct, target: direct };
+    expect(await find(move, 'way-back-closed')).toBeUndefined();
+    await thereAndBack(move);
   });
 });
 

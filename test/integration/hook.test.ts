@@ -6,10 +6,11 @@ import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import type { NormalHook } from '../../spec/normal.js';
+import { until } from '../support/clients.js';
 import { HookServer } from '../support/hook-server.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
-import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
+import { accepts, dieAt, inputOf, SHORT_LEASE } from '../support/switching.js';
 import { WRITER_TABLES, Writers } from '../support/writers.js';
 
 let pair: ServerPair;
@@ -189,6 +190,61 @@ describe('a hook that fails', () => {
       await well.stop();
     }
     expect(await writers.stop(pair.target)).toMatchObject({ unexpected: [], lost: 0, handovers: 1, balanced: true });
+  });
+});
+
+describe('while a hook fails after the cede', () => {
+  const flowsBack = async (name: string, id: number): Promise<void> => {
+    await pair.target.query(`insert into account values (${id}, 0)`, [], name);
+    await until(pair.source, name, `select from account where id = ${id}`);
+  };
+  const flowsThere = async (name: string, id: number): Promise<void> => {
+    await pair.source.query(`insert into account values (${id}, 0)`, [], name);
+    await until(pair.target, name, `select from account where id = ${id}`);
+  };
+  /** No answer that says where it leads, at once and for good. */
+  const broken = (): void => hook.next('GET /primary', { kind: 'answer', status: 403 }, 1_000);
+
+  test('changes flow back from the new side, and the slot of the other direction is gone', async () => {
+    const name = 'fails_flows';
+    const move = await moveOf(name);
+    injectFaults((point) => {
+      if (point === 'switch.cede') broken();
+    });
+    await expect(switching(move)).rejects.toMatchObject({ type: 'EndpointFailed' });
+    await flowsBack(name, 500);
+    // Nor do the attempts that follow stop it.
+    await expect(switching(move)).rejects.toMatchObject({ type: 'EndpointFailed' });
+    await flowsBack(name, 501);
+    expect(hook.primary).toBe('source');
+    const slots = `select slot_name from pg_replication_slots where slot_name like 'godwit_${move.key}%'`;
+    expect(await pair.source.query(slots)).toEqual([]);
+    expect(await pair.target.query(slots)).toHaveLength(1);
+    expect(await accepts(pair.source, name)).toBe(false);
+  });
+
+  test.each(['cede', 'open'])('and the worker died at %s, whoever settles it lets changes flow back', async (point) => {
+    const name = `fails_after_${point}`;
+    const move = await moveOf(name);
+    await dieAt(`switch.${point}`, inputOf(move, 'forward'));
+    broken();
+    await expect(settle(move)).rejects.toMatchObject({ type: 'EndpointFailed' });
+    await flowsBack(name, 600);
+    await expect(settle(move)).rejects.toMatchObject({ type: 'EndpointFailed' });
+    await flowsBack(name, 601);
+  });
+
+  test('and an attempt that is undone because it could not cede leaves changes flowing to the target', async () => {
+    const name = 'fails_undone';
+    const move = await moveOf(name, { hold: hook.hold });
+    injectFaults((point) => {
+      if (point !== 'switch.ready') return;
+      broken();
+      throw new Error('an attempt that fails');
+    });
+    await expect(switching(move)).rejects.toMatchObject({ type: 'EndpointFailed' });
+    expect(await accepts(pair.source, name)).toBe(true);
+    await flowsThere(name, 700);
   });
 });
 

@@ -309,7 +309,9 @@ describe('the settings of both databases', () => {
     await claim(move);
     await expect(prepareSchema(move)).rejects.toMatchObject({
       type: 'PermissionDenied',
-      message: expect.stringMatching(/database not_mine of the source.*GRANT postgres TO mover/) as string,
+      message: expect.stringMatching(
+        /database not_mine of the source.*ALTER DATABASE not_mine OWNER TO mover/,
+      ) as string,
     });
     expect(await settings(name)).toEqual({ source: [], target: [] });
     await undoSchema(move);

@@ -11,16 +11,19 @@ import { switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import { finalizeDatabase } from '../../activities/postgres/finalize.js';
 import { scopeNames } from '../../activities/postgres/names.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
+import { adoptShape } from '../../activities/postgres/replication/drift.js';
 import { observe } from '../../activities/postgres/replication/observe.js';
+import { adoptPartitions } from '../../activities/postgres/replication/partitions.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import { preflightDatabase } from '../../activities/preflight/preflight.js';
 import { grantsDatabase } from '../../activities/rights/grants.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 import type { PostgresMajor } from '../../lab/setup/postgres-versions.js';
 import type { SideGrants } from '../../spec/grants.js';
-import type { ReplicationPath } from '../../spec/normal.js';
+import type { NormalEndpoint, ReplicationPath } from '../../spec/normal.js';
 import { catalogOf } from '../support/catalog.js';
 import { connect, refusalOf, until } from '../support/clients.js';
+import { chosenBy } from '../support/libpq.js';
 import { moveOf, type ServerPair } from '../support/postgres.js';
 import { ServerVersions } from '../support/postgres-versions.js';
 import { inputOf } from '../support/switching.js';
@@ -63,6 +66,9 @@ const tablesOf = (owner: string, app: string, reader: string): string => `
   create table shop.parted (id int, region text, value text, primary key (id, region)) partition by list (region);
   create table shop.parted_eu partition of shop.parted for values in ('eu');
   create table shop.parted_us partition of shop.parted for values in ('us');
+  create function shop.doubled() returns trigger language plpgsql as $$
+    begin new.value = new.value || new.value; return new; end $$;
+  create trigger doubled before insert on shop.parted for each row execute function shop.doubled();
   create table shop.emptied (id int primary key);
   create table shop.guarded (id int primary key, who name default current_user);
   alter table shop.guarded enable row level security;
@@ -107,6 +113,8 @@ interface Scene {
   move: DatabaseMove;
   name: string;
   mover: string;
+  /** Of the tables. */
+  owner: string;
   app: { user: string; password: string };
 }
 
@@ -118,6 +126,7 @@ async function scene(
   [source, target]: readonly [PostgresMajor, PostgresMajor],
   as: Ownership,
   what: string,
+  endpoints: NormalEndpoint[] = [],
 ): Promise<Scene> {
   const name = `plain_${what}_${as}_${source}_${target}`;
   const pair = await versions.pair(source, target);
@@ -142,6 +151,7 @@ async function scene(
   };
   const move = moveOf(pair, name, {
     copy: COPY,
+    endpoints,
     tables: { include: ['*.*'], exclude: ['public.foreign_affairs'] },
     ...(as === 'member' ? { replication: { source: path('source'), target: path('target') } } : {}),
   });
@@ -149,7 +159,7 @@ async function scene(
     const reference = move.database[side];
     if ('env' in reference) process.env[reference.env] = pair[side].url(name, mover, 'mover');
   }
-  return { pair, move, name, mover, app };
+  return { pair, move, name, mover, owner, app };
 }
 
 /** What the administrator does: runs what is printed, and gives the application its password. */
@@ -169,6 +179,18 @@ async function asApplication(server: PostgresServer, { name, app }: Scene, sql: 
   } finally {
     await client.end();
   }
+}
+
+/** As the application's own migrations make one. */
+async function newPartition(server: PostgresServer, { name, owner, app }: Scene): Promise<void> {
+  await server.query(
+    `set role ${owner};
+     create table shop.parted_asia partition of shop.parted for values in ('asia');
+     grant select, insert, update, delete, truncate on shop.parted_asia to ${app.user};
+     reset role`,
+    [],
+    name,
+  );
 }
 
 async function refused(server: PostgresServer, { name, app }: Scene, sql: string): Promise<string | undefined> {
@@ -233,8 +255,14 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
         await initialSync(move);
         await asApplication(pair.source, one, BUSY_DAY);
         await catchUp(move);
+        for (const side of [pair.source, pair.target]) await newPartition(side, one);
+        await asApplication(pair.source, one, `insert into shop.parted values (1, 'asia', 'new'), (2, 'asia', 'new')`);
+        expect(await adoptPartitions(move)).toEqual({ adopted: 1 });
+        expect(await adoptShape(move)).toEqual({ adopted: true });
+        await catchUp(move);
         expect(await refused(pair.target, one, WRITE)).toBe('25006');
         expect(await refused(pair.target, one, 'truncate shop.emptied')).toBe('25006');
+        expect(await refused(pair.target, one, `insert into shop.parted_asia values (3, 'asia')`)).toBe('25006');
         expect(await validate(move)).toMatchObject({ verdict: 'equal' });
 
         expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
@@ -266,8 +294,8 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
 );
 
 /** Replicates already. */
-async function replicating(what: string): Promise<Scene> {
-  const one = await scene([16, 17], 'owner', what);
+async function replicating(what: string, endpoints: NormalEndpoint[] = []): Promise<Scene> {
+  const one = await scene([16, 17], 'owner', what, endpoints);
   await administer(one);
   await prepareReplication(one.move);
   await initialSync(one.move);
@@ -296,6 +324,21 @@ describe('what a superuser would stop or see', () => {
       name,
     );
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
+  });
+
+  test('clients with both hosts in their URL are led, and their sessions ended, with what plan --grants prints', async () => {
+    const one = await replicating('hosts', [{ kind: 'multiHost', name: 'drivers', roles: null, applications: null }]);
+    const { pair, move, name, app } = one;
+    const ids = (await preflightDatabase(move)).map(({ id }) => id);
+    expect(ids.filter((id) => id === 'multi-host-not-owner' || id === 'multi-host-sessions-stay')).toEqual([]);
+    const client = await connect(pair.source.url(name, app.user, app.password));
+    expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
+    expect(await refusalOf(client.query('select 1'))).toBeDefined();
+    expect(await chosenBy(pair, name)).toEqual(['target', 'target']);
+    await undoSwitch(move);
+    expect(await chosenBy(pair, name)).toEqual(['source', 'source']);
+    await undoPreparation(move);
+    expect(await chosenBy(pair, name)).toEqual(['source', 'target']);
   });
 
   test('a standby that the role may not see holds the switch before anything is paused', async () => {

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
+import { observe } from '../../activities/postgres/replication/observe.js';
 import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
 import type { NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
 import { connect, refusalOf, until } from '../support/clients.js';
@@ -512,3 +513,28 @@ async function attemptAs(uid: number, input: SwitchInput): Promise<string> {
     (error: { stderr?: string }) => error.stderr ?? '',
   );
 }
+
+test('who connects past the pooler is told by role, host and application in every look before the switch', async () => {
+  const name = 'bypassed';
+  const pooler = await bouncer('bypassed', name);
+  const move = await moveBehind(name, [endpoint(pooler, name)]);
+  const pooled = await connect(pooler.url(name), 'storefront');
+  const direct = await connect(pair.source.url(name), 'cron');
+  try {
+    await pooled.query('select 1');
+    const { bypassing, warnings, problems } = await observe(move);
+    expect({ bypassing, warnings, problems }).toEqual({
+      bypassing: ['cron (user postgres) from 127.0.0.1'],
+      warnings: [],
+      problems: [],
+    });
+    expect((await observe({ ...move, database: { ...move.database, endpoints: [] } })).bypassing).toEqual([]);
+    const nobody = endpoint(pooler, name, 'postgres://godwit@127.0.0.1:1/pgbouncer');
+    const blind = await observe({ ...move, database: { ...move.database, endpoints: [nobody] } });
+    expect(blind.warnings?.join()).toMatch(/who connects past the pooler can't be told: .*PgBouncer bypassed/);
+    expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
+    expect((await observe(move)).bypassing).toEqual([]);
+  } finally {
+    await Promise.all([pooled.end(), direct.end()]);
+  }
+});

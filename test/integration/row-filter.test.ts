@@ -253,3 +253,53 @@ describe('a filter is refused', () => {
     }
   });
 });
+
+describe('foreign keys to a table of which only some rows move', () => {
+  const FAMILIES = `
+    create table tenant (id int primary key, name text);
+    create table invoice (id int, tenant int references tenant, parent int, parent_tenant int, primary key (id, tenant),
+      foreign key (parent, parent_tenant) references invoice);
+    create table audit (id int primary key, invoice int, tenant int, foreign key (invoice, tenant) references invoice);
+    create table free (id int primary key, tenant int references tenant);
+    insert into tenant select i, 'name' from generate_series(1, 3) i;
+    insert into invoice values (1, 1, null, null), (2, 2, 1, 1), (3, 2, 2, 2);
+    insert into audit values (1, 1, 1), (2, 2, 2), (3, null, 1);
+    insert into free values (1, null), (2, 2)`;
+  const SECOND = 'tenant = 2 -- only';
+
+  test('are refused by name where a row moves whose parent stays, and told where none does', async () => {
+    const name = 'families';
+    const move = await moveWith(name, { 'public.tenant': 'id = 2', 'public.invoice': SECOND }, FAMILIES);
+    expect(await find(move, 'parents-stay-behind')).toMatchObject({
+      severity: 'error',
+      evidence:
+        'audit_invoice_tenant_fkey from public.audit to public.invoice, invoice_parent_parent_tenant_fkey from public.invoice to public.invoice',
+    });
+    expect(await find(move, 'parents-may-stay')).toMatchObject({
+      severity: 'info',
+      evidence:
+        'free_tenant_fkey from public.free to public.tenant (no row of now), invoice_tenant_fkey from public.invoice to public.tenant (no row of now)',
+    });
+    await pair.source.query('update invoice set parent = null where id = 2', [], name);
+    const filters = { 'public.tenant': 'id = 2', 'public.invoice': SECOND, 'public.audit': 'id = 2' };
+    const together = {
+      ...move,
+      database: { ...move.database, tables: { ...move.database.tables, rowFilters: filters } },
+    };
+    expect(await find(together, 'parents-stay-behind')).toBeUndefined();
+    const whole = { ...move, database: { ...move.database, tables: { include: ['*.*'], exclude: [] } } };
+    expect(await find(whole, 'parents-may-stay')).toBeUndefined();
+  });
+
+  test('and multiHost is refused with such a table', async () => {
+    const move = await moveWith('hosts_of_rows', FILTERS);
+    const endpoints = [{ kind: 'multiHost' as const, name: 'drivers', roles: null, applications: null }];
+    const led = { ...move, database: { ...move.database, endpoints } };
+    expect(await find(led, 'multi-host-partial-scope')).toMatchObject({
+      severity: 'error',
+      evidence: expect.stringMatching(/^rows of these stay: public.awkward, public.orders, public.parted/) as string,
+    });
+    const whole = { ...led, database: { ...led.database, tables: { include: ['*.*'], exclude: [] } } };
+    expect(await find(whole, 'multi-host-partial-scope')).toBeUndefined();
+  });
+});

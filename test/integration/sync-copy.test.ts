@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
+import type { Progress } from '../../spec/status.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { digestOf, finishedRanges, prepareReplication, until } from '../support/sync.js';
 
@@ -173,6 +175,32 @@ describe('initial sync', () => {
     // The bucket's first second is free.
     const least = ((figures.bytes - 2_000_000) / 2_000_000) * 1_000;
     expect(figures.copyMs).toBeGreaterThan(least * 0.95);
+  });
+
+  test('tells while it builds an index how far the server is with it', async () => {
+    // Slow only on the target, where the index is built over rows that are there.
+    await database(
+      'crawling',
+      `create function crawl(int) returns int immutable language plpgsql as $$ begin
+         if current_setting('port')::int = ${pair.target.port} then perform pg_catalog.pg_sleep(0.02); end if;
+         return $1;
+       end $$;
+       create table page (id int primary key, filling text);
+       alter table page alter filling set storage plain;
+       create index page_crawl on page (public.crawl(id));
+       insert into page select i, repeat('x', 2000) from generate_series(1, 300) i`,
+    );
+    const move = moveOf(pair, 'crawling', { copy: SMALL });
+    await prepareReplication(move);
+    const environment = new MockActivityEnvironment();
+    const told = new Set<string>();
+    environment.on('heartbeat', ({ what, detail }: Progress) => told.add(`${what}: ${detail}`));
+    await environment.run(initialSync, move);
+    expect([...told].join('\n')).toMatch(
+      /^indexes: .*page_crawl.*: building index: scanning table, \d+ of \d\d+ blocks$/m,
+    );
+    const left = `select application_name from pg_stat_activity where application_name like 'godwit ${move.key}%'`;
+    expect(await pair.target.query(left)).toEqual([]);
   });
 
   test('waits while the source has more busy sessions than it may, and goes on by itself', async () => {

@@ -34,6 +34,7 @@ test('a scope that is nowhere has no primary, and nothing flows', async () => {
     overLimit: null,
     progress: '',
     waiting: [],
+    bypassing: [],
   });
 });
 

@@ -51,6 +51,24 @@ describe.concurrent('before the switch', () => {
     await abort(migration);
   });
 
+  it('clients that come past the pooler show beside the open gate, also once they are gone, and hold nothing', async () => {
+    const migration = await lab.migrate(orders());
+    await migration.reachesGate('switch');
+    migration.model.bypassing = ['cron (user batch) from 10.0.0.7'];
+    await migration.until(
+      'the first client',
+      ({ reason }) => reason?.includes('cron (user batch) from 10.0.0.7') === true,
+    );
+    migration.model.bypassing = ['report (user ana) from 10.0.0.8'];
+    const shown = await migration.until('the next one', ({ reason }) => reason?.includes('report (user ana)') === true);
+    expect(shown.reason).toContain('cron (user batch)');
+    expect(shown.state).toBe('awaiting-approval');
+    await migration.approve('switch');
+    const after = await migration.until('the switch', ({ stage }) => stage === 'watch');
+    expect(after.reason ?? '').not.toContain('past the pooler');
+    await abort(migration);
+  });
+
   it('a slot that is lost begins the sync anew on retry, and the switch waits for it', async () => {
     const migration = await lab.migrate(orders());
     await migration.reachesGate('switch');

@@ -15,7 +15,7 @@ export const listed = (table: TableName, kind: string, key: string[]): Listed =>
 /** A session that writes into the closed target, as the copy does. */
 export async function admitted(move: DatabaseMove): Promise<Session> {
   const session = await Session.open('target', move.database.target, { purpose: 'test' });
-  await admit(session, await admitCopy(session, move.key));
+  await admit(session, await admitCopy(session, move.key), []);
   return session;
 }
 

@@ -4,6 +4,7 @@
  * their own against real ones.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Decision } from '../../spec/verdict.js';
 import type {
   Activities,
   ActivityName,
@@ -67,12 +68,16 @@ export class ModelDatabases {
   drift: Drift | null = null;
   stranger: string | null = null;
   lost: string | null = null;
+  /** Clients that come past the pooler. */
+  bypassing: string[] = [];
   overLimit: string | null = null;
   warnings: string[] = [];
   lagMs = 3;
   /** Nothing goes forward. */
   stalled = false;
   verdict: CertificateSummary['verdict'] = 'equal';
+  /** What the judge says of every gate. */
+  judged: Decision = 'pass';
   #levers: Lever[] = [];
   #running = new Map<ActivityName, number>();
 
@@ -199,12 +204,27 @@ export class ModelDatabases {
           drift: this.drift,
           stranger: this.stranger,
           lost: this.lost,
+          bypassing: this.bypassing,
           overLimit: this.overLimit,
           warnings: this.warnings,
           progress: this.stalled ? 'as before' : String(this.calls.length),
           waiting: [],
         };
       }),
+    judge: (input) =>
+      this.#run('judge', input, () => ({
+        overall: input.gates.length === 0 ? ('pass' as const) : this.judged,
+        gates: input.gates.map(({ name, onFailure }) => ({
+          gate: name,
+          verdict: this.judged === 'hold' ? ('no-data' as const) : this.judged,
+          decision: this.judged,
+          onFailure,
+          explanation: `the model says: ${this.judged}`,
+          figures: null,
+          breachMs: 0,
+        })),
+        state: { version: 1 as const, gates: {} },
+      })),
     adoptShape: (move) =>
       this.#run('adoptShape', move, () => {
         const adopted = this.drift !== null;

@@ -173,7 +173,7 @@ async function copyAll(
     for (const [i, { session }] of readers.entries()) {
       const writer = await run.open('target', `write ${i + 1}`);
       pairs.push({ reader: session, writer });
-      await admit(writer, token);
+      await admit(writer, token, tables);
     }
     let left = true;
     await inParallel(

@@ -259,7 +259,7 @@ async function plan(
       if (joined === 'gone' || joined === 'contended') break;
       const writer = await run.open('target', `compare ${i}`);
       hands.push({ reader: joined.session, writer });
-      await admit(writer, token);
+      await admit(writer, token, tables);
     }
     const left = [...described];
     await inParallel(

@@ -9,6 +9,7 @@ import { scopeNames } from '../names.js';
 import { onEachSide } from '../replication/each-side.js';
 import { Session } from '../session.js';
 import { Sides } from '../sides.js';
+import type { TableName } from '../statements.js';
 
 const END_TIMEOUT_MS = 10_000;
 
@@ -120,8 +121,8 @@ async function endSessions(session: Session, prefix: string, but: string | null 
   }
 }
 
-/** Lets this session write into the fenced target, without firing the triggers and foreign keys of the application. */
-export async function admit(target: Session, token: string): Promise<void> {
+/** Lets this session write into `tables` of the fenced target, without firing the triggers and foreign keys of the application. */
+export async function admit(target: Session, token: string, tables: TableName[]): Promise<void> {
   await target.rows(`select set_config('godwit.token', $1, false)`, [token]);
   // Rows and the record of their range are in one transaction, so a crash loses both or none.
   await target.run('set synchronous_commit = off');
@@ -129,23 +130,24 @@ export async function admit(target: Session, token: string): Promise<void> {
     await target.run('set session_replication_role = replica');
   } catch (error) {
     if (sqlState(error) !== '42501') throw error;
-    await requireNoTriggers(target);
+    await requireNoTriggers(target, tables);
   }
 }
 
-async function requireNoTriggers(target: Session): Promise<void> {
+async function requireNoTriggers(target: Session, tables: TableName[]): Promise<void> {
   const found = await target.rows<{ table: string }>(
-    `select distinct format('%s.%s', s.schema_name, s.table_name) as table
-     from godwit.scope_table s
-     join pg_namespace n on n.nspname = s.schema_name
-     join pg_class c on c.relnamespace = n.oid and c.relname = s.table_name
+    `select distinct format('%s.%s', s.schema, s.name) as table
+     from json_to_recordset($1::json) as s(schema text, name text)
+     join pg_namespace n on n.nspname = s.schema
+     join pg_class c on c.relnamespace = n.oid and c.relname = s.name
      join pg_trigger t on t.tgrelid = c.oid and t.tgname !~ '^godwit_fence_' and t.tgenabled <> 'D'
      order by 1 limit 10`,
+    [JSON.stringify(tables)],
   );
   if (found.length === 0) return;
   throw failure(
     'PermissionDenied',
     `triggers and foreign keys of ${found.map((row) => row.table).join(', ')} on the target would fire while rows are copied`,
-    'Grant SET ON PARAMETER session_replication_role to the role that Godwit connects as (15 and newer), or let Godwit copy the schema',
+    'GRANT SET ON PARAMETER session_replication_role TO the role that Godwit connects as there (15 and newer), then retry',
   );
 }

@@ -1,6 +1,7 @@
 /** What both databases say of one scope, in one look; for status, watch and a migration brought back. */
 import { lookoutOf, type Milliseconds } from '../../../spec/normal.js';
 import type { Primary } from '../../../spec/status.js';
+import { bypassing } from '../../bypass.js';
 import type { AuthorityView, DatabaseMove, Observation } from '../../contract.js';
 import { failure } from '../../failure.js';
 import { identityOf, readAuthority, strangerIn, type AuthorityRow } from '../authority.js';
@@ -65,6 +66,7 @@ async function look(
     overLimit: null,
     progress: '',
     waiting: [],
+    bypassing: [],
   };
   if (authority.source?.state === 'open' && authority.target?.state === 'open') problems.unshift(TWO_WRITERS);
   if (primary === null) return observation;
@@ -85,6 +87,11 @@ async function look(
     return observation;
   }
 
+  if (from !== null && primary === 'source') {
+    const { clients, unknown } = await bypassing(from, move);
+    observation.bypassing = clients;
+    if (unknown !== null) observation.warnings.push(`who connects past the pooler can't be told: ${unknown}`);
+  }
   const patience = to === null ? MARKER_TIMEOUT_MS : await patienceWith(to, key, sender);
   const lag = from !== null && to !== null ? await lagOf(from, to, key, patience) : { ms: null, arriving: false };
   // After the marker: by now an apply worker that was only starting is there, and reads the slot.

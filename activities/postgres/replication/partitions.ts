@@ -173,7 +173,7 @@ async function copyIn(run: SyncRun, { source, target }: Sides, fresh: ScopeTable
   const token = await admitCopy(target, key);
   const writer = await run.open('target', 'adopt');
   try {
-    await admit(writer, token);
+    await admit(writer, token, leaves);
     const snapshot = await takeSnapshot(run, source, leaves, slot);
     try {
       const limit = new RateLimit(move.database.copy.rateLimit);

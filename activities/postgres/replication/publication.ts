@@ -15,19 +15,23 @@ import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides } from '../sides.js';
 import { identifier, type TableName } from '../statements.js';
+import { isSubscribed } from '../copy/sessions.js';
 import { onEachSide, requireWriterIsSource } from './each-side.js';
+import { requireLink } from './link.js';
 
 /** Invalid object definition, feature not supported, invalid column reference. */
 const NOT_A_FILTER = new Set(['42P17', '0A000', '42P10']);
 
 /**
- * Publishes every table of the scope that holds rows, and the marker. Leaf partitions rather than their roots, so that
+ * Publishes every table of the scope that holds rows, and the marker, and proves that the target's server reaches them. Leaf partitions rather than their roots, so that
  * both sides speak of the same tables whatever attaches and detaches. Must come before the slot: decoding looks the
  * publication up as of the change ("publication does not exist", for ever, the other way round).
  */
 export async function createPublication(move: DatabaseMove): Promise<void> {
   await using sides = await bothSides(move, 'publication');
   for (const side of [sides.source, sides.target]) await ensurePublication(side, move.key);
+  // Not at the end of the copy, hours later; the way back is proven by every attempt to switch.
+  if (!(await isSubscribed(sides.target, move.key))) await requireLink(sides.target, move, 'source');
   // Before version 15 the catalog has no place for one.
   if (filtered(await scopeTables(sides.source, move.key)).length === 0) return;
   const filters = await publishedFilters(sides.source, move.key);

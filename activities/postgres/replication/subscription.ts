@@ -1,5 +1,6 @@
 /** Subscriptions by name: made on slots that exist already, dropped without asking the publisher. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Milliseconds } from '../../../spec/normal.js';
 import { failure } from '../../failure.js';
 import { connectionString, type Publisher } from '../connection.js';
 import { sqlState } from '../errors.js';
@@ -37,6 +38,29 @@ export async function ensureSubscription(session: Session, options: Subscription
     `create subscription ${identifier(options.name)} connection ${literal(connection)}
      publication ${identifier(options.publication)}
      with (create_slot = false, copy_data = false, enabled = ${options.enabled}, slot_name = ${literal(options.name)})`,
+  );
+}
+
+/**
+ * CREATE SUBSCRIPTION, rolled back: connects as a real one would, and leaves nothing, on either side. Without a slot it may be
+ * made in a transaction, and it fails by itself where the publisher can't be reached or a role may not.
+ * @param patience milliseconds
+ */
+export async function trySubscription(
+  session: Session,
+  { name, publication, publisher }: Omit<SubscriptionOptions, 'enabled'>,
+  patience: Milliseconds,
+): Promise<void> {
+  const connection = await connectionString(publisher, name);
+  await hideFromLog(session);
+  await session.transact(
+    [
+      `set local statement_timeout = ${patience}`,
+      `create subscription ${identifier(name)} connection ${literal(connection)}
+       publication ${identifier(publication)}
+       with (connect = true, create_slot = false, copy_data = false, enabled = false, slot_name = none)`,
+    ],
+    'rollback',
   );
 }
 

@@ -7,6 +7,7 @@ import { qualified } from '../statements.js';
 import { inParallel } from '../copy/parallel.js';
 import type { SyncProgress } from '../copy/progress.js';
 import type { SyncRun } from '../copy/sessions.js';
+import { Building } from './building.js';
 import { recording } from './created.js';
 import { pendingDeferred, type Deferred, type DeferredKind } from './deferred.js';
 
@@ -16,12 +17,18 @@ const MAINTENANCE_MEMORY = '256MB';
 /** Each statement and the note that it is done are one transaction: a crash leaves no half-built index. */
 export async function applyDeferred(run: SyncRun, tables: ScopeTable[], progress: SyncProgress): Promise<void> {
   const hands: Session[] = [];
+  const building = new Building(progress);
+  const done = new AbortController();
+  let watching = Promise.resolve();
   try {
     for (let i = 0; i < Math.max(1, run.move.database.copy.parallelism); i += 1) {
       const session = await run.open('target', `index ${i + 1}`);
       hands.push(session);
       await prepareHand(session);
+      await building.join(session);
     }
+    const watch = await run.open('target', 'index progress');
+    watching = building.watch(watch, done.signal).then(() => watch.close());
     const [first] = hands;
     if (first === undefined) return;
     const sizes = await sizesOf(first, tables);
@@ -29,8 +36,7 @@ export async function applyDeferred(run: SyncRun, tables: ScopeTable[], progress
     progress.begin('indexes', pending.length, 'building keys and indexes');
     const of = (kind: DeferredKind): Deferred[] => pending.filter((one) => one.kind === kind);
     const apply = async (session: Session, one: Deferred): Promise<void> => {
-      progress.detail = one.title;
-      await applyOne(session, run.key, one);
+      await building.while(session, one.title, () => applyOne(session, run.key, one));
       progress.done += 1;
     };
     await inParallel(hands, oneTableEach(bySize(of('key'), sizes)), (hand, batch) =>
@@ -38,11 +44,12 @@ export async function applyDeferred(run: SyncRun, tables: ScopeTable[], progress
     );
     await inParallel(hands, queueOf(bySize(of('index'), sizes)), apply);
     await each(of('other'), (one) => apply(first, one));
-    await analyze(hands, tables, sizes, progress);
+    await analyze(hands, tables, sizes, building);
     await each(of('foreign-key'), (one) => apply(first, one));
     await each(of('trigger'), (one) => apply(first, one));
   } finally {
-    await Promise.all(hands.map((hand) => hand.close()));
+    done.abort();
+    await Promise.all([watching, ...hands.map((hand) => hand.close())]);
   }
 }
 
@@ -121,7 +128,7 @@ async function each<T>(items: T[], work: (item: T) => Promise<void>): Promise<vo
 }
 
 /** Partitioned tables too, which autovacuum never analyzes; their partitions come with them. */
-async function analyze(hands: Session[], tables: ScopeTable[], sizes: Sizes, progress: SyncProgress): Promise<void> {
+async function analyze(hands: Session[], tables: ScopeTable[], sizes: Sizes, building: Building): Promise<void> {
   const [first] = hands;
   const roots = await first?.rows<ScopeTable & Record<string, unknown>>(
     `select t.schema, t.name, t.kind
@@ -133,7 +140,8 @@ async function analyze(hands: Session[], tables: ScopeTable[], sizes: Sizes, pro
   );
   const sorted = (roots ?? []).sort((a, b) => (sizes.get(nameOf(b)) ?? 0) - (sizes.get(nameOf(a)) ?? 0));
   await inParallel(hands, queueOf(sorted), async (hand, table) => {
-    progress.detail = `ANALYZE ${table.schema}.${table.name}`;
-    await hand.run(`analyze ${qualified(table)}`);
+    await building.while(hand, `ANALYZE ${table.schema}.${table.name}`, async () => {
+      await hand.run(`analyze ${qualified(table)}`);
+    });
   });
 }

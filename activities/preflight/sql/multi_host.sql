@@ -3,6 +3,7 @@ select
   quote_ident(me.rolname) as role,
   quote_ident(d.datname) as database,
   quote_ident(owner.rolname) as owner,
+  owner.rolsuper as "ownerIsSuperuser",
   pg_has_role(d.datdba, 'usage') as owns,
   -- Without the second, the sessions of others don't show when they began.
   array(

@@ -55,6 +55,7 @@ export class Elbv2Service {
 
   reset(): void {
     this.#inventory.reset();
+    this.#groups.reset();
     this.#targets.reset();
     this.#listeners.reset();
   }

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-export class Edge {
+export class TcpEdge {
   readonly #server: Server;
   readonly #open = new Set<Socket>();
   #to: number;
@@ -13,8 +13,8 @@ export class Edge {
   }
 
   /** @param to port on this machine that it leads to */
-  static async start(to: number): Promise<Edge> {
-    const edge = new Edge(to);
+  static async start(to: number): Promise<TcpEdge> {
+    const edge = new TcpEdge(to);
     edge.#server.listen(0, '127.0.0.1');
     await once(edge.#server, 'listening');
     return edge;

@@ -1,0 +1,79 @@
+/**
+ * What the edge counts, in Prometheus and in CloudWatch.
+ * https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+ */
+import { CloudWatchClient, GetMetricStatisticsCommand, type Statistic } from '@aws-sdk/client-cloudwatch';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AwsProxy } from '../../lab/aws/proxy.js';
+import { newAccount, startAws } from '../support/aws.js';
+import { EdgeWorld } from '../support/edge-world.js';
+
+let aws: AwsProxy;
+let world: EdgeWorld;
+let cloudWatch: CloudWatchClient;
+
+beforeAll(async () => {
+  aws = await startAws();
+  const account = aws.observer({ account: newAccount() });
+  cloudWatch = new CloudWatchClient(account);
+  world = await EdgeWorld.start(account, { cloudWatchEveryMs: 200 });
+});
+afterAll(async () => {
+  await world?.stop();
+  cloudWatch?.destroy();
+  await aws?.stop();
+});
+
+const dimensionOf = (arn: string): string => arn.slice(arn.lastIndexOf(':') + 1).replace('loadbalancer/', '');
+
+/** Over the last hours, with the dimensions that ALB has; null: CloudWatch knows nothing. */
+async function told(metric: string, statistic: Statistic, group: string | null): Promise<number | null> {
+  const balancer = { Name: 'LoadBalancer', Value: dimensionOf(world.balancer.arn) };
+  const { Datapoints = [] } = await cloudWatch.send(
+    new GetMetricStatisticsCommand({
+      Namespace: 'AWS/ApplicationELB',
+      MetricName: metric,
+      Dimensions: group === null ? [balancer] : [{ Name: 'TargetGroup', Value: dimensionOf(group) }, balancer],
+      StartTime: new Date(Date.now() - 3_600_000),
+      EndTime: new Date(Date.now() + 3_600_000),
+      Period: 7_200,
+      Statistics: [statistic],
+    }),
+  );
+  const values = Datapoints.map((one) => one[statistic] ?? NaN);
+  return values.length === 0 ? null : values.reduce((a, b) => a + b, 0);
+}
+
+test('requests, classes of answers, times, refused connections and hosts are told by target group, as ALB tells them', async () => {
+  const [blue, green] = await world.targets([world.blue, '10.0.0.1'], [world.green, '10.0.0.2']);
+  await world.spread(10);
+  await world.setWeights(0, 100);
+  if (green) green.behaviour = { kind: 'fail', status: 500 };
+  await world.spread(4);
+  if (green) green.behaviour = { kind: 'reset' };
+  await world.spread(3);
+
+  await expect.poll(() => told('RequestCount', 'Sum', world.green), { timeout: 20_000 }).toBe(7);
+  expect(await told('RequestCount', 'Sum', world.blue)).toBe(10);
+  expect(await told('HTTPCode_Target_2XX_Count', 'Sum', world.blue)).toBe(10);
+  expect(await told('HTTPCode_Target_5XX_Count', 'Sum', world.green)).toBe(4);
+  expect(await told('TargetConnectionErrorCount', 'Sum', world.green)).toBe(3);
+  expect(await told('HTTPCode_ELB_5XX_Count', 'Sum', null)).toBe(3);
+  expect(await told('HTTPCode_ELB_502_Count', 'Sum', null)).toBe(3);
+  expect(await told('TargetResponseTime', 'SampleCount', world.green)).toBe(4);
+  expect(await told('TargetResponseTime', 'Average', world.blue)).toBeGreaterThan(0);
+  expect(await told('HealthyHostCount', 'Maximum', world.blue)).toBe(1);
+  // What didn't happen has no zero: no evidence.
+  expect(await told('HTTPCode_Target_5XX_Count', 'Sum', world.blue)).toBeNull();
+
+  const text = await world.edge.metrics.registry.metrics();
+  const labels = (group: string) =>
+    `load_balancer="${dimensionOf(world.balancer.arn)}",target_group="${dimensionOf(group)}"`;
+  expect(text).toContain(`alb_requests_total{${labels(world.blue)}} 10`);
+  expect(text).toContain(`alb_target_responses_total{${labels(world.green)},class="5XX"} 4`);
+  expect(text).toContain(`alb_target_connection_errors_total{${labels(world.green)}} 3`);
+  expect(text).toContain(`alb_target_response_seconds_count{${labels(world.green)}} 4`);
+  expect(text).toContain(`alb_hosts{${labels(world.blue)},state="healthy"} 1`);
+  expect(text).toContain(`alb_elb_responses_total{load_balancer="${dimensionOf(world.balancer.arn)}",code="502"} 3`);
+  expect(blue?.seen).toHaveLength(10);
+});
