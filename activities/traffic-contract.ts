@@ -5,6 +5,7 @@
 import type { Action, TargetGroup } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
 import type { Finding } from '../spec/findings.js';
+import type { TrafficFacts } from '../spec/plan.js';
 import type { PlanPart } from './contract.js';
 import type { NormalTraffic } from '../spec/normal-traffic.js';
 
@@ -113,7 +114,7 @@ export interface TrafficActivities {
   /** Reads only: what would stop or hurt. */
   preflightTraffic(move: TrafficMove): Promise<Finding[]>;
   /** Reads only. Findings included, so that a plan is complete. */
-  planTraffic(move: TrafficMove): Promise<PlanPart>;
+  planTraffic(move: TrafficMove): Promise<PlanPart<TrafficFacts>>;
   /** Reads only. Fails with `TrafficMismatch` where blue isn't where the traffic goes, and `InvalidSpec` for what isn't there. */
   captureTraffic(move: TrafficMove): Promise<TrafficImage>;
   /** Takes the listener or the record for this migration; `ScopeTaken` names who has it. */
@@ -132,7 +133,7 @@ export interface TrafficActivities {
   setTraffic(change: TrafficChange): Promise<TrafficSet>;
   /**
    * Looks whether the traffic follows: requests at green, answers of every authoritative name server.
-   * `sinceMs` is when the weight was set, milliseconds since the epoch. One look; metrics of a load balancer come by the minute.
+   * `sinceMs` is how long ago the weight was set, milliseconds. One look; metrics of a load balancer come by the minute.
    */
   proveTraffic(change: {
     move: TrafficMove;
@@ -141,12 +142,12 @@ export interface TrafficActivities {
     sinceMs: number;
   }): Promise<TrafficProof>;
   /**
-   * Detaches blue, restores the TTL and gives the locks up, once stickiness is over. No way back. `sinceMs` is when green got
-   * all traffic, milliseconds since the epoch; absent: long ago.
+   * Detaches blue, restores the TTL and gives the locks up, once stickiness is over. No way back. `sinceMs` is how long ago
+   * green got all traffic, milliseconds; absent: longer than any stickiness.
    */
   finalizeTraffic(change: { move: TrafficMove; image: TrafficImage; sinceMs?: number }): Promise<FinalTraffic>;
 
-  /** As `undoTraffic`. Written down when the shift begins, so that the traffic goes back before what it depends on. */
+  /** Gives all traffic back to blue, whatever weight was written last; green stays attached. As `undoTraffic` with what somebody else changed. */
   undoShift(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
   /**
    * Puts the before-image back whole, whatever weight was written last, and gives the locks up. Where somebody else has changed

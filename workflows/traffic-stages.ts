@@ -89,8 +89,17 @@ export async function watchTraffic(trip: Trip, unit: UnitProgress): Promise<bool
   }
 }
 
+/** Once nobody sticks to blue any more. */
 export async function finalizeTraffic(trip: Trip, unit: UnitProgress): Promise<void> {
+  const { control } = trip;
   const wheel = wheelOf(trip, unit);
-  const change = { move: wheel.move(), image: imageOf(wheel) };
-  await trip.control.step(() => activities(wheel).finalizeTraffic(change));
+  for (;;) {
+    const { log } = progressOf(wheel);
+    const sinceMs = Math.max(0, Date.now() - Date.parse(log.at(-1)?.at ?? now()));
+    const change = { move: wheel.move(), image: imageOf(wheel), sinceMs };
+    const { detached, settlesInMs } = await control.step(() => activities(wheel).finalizeTraffic(change));
+    unit.note = detached ? null : `waits ${Math.ceil(settlesInMs / 1_000)} s until no client sticks to blue any more`;
+    if (detached) return;
+    await control.sleep(() => settlesInMs);
+  }
 }

@@ -10,6 +10,7 @@ import {
   longestStickiness,
   setAlb,
   undoAlb,
+  undoAlbShift,
   type AlbMove,
 } from './alb/change.js';
 import { proveAlb } from './alb/proof.js';
@@ -23,6 +24,7 @@ import {
   recordMove,
   setRecords,
   undoRecords,
+  undoRecordShift,
   type RecordMove,
 } from './route53/change.js';
 import { proveRecords } from './route53/proof.js';
@@ -49,7 +51,7 @@ function routed<T>(
 export const trafficActivities = {
   preflightTraffic,
 
-  captureTraffic(move): Promise<TrafficImage> {
+  captureTraffic: (move): Promise<TrafficImage> => {
     const { route } = move.traffic;
     return route.kind === 'alb' ? captureAlb(albMove(move, route)) : captureRecords(recordMove(move, route));
   },
@@ -93,14 +95,14 @@ export const trafficActivities = {
 
   proveTraffic: ({ weight, sinceMs, ...change }) =>
     routed(change, {
-      alb: (alb, image) => proveAlb(alb, image, weight, sinceMs),
+      alb: (alb, image) => proveAlb(alb, image, weight, Date.now() - sinceMs),
       route53: (records, image) => proveRecords(records, image, weight),
     }),
 
-  finalizeTraffic: ({ sinceMs = 0, ...change }) =>
+  finalizeTraffic: ({ sinceMs = Infinity, ...change }) =>
     routed<Promise<Done<'finalizeTraffic'>>>(change, {
       alb: async (alb, image) => {
-        const sticky = sinceMs + longestStickiness(image) - Date.now();
+        const sticky = longestStickiness(image) - sinceMs;
         if (sticky > 0) return { detached: false, settlesInMs: sticky };
         await finalizeAlb(alb, image);
         return { detached: true, settlesInMs: await deregistrationDelay(alb) };
@@ -111,13 +113,15 @@ export const trafficActivities = {
       },
     }),
 
-  undoShift: undo,
-  undoTraffic: undo,
-} satisfies Omit<TrafficActivities, 'planTraffic'>;
+  undoShift: (change) =>
+    routed(change, {
+      alb: (alb, image) => undoAlbShift(alb, image),
+      route53: (records, image) => undoRecordShift(records, image),
+    }),
 
-function undo(change: { move: TrafficMove; image: TrafficImage }): Promise<void> {
-  return routed(change, {
-    alb: (alb, image) => undoAlb(alb, image),
-    route53: (records, image) => undoRecords(records, image),
-  });
-}
+  undoTraffic: (change) =>
+    routed(change, {
+      alb: (alb, image) => undoAlb(alb, image),
+      route53: (records, image) => undoRecords(records, image),
+    }),
+} satisfies Omit<TrafficActivities, 'planTraffic'>;

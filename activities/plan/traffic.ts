@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto';
 import { stringify } from 'safe-stable-stringify';
 import type { NormalTraffic } from '../../spec/normal-traffic.js';
-import type { PlanStep } from '../../spec/plan.js';
+import type { PlanStep, TrafficFacts } from '../../spec/plan.js';
 import { trafficActivities } from '../aws/traffic.js';
 import type { PlanPart } from '../contract.js';
 import type { TrafficMove } from '../traffic-contract.js';
 
 type Described = Omit<PlanStep, 'seq' | 'gate' | 'unit' | 'stage'>;
 
-export async function planTraffic(move: TrafficMove): Promise<PlanPart> {
+export async function planTraffic(move: TrafficMove): Promise<PlanPart<TrafficFacts>> {
   const { traffic } = move;
   const findings = await trafficActivities.preflightTraffic(move);
   // What can't be read is among the findings; a plan of it can't be started.

@@ -81,6 +81,7 @@ describe('preflight of a load balancer', () => {
         ['alb-locked', like(/has the tag godwit\.dev\/lock\/.* of shift/)],
       ].sort(),
     );
+    await trafficActivities.undoTraffic({ move, image });
   });
 
   test('finds what is not there', async () => {
@@ -120,8 +121,8 @@ describe('preflight of a load balancer', () => {
       }),
     );
     expect((await found(albMoveOf(aws, world, { green: other.green.arn }))).map(([id]) => id)).toEqual([
-      'green-on-other-load-balancer',
       'green-in-other-vpc',
+      'green-on-other-load-balancer',
     ]);
     const Conditions = [{ Field: 'path-pattern', PathPatternConfig: { Values: ['/beta/*'] } }];
     const green = await newGroup();

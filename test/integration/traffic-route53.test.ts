@@ -11,7 +11,8 @@ import { startAws } from '../support/aws.js';
 import { NameServers } from '../support/name-servers.js';
 import { Elsewhere, hurry, newWorld, recordMoveOf, retried, throughHistory, useAccount } from '../support/traffic.js';
 
-const { captureTraffic, lockTraffic, setTraffic, proveTraffic, finalizeTraffic, undoTraffic } = trafficActivities;
+const { captureTraffic, lockTraffic, setTraffic, proveTraffic, finalizeTraffic, undoShift, undoTraffic } =
+  trafficActivities;
 
 let aws: AwsProxy;
 let world: AwsWorld;
@@ -64,9 +65,11 @@ const upsert = (ResourceRecordSet: ResourceRecordSet): Promise<void> =>
 /** Records of this test's name, and locks of it. */
 const found = async (): Promise<ResourceRecordSet[]> =>
   (await elsewhere.records()).filter(({ Name = '' }) => Name.endsWith(name));
-const weights = async () =>
+const weights = async (): Promise<Record<string, number>> =>
   Object.fromEntries(
-    (await found()).map(({ SetIdentifier = '', Weight }) => [SetIdentifier, Weight]).filter(([id]) => id),
+    (await found())
+      .filter(({ SetIdentifier }) => SetIdentifier !== undefined)
+      .map(({ SetIdentifier = '', Weight = 0 }) => [SetIdentifier, Weight]),
   );
 
 describe('a simple record', () => {
@@ -86,6 +89,27 @@ describe('a simple record', () => {
     expect(await weights()).toEqual({ blue: 75, green: 25 });
     await undoTraffic({ move, image });
     expect(await found()).toEqual(before);
+  });
+
+  test('is looked at without a write as long as its weight stays', async () => {
+    const image = await capture();
+    await set(image, null, 25);
+    aws.calls.length = 0;
+    expect(await set(image, 25, 25)).toEqual({ weight: 25, settlesInMs: 0 });
+    expect(aws.calls.map(({ operation }) => operation)).toEqual(['ListResourceRecordSets']);
+    await upsert(record(['10.0.1.2'], { SetIdentifier: 'green', Weight: 25, TTL: 60 }));
+    await expect(set(image, 25, 25)).rejects.toMatchObject({ type: 'TrafficChanged' });
+  });
+
+  test('goes back to blue with green attached, from any weight, and before there was one', async () => {
+    const before = await found();
+    const image = await capture();
+    await undoShift({ move, image });
+    expect(await found()).toEqual(before);
+    await set(image, null, 60);
+    await undoShift({ move, image });
+    await undoShift({ move, image });
+    expect(await weights()).toEqual({ blue: 100, green: 0 });
   });
 
   test('ends as a simple record of green, with the TTL that it had', async () => {

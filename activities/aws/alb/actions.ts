@@ -96,17 +96,18 @@ export function finalActions(image: Action[], { blue, green }: Pair): Action[] {
 }
 
 /**
- * Somebody else's list with blue and green put back as they were in the image: blue gets the weight that both have together,
- * so that what goes elsewhere stays as it is.
+ * Somebody else's list with blue's traffic put back: blue gets the weight that both have together, so that what goes
+ * elsewhere stays as it is.
+ * @param keepGreen stays there without weight, even where it was not in the image
  */
-export function actionsPutBack(found: Action[], image: Action[], { blue, green }: Pair): Action[] {
+export function actionsPutBack(found: Action[], image: Action[], { blue, green }: Pair, keepGreen = false): Action[] {
   return found.map((action): Action => {
     if (action.Type !== 'forward') return action;
     const groups = groupsOf([action]);
     const together = groups
       .filter(({ TargetGroupArn }) => TargetGroupArn === blue || TargetGroupArn === green)
       .reduce((sum, { Weight }) => sum + Weight, 0);
-    const greenWasThere = groupsOf(image).some(({ TargetGroupArn }) => TargetGroupArn === green);
+    const greenStays = keepGreen || groupsOf(image).some(({ TargetGroupArn }) => TargetGroupArn === green);
     if (!groups.some(({ TargetGroupArn }) => TargetGroupArn === green)) return action;
     const blueIsThere = groups.some(({ TargetGroupArn }) => TargetGroupArn === blue);
     const back = groups.flatMap((group) => {
@@ -114,7 +115,7 @@ export function actionsPutBack(found: Action[], image: Action[], { blue, green }
       if (group.TargetGroupArn !== green) return [group];
       return [
         ...(blueIsThere ? [] : [{ TargetGroupArn: blue, Weight: together }]),
-        ...(greenWasThere ? [{ ...group, Weight: 0 }] : []),
+        ...(greenStays ? [{ ...group, Weight: 0 }] : []),
       ];
     });
     return withGroups(action, back);

@@ -146,6 +146,13 @@ async function changed({ route, clients }: AlbMove, place: AlbPlace, states: Sta
   );
 }
 
+/** All traffic back to blue; green stays attached where it is. As `undoAlb` with what somebody else has changed. */
+export async function undoAlbShift(alb: AlbMove, image: AlbImage): Promise<void> {
+  const left: string[] = [];
+  for (const place of image.places) left.push(...(await undoPlace(alb, place, true)));
+  sayWhatIsLeft(left);
+}
+
 /**
  * Runs to its end and then says what is left different, since what can be put back must be: a rule that is gone or that
  * somebody else has changed keeps the others from nothing.
@@ -153,18 +160,22 @@ async function changed({ route, clients }: AlbMove, place: AlbPlace, states: Sta
 export async function undoAlb(alb: AlbMove, image: AlbImage): Promise<void> {
   const { move, route, clients } = alb;
   const left: string[] = [];
-  for (const place of image.places) left.push(...(await undoPlace(alb, place)));
+  for (const place of image.places) left.push(...(await undoPlace(alb, place, false)));
   if (image.settings !== null) left.push(...(await restoreSettings(clients, route.green, image.settings)));
   for (const { rule } of image.places) {
     const gone = (await findPlace(clients, route, rule)) === null;
     if (!gone) await unlock(clients, move.key, resourceOf(route, rule));
   }
-  if (left.length > 0)
-    throw failure('TrafficChanged', `blue has its traffic back as far as it goes: ${left.join('; ')}`);
+  sayWhatIsLeft(left);
+}
+
+function sayWhatIsLeft(left: string[]): void {
+  if (left.length === 0) return;
+  throw failure('TrafficChanged', `blue has its traffic back as far as it goes: ${left.join('; ')}`);
 }
 
 /** Answers what is left different, in words. */
-async function undoPlace(alb: AlbMove, place: AlbPlace): Promise<string[]> {
+async function undoPlace(alb: AlbMove, place: AlbPlace, keepGreen: boolean): Promise<string[]> {
   const { route, clients } = alb;
   const image: State = ({ actions }) => actions;
   const known: State[] = [
@@ -181,11 +192,13 @@ async function undoPlace(alb: AlbMove, place: AlbPlace): Promise<string[]> {
   const found = await lookUntil(() => findPlace(clients, route, place.rule), isKnown, PATIENCE.stale);
   if (found === null) return [`${placeName(route, place.rule)} is gone`];
   if (isKnown(found)) {
-    await settleAt(alb, place, found, image);
+    // Where the image itself is there, nothing was attached yet.
+    const attached = keepGreen && !sameActions(found, place.actions);
+    await settleAt(alb, place, found, attached ? (one) => actionsAt(one.actions, route, 0) : image);
     return [];
   }
   const owners = await ownersText(clients, [...new Set([resourceOf(route, place.rule), route.listener])]);
-  const back = actionsPutBack(found, place.actions, route);
+  const back = actionsPutBack(found, place.actions, route, keepGreen);
   await settleAt(alb, place, found, () => back);
   return [
     `somebody else changed ${placeName(route, place.rule)}, so it is not as it was (${describeActions(place.actions)}) but: ${describeActions(back)}${owners}`,

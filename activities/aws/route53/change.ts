@@ -144,8 +144,19 @@ export async function setRecords(
 ): Promise<number> {
   const { route } = records;
   const expected = from === null ? image.records : recordsAt(image, route, from);
+  if (from === to) {
+    await requireUnchanged(records, expected);
+    return 0;
+  }
   await change(records, expected, recordsAt(image, route, to));
   return settled(from === null ? Math.max(image.ttl, ttlAt(image, route)) : ttlAt(image, route));
+}
+
+/** What was followed to all name servers before is only looked at. */
+async function requireUnchanged(records: RecordMove, expected: ResourceRecordSet[]): Promise<void> {
+  const there = (seen: ResourceRecordSet[]): boolean => sameRecords(seen, expected);
+  const found = await lookUntil(() => read(records), there, PATIENCE.stale);
+  if (!there(found)) throw changed(records, [expected], found);
 }
 
 /** Seconds, while the traffic moves. */
@@ -214,27 +225,46 @@ function changed({ route }: RecordMove, expected: ResourceRecordSet[][], found: 
   );
 }
 
+/** All answers back to blue; green stays a member. As `undoRecords` with what somebody else has changed. */
+export async function undoRecordShift(records: RecordMove, image: Route53Image): Promise<void> {
+  const { found, isKnown } = await lookForOurs(records, image);
+  // Where the image itself is there, nothing was attached yet.
+  if (sameRecords(found, image.records)) return;
+  const wanted = isKnown ? recordsAt(image, records.route, 0) : recordsPutBack(image, found, true);
+  if (wanted !== null && (isKnown || !sameRecords(found, wanted))) await change(records, found, wanted);
+  if (!isKnown) throw leftDifferent(records, image, wanted ?? found, wanted !== null);
+}
+
 /** As `undoAlb`: what can be put back is, and what is left different is said at the end. */
 export async function undoRecords(records: RecordMove, image: Route53Image): Promise<void> {
   const { clients, route, move } = records;
-  const states = [
-    image.records,
-    finalRecords(image),
-    ...Array.from({ length: 101 }, (_, weight) => recordsAt(image, route, weight)),
-  ];
-  const known = (seen: ResourceRecordSet[]): boolean => states.some((state) => sameRecords(state, seen));
-  const found = await lookUntil(() => read(records), known, PATIENCE.stale);
-  const wanted = known(found) ? image.records : recordsPutBack(image, found);
+  const { found, isKnown } = await lookForOurs(records, image);
+  const wanted = isKnown ? image.records : recordsPutBack(image, found);
   const lock = await readLock(clients, route);
   const begun = lock !== null && isOwn(lock, move);
   if (wanted !== null && (begun || !sameRecords(found, wanted))) await change(records, found, wanted);
   // Last, so that as long as it is there the change above is followed to all name servers.
   await unlockRecord(clients, route, move);
-  if (known(found)) return;
-  throw failure(
+  if (!isKnown) throw leftDifferent(records, image, wanted ?? found, wanted !== null);
+}
+
+/** What is there, and whether it is the image or something that this migration writes. */
+async function lookForOurs(records: RecordMove, image: Route53Image) {
+  const states = [
+    image.records,
+    finalRecords(image),
+    ...Array.from({ length: 101 }, (_, weight) => recordsAt(image, records.route, weight)),
+  ];
+  const known = (seen: ResourceRecordSet[]): boolean => states.some((state) => sameRecords(state, seen));
+  const found = await lookUntil(() => read(records), known, PATIENCE.stale);
+  return { found, isKnown: known(found) };
+}
+
+function leftDifferent({ route }: RecordMove, image: Route53Image, now: ResourceRecordSet[], putBack: boolean): Error {
+  return failure(
     'TrafficChanged',
-    `somebody else changed ${route.type} ${route.recordName} in the zone ${route.zone}, so it is not as it was (${describeRecords(image.records)}) but: ${describeRecords(wanted ?? found)}`,
-    wanted === null ? 'Nothing of it was ours, so it was left as it is' : 'Blue has what blue and green had',
+    `somebody else changed ${route.type} ${route.recordName} in the zone ${route.zone}, so it is not as it was (${describeRecords(image.records)}) but: ${describeRecords(now)}`,
+    putBack ? 'Blue has what blue and green had' : 'Nothing of it was ours, so it was left as it is',
   );
 }
 

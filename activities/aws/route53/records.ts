@@ -60,21 +60,26 @@ export function finalRecords(image: Route53Image): ResourceRecordSet[] {
 }
 
 /**
- * Somebody else's records with blue and green put back: green goes, blue gets its weight. Null: there is neither, or no weight
- * to be moved, so nothing of it is ours.
+ * Somebody else's records with blue's traffic put back: blue gets the weight of both, and green goes. Null: there is no green,
+ * so nothing of it is ours.
+ * @param keepGreen it stays, without weight
  */
-export function recordsPutBack(image: Route53Image, found: ResourceRecordSet[]): ResourceRecordSet[] | null {
+export function recordsPutBack(
+  image: Route53Image,
+  found: ResourceRecordSet[],
+  keepGreen = false,
+): ResourceRecordSet[] | null {
   const green = found.find(({ SetIdentifier }) => SetIdentifier === image.green.SetIdentifier);
   if (green === undefined) return null;
   const blue = found.find(({ SetIdentifier }) => SetIdentifier === image.blue.SetIdentifier);
   const others = found.filter((record) => record !== green && record !== blue);
   const back = blue ?? { ...image.blue, ...(image.blue.AliasTarget === undefined ? { TTL: image.ttl } : {}) };
-  if (others.length === 0 && !image.records.some(isWeighted)) {
+  if (!keepGreen && others.length === 0 && !image.records.some(isWeighted)) {
     return [simple(back.AliasTarget === undefined ? { ...back, TTL: image.ttl } : back)];
   }
   const weight = (green.Weight ?? 0) + (blue?.Weight ?? 0);
   const greenBefore = image.records.filter(({ SetIdentifier }) => SetIdentifier === image.green.SetIdentifier);
-  return [{ ...back, Weight: weight }, ...greenBefore, ...others];
+  return [{ ...back, Weight: weight }, ...(keepGreen ? [{ ...green, Weight: 0 }] : greenBefore), ...others];
 }
 
 const simple = (record: ResourceRecordSet): ResourceRecordSet => ({
