@@ -89,6 +89,11 @@ export class EdgeWorld {
     return target;
   }
 
+  /** On this machine. */
+  addressOf(name: string): string {
+    return this.#targets.find((target) => target.name === name)?.address ?? '';
+  }
+
   stateOf(name: string): string | null {
     return this.healthOf(name)?.state ?? null;
   }
