@@ -23,12 +23,19 @@ export interface WorldOptions extends Identity {
   /** Ports on 127.0.0.1 where the versions of the service listen. */
   blue: number[];
   green: number[];
+  /** Of another world, to be beside it. @default one of its own */
+  network?: Network;
   /** @default 'example.com' */
   domain?: string;
   /** What clients of the load balancer connect to. @default 80 */
   port?: number;
   /** How long requests of a target that left go on. @default 1 */
   deregistrationDelaySeconds?: number;
+}
+
+export interface Network {
+  vpc: string;
+  subnets: string[];
 }
 
 export interface TargetGroup {
@@ -44,9 +51,7 @@ export interface Zone {
   nameServers: string[];
 }
 
-export interface AwsWorld extends Scope {
-  vpc: string;
-  subnets: string[];
+export interface AwsWorld extends Scope, Network {
   loadBalancer: { arn: string; name: string; dnsName: string; zoneId: string };
   /** Its default action leads to blue. */
   listener: string;
@@ -77,7 +82,7 @@ const HEALTH_CHECK = {
 export async function makeWorld(aws: AwsProxy, options: WorldOptions): Promise<AwsWorld> {
   const { account = DEFAULT_ACCOUNT, region = DEFAULT_REGION, name = 'shop', domain = 'example.com' } = options;
   const scope = { account, region };
-  const { vpc, subnets } = await makeNetwork(aws, scope);
+  const { vpc, subnets } = options.network ?? (await makeNetwork(aws, scope));
   const client = new ElasticLoadBalancingV2Client(aws.observer(scope));
   const made = await client.send(new CreateLoadBalancerCommand({ Name: name, Subnets: subnets }));
   const balancer = first(made.LoadBalancers);
@@ -111,7 +116,7 @@ export async function makeWorld(aws: AwsProxy, options: WorldOptions): Promise<A
 }
 
 /** A VPC with subnets in two zones; for a target group that lives elsewhere, too. */
-export async function makeNetwork(aws: AwsProxy, scope: Scope): Promise<{ vpc: string; subnets: string[] }> {
+export async function makeNetwork(aws: AwsProxy, scope: Scope): Promise<Network> {
   const ec2 = new Upstream(aws.observerUrl);
   const vpc = idIn(await ec2.query(scope, 'ec2', 'CreateVpc', { CidrBlock: '10.0.0.0/16' }), 'vpc');
   const subnets: string[] = [];

@@ -6,10 +6,17 @@ import { motoAnswers } from '../../lab/aws/moto.js';
 import { AwsProxy } from '../../lab/aws/proxy.js';
 import type { SettingsChange } from '../../lab/aws/settings.js';
 
+/** It takes 2.5 s to start, and much more while all else starts, too. */
+const MOTO_READY_MS = 120_000;
+
 /** Every test file starts one; stop it in `afterAll`. */
 export async function startAws(settings: SettingsChange = {}): Promise<AwsProxy> {
   const moto = inject('motoUrl');
-  while (!(await motoAnswers(moto).catch(() => false))) await sleep(50);
+  const deadline = Date.now() + MOTO_READY_MS;
+  while (!(await motoAnswers(moto).catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`moto did not answer at ${moto} within ${MOTO_READY_MS} ms`);
+    await sleep(50);
+  }
   return AwsProxy.start({ moto, settings });
 }
 

@@ -8,10 +8,27 @@ import { branchesOf, stringsOf, textOf, type Branch, type Tree } from '../tree.j
 const API = 'elasticloadbalancing';
 
 export class Inventory {
+  /** Lists of an account and region since its last write: a check of one action needs twenty, at 5 ms each. */
+  readonly #lists = new Map<string, Map<string, Promise<Branch[]>>>();
+
   constructor(readonly upstream: Upstream) {}
 
-  async write(scope: Scope, operation: string, parameters: Branch): Promise<Branch> {
+  async read(scope: Scope, operation: string, parameters: Branch): Promise<Branch> {
     return this.upstream.query(scope, API, operation, parameters);
+  }
+
+  /** Forgets before and after, so that a list that is read meanwhile isn't kept. */
+  async write(scope: Scope, operation: string, parameters: Branch): Promise<Branch> {
+    this.forget(scope);
+    try {
+      return await this.upstream.query(scope, API, operation, parameters);
+    } finally {
+      this.forget(scope);
+    }
+  }
+
+  reset(): void {
+    this.#lists.clear();
   }
 
   async loadBalancers(scope: Scope): Promise<Branch[]> {
@@ -54,16 +71,34 @@ export class Inventory {
     return use;
   }
 
+  forget(scope: Scope): void {
+    this.#lists.delete(keyOf(scope));
+  }
+
   async #all(scope: Scope, operation: string, list: string, parameters: Branch = {}): Promise<Branch[]> {
+    const lists = this.#lists.get(keyOf(scope)) ?? new Map<string, Promise<Branch[]>>();
+    this.#lists.set(keyOf(scope), lists);
+    const key = JSON.stringify([operation, parameters]);
+    const known = lists.get(key);
+    if (known !== undefined) return known;
+    const found = this.#ask(scope, operation, list, parameters);
+    lists.set(key, found);
+    found.catch(() => lists.delete(key));
+    return found;
+  }
+
+  async #ask(scope: Scope, operation: string, list: string, parameters: Branch): Promise<Branch[]> {
     const found: Branch[] = [];
     for (let marker: string | undefined; ;) {
-      const page = await this.write(scope, operation, { ...parameters, PageSize: '400', Marker: marker });
+      const page = await this.read(scope, operation, { ...parameters, PageSize: '400', Marker: marker });
       found.push(...branchesOf(page[list]));
       marker = textOf(page['NextMarker']);
       if (marker === undefined || marker === '') return found;
     }
   }
 }
+
+const keyOf = (scope: Scope): string => `${scope.account} ${scope.region}`;
 
 export const arnOf = (resource: Branch, kind: 'LoadBalancer' | 'Listener' | 'Rule' | 'TargetGroup'): string =>
   textOf(resource[`${kind}Arn`]) ?? '';

@@ -95,7 +95,7 @@ export class LoadBalancers {
   async #attributes(scope: Scope, arn: string): Promise<Record<string, string>> {
     const all = await this.inventory.loadBalancers(scope);
     if (!all.some((one) => arnOf(one, 'LoadBalancer') === arn)) throw notFound(arn);
-    const own = await this.inventory.write(scope, 'DescribeLoadBalancerAttributes', { LoadBalancerArn: arn });
+    const own = await this.inventory.read(scope, 'DescribeLoadBalancerAttributes', { LoadBalancerArn: arn });
     return { ...DEFAULT_ATTRIBUTES, ...asRecord(branchesOf(own['Attributes'])), [CROSS_ZONE]: 'true' };
   }
 }

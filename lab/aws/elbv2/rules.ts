@@ -87,6 +87,9 @@ export class Rules {
       );
       for (const priority of priorities) checkFree(others, priority);
     }
+    // moto takes no priority that any rule has, even one that is about to give it up.
+    const aside = wanted.map((one, index): Branch => ({ ...one, Priority: String(PRIORITIES.to + 1 + index) }));
+    await this.inventory.write(call, 'SetRulePriorities', { RulePriorities: aside });
     await this.inventory.write(call, 'SetRulePriorities', call.parameters);
     return Promise.all(rules.map((rule) => this.#found(call, arnOf(rule, 'Rule'))));
   }

@@ -16,6 +16,7 @@ import { Targets, type GroupState } from './targets.js';
 const MOST_TAGGED = 20;
 
 export class Elbv2Service {
+  readonly #inventory: Inventory;
   readonly #balancers: LoadBalancers;
   readonly #listeners: Listeners;
   readonly #rules: Rules;
@@ -29,6 +30,7 @@ export class Elbv2Service {
     certificates: { checkUsable: CheckCertificate },
   ) {
     const inventory = new Inventory(upstream);
+    this.#inventory = inventory;
     this.#balancers = new LoadBalancers(inventory);
     this.#listeners = new Listeners(inventory, (scope, arn) => certificates.checkUsable(scope, arn));
     this.#rules = new Rules(inventory, this.#listeners);
@@ -38,7 +40,7 @@ export class Elbv2Service {
 
   async answer(call: Call): Promise<Answer> {
     const operation = this.#operations[call.operation];
-    if (operation === undefined) return this.upstream.pass(call);
+    if (operation === undefined) return this.#passed(call);
     return elbv2Answer(call.operation, await operation(call));
   }
 
@@ -52,6 +54,8 @@ export class Elbv2Service {
   }
 
   reset(): void {
+    this.#inventory.reset();
+    this.#groups.reset();
     this.#targets.reset();
     this.#listeners.reset();
   }
@@ -96,6 +100,13 @@ export class Elbv2Service {
       DescribeTargetHealth: (call) => this.#health(call, this.settings().edge),
       DescribeTags: (call) => this.#tags(call),
     };
+  }
+
+  /** What it changes, if anything, isn't known here. */
+  async #passed(call: Call): Promise<Answer> {
+    const answer = await this.upstream.pass(call);
+    this.#inventory.forget(call);
+    return answer;
   }
 
   async #paged(call: Call, list: string, all: Promise<Branch[]>): Promise<Branch> {

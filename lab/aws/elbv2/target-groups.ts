@@ -41,9 +41,6 @@ const VALUES: Record<string, (value: string) => boolean> = {
   'load_balancing.cross_zone.enabled': oneOf(['true', 'false', 'use_load_balancer_configuration']),
 };
 
-/** moto keeps these, which it shouldn't for HTTP, or doesn't keep them as attributes of AWS. */
-const NOT_AWS = ['waf.fail_open.enabled'];
-
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyTargetGroup.html */
 const HEALTH_CHECK_RANGES = {
   HealthCheckIntervalSeconds: { from: 5, to: 300 },
@@ -53,6 +50,9 @@ const HEALTH_CHECK_RANGES = {
 };
 
 export class TargetGroups {
+  /** Attributes that were changed, by ARN. moto has some of its own, and refuses a deregistration delay of an hour. */
+  readonly #changed = new Map<string, Record<string, string>>();
+
   constructor(readonly inventory: Inventory) {}
 
   async describe(call: Call): Promise<Branch[]> {
@@ -112,6 +112,7 @@ export class TargetGroups {
       throw new AwsError('ResourceInUse', `Target group '${arn}' is currently in use by a listener or a rule`);
     }
     await this.inventory.write(call, 'DeleteTargetGroup', { TargetGroupArn: arn });
+    this.#changed.delete(arn);
   }
 
   async attributes(call: Call): Promise<Branch[]> {
@@ -133,15 +134,17 @@ export class TargetGroups {
       const message = 'Slow start is supported only by target groups with the round robin algorithm';
       throw new AwsError('InvalidConfigurationRequest', message);
     }
-    await this.inventory.write(call, 'ModifyTargetGroupAttributes', call.parameters);
+    this.#changed.set(arn, { ...this.#changed.get(arn), ...changes });
     return asList(after);
   }
 
   async attributesOf(scope: Scope, arn: string): Promise<Record<string, string>> {
     await this.#found(scope, arn);
-    const own = await this.inventory.write(scope, 'DescribeTargetGroupAttributes', { TargetGroupArn: arn });
-    const known = Object.entries(asRecord(branchesOf(own['Attributes']))).filter(([key]) => !NOT_AWS.includes(key));
-    return { ...DEFAULT_ATTRIBUTES, ...Object.fromEntries(known) };
+    return { ...DEFAULT_ATTRIBUTES, ...this.#changed.get(arn) };
+  }
+
+  reset(): void {
+    this.#changed.clear();
   }
 
   async #all(scope: Scope): Promise<Branch[]> {
