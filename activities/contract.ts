@@ -9,6 +9,7 @@ import type { NormalDatabase, NormalMigration, TaskQueues } from '../spec/normal
 import type { Plan, PlanFacts, PlanStep } from '../spec/plan.js';
 import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../spec/status.js';
 import type { UnitRef } from '../spec/units.js';
+import type { JudgeAnswer, JudgeInput } from '../spec/verdict.js';
 
 /** What every activity on one database gets: no secrets, no rows, no list of tables. */
 export interface DatabaseMove {
@@ -126,6 +127,8 @@ export interface Activities {
   /** Orders the parts, numbers the steps and makes the digest. */
   assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan>;
   observe(move: DatabaseMove): Promise<Observation>;
+  /** Asks the providers of all gates, and says what their answers mean. Reads only; whatever a provider does is a verdict. */
+  judge(input: JudgeInput): Promise<JudgeAnswer>;
 
   // ── what a person's `retry` allows ──
   /** Takes the tables' shape as it is now, once it is the same on both sides; else `SchemaMismatch`, with the differences. */

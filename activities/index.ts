@@ -1,5 +1,6 @@
 /** All activities, by the names of the contract: what workers register. */
 import type { Activities } from './contract.js';
+import { judge } from './metrics/looking.js';
 import { checkNamespace } from './namespace.js';
 import { normalize } from './normalize.js';
 import { assemblePlan } from './plan/assemble.js';
@@ -44,6 +45,7 @@ export const activities = {
   holdSnapshot,
   initialSync,
   installFence,
+  judge,
   normalize,
   observe,
   planDatabase,

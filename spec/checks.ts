@@ -1,7 +1,9 @@
 /** What no schema can say: names that must exist, an order that must not go round, two ends that must differ. */
-import { GATED_STAGES, type GatedStage } from './gates.js';
+import { GATED_STAGES, type GatedStage } from './approvals.js';
+import { checkMetricGates } from './gates.js';
 import { findCycle } from './graph.js';
 import type { PathSegment } from './json-schema.js';
+import { checkMetrics, normalProviders, type NormalProvider } from './metrics.js';
 import type { SecretReference } from './normal.js';
 import type { SpecProblem } from './problems.js';
 import { INLINE_SECRET, looksLikeSecret } from './secret-reference.js';
@@ -20,8 +22,13 @@ export function checkMeaning(migration: ParsedMigration): SpecProblem[] {
   const databases = Object.entries(migration.spec.databases);
   const units = databases.map(([name]) => unitRef('database', name));
   const dependencies = databases.flatMap(([name, database]) => checkDependsOn(name, database, units));
+  const providers = normalProviders(migration.spec.metrics);
   return [
-    ...databases.flatMap(([name, database]) => checkDatabase(['spec', 'databases', name], database)),
+    ...checkMetrics(migration.spec.metrics),
+    ...databases.flatMap(([name, database]) => [
+      ...checkDatabase(['spec', 'databases', name], database),
+      ...checkJudged(['spec', 'databases', name], database, providers),
+    ]),
     ...dependencies,
     ...(dependencies.length === 0 ? checkOrder(databases) : []),
     ...checkGates(Object.keys(migration.spec.gates), units),
@@ -52,6 +59,26 @@ function checkDatabase(path: PathSegment[], database: ParsedDatabase): SpecProbl
     if (!made.ok) problems.push({ path: [...path, 'cutover', 'window'], about: 'value', message: made.error });
   }
   return [...problems, ...checkEndpoints(path, database)];
+}
+
+/** What metrics decide about a database. */
+function checkJudged(
+  path: PathSegment[],
+  { cutover: { probation }, watch }: ParsedDatabase,
+  providers: readonly NormalProvider[],
+): SpecProblem[] {
+  const problems = [
+    ...checkMetricGates(watch.gates, { path: [...path, 'watch', 'gates'], providers, blue: false }),
+    ...checkMetricGates(probation?.gates ?? [], {
+      path: [...path, 'cutover', 'probation', 'gates'],
+      providers,
+      blue: false,
+    }),
+  ];
+  if (probation === undefined || probation.gates.length + watch.gates.length > 0) return problems;
+  const message =
+    'expected gates, here or in watch, by which the switch is judged; such as gates: [{ errorRatio: {} }]';
+  return [...problems, { path: [...path, 'cutover', 'probation'], about: 'value', message }];
 }
 
 function checkEndpoints(path: PathSegment[], { endpoints }: ParsedDatabase): SpecProblem[] {

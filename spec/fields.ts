@@ -2,6 +2,7 @@
 import { DURATION_PATTERN, formatDuration, parseDuration } from './duration.js';
 import type { HostPort } from './normal.js';
 import { unreadable, parsed, type Parsed } from './parsed.js';
+import { formatPercent, parsePercent, PERCENT_PATTERN } from './percent.js';
 import { formatSize, parseSize, SIZE_PATTERN } from './size.js';
 import { textField, type Text } from './text-field.js';
 import { parseTimeOfDay, TIME_PATTERN } from './window.js';
@@ -61,6 +62,15 @@ export const size = (min: number, max: number) => textField(sizeText(min, max));
 
 /** Bytes or null, written as a size or `none`. */
 export const sizeOrNone = (min: number, max: number) => textField(orNone(sizeText(min, max)));
+
+/** 0 to 1, written as a share of 100. */
+export const percent = (min = 0, max = 1) =>
+  textField({
+    title: 'percent',
+    read: within(parsePercent, min, max, formatPercent),
+    pattern: PERCENT_PATTERN,
+    examples: ['1%', '0.5%', '95%'],
+  });
 
 /** No comma or blank: `set` takes several of them in one text. */
 const STANDBY = /^[^\s,]{1,63}$/;
@@ -125,6 +135,25 @@ export const httpUrl = () =>
     pattern: HTTP_URL.source,
     examples: ['https://edge.internal/primary'],
   });
+
+const SOCKET_URL = /^wss?:\/\/[^\s/@?#]+(\/[^\s@#]*)?$/;
+
+/** Where a WebSocket is opened. */
+export const socketUrl = () =>
+  textField({
+    title: 'URL of a WebSocket',
+    read: (text) =>
+      SOCKET_URL.test(text)
+        ? parsed(text)
+        : unreadable(
+            'expected a URL of ws or wss without user, password and fragment, such as wss://shop.internal/live',
+          ),
+    pattern: SOCKET_URL.source,
+    examples: ['wss://shop.internal/live'],
+  });
+
+/** Names of labels and dimensions. */
+export const NAMED_VALUES = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 const TABLE_PATTERN = /^[^.\s"'()[\]{}!?|\\/][^."'()[\]{}!?|\\/]*\.[^."'()[\]{}!?|\\/]+$/;
 

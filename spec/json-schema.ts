@@ -38,7 +38,11 @@ function inside(node: SchemaNode, segment: PathSegment): SchemaNode | null {
 }
 
 function schemaOf(node: unknown): SchemaNode | null {
-  return isSchema(node) ? node : null;
+  if (!isSchema(node)) return null;
+  const name = node.$ref?.replace('#/definitions/', '');
+  return name === undefined
+    ? node
+    : schemaOf(Object.entries(migrationJsonSchema().definitions ?? {}).find(([one]) => one === name)?.[1]);
 }
 
 function isSchema(node: unknown): node is SchemaNode {
@@ -65,5 +69,6 @@ export function* allFields(node: SchemaNode = migrationJsonSchema(), parent = ''
   if (isSchema(node.additionalProperties) && node.properties === undefined) {
     yield* allFields(node.additionalProperties, `${parent}.NAME`);
   }
-  if (isSchema(node.items)) yield* allFields(node.items, `${parent}[]`);
+  const item = schemaOf(node.items);
+  if (item !== null) yield* allFields(item, `${parent}[]`);
 }

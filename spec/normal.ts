@@ -3,6 +3,8 @@
  * Made once, by the `normalize` activity; workflow code and activities know only this form, so that a
  * changed default never breaks a running migration. It holds references to secrets, never a secret.
  */
+import type { NormalMetricGate } from './gates.js';
+import type { NormalProvider } from './metrics.js';
 import type { Stage, UnitRef } from './units.js';
 
 export type Milliseconds = number;
@@ -16,6 +18,8 @@ export interface NormalMigration {
   /** `metadata.name`; what a person types to confirm an approval. */
   name: string;
   databases: NormalDatabase[];
+  /** Who is asked how users fare; absent where nobody is. */
+  metrics?: NormalProvider[];
   gates: NormalGate[];
   rollback: { databases: Milliseconds; infrastructure: Milliseconds; services: Milliseconds; traffic: Milliseconds };
 }
@@ -70,6 +74,8 @@ export interface NormalDatabase {
     window: CutoverWindow | null;
     /** Absent in migrations begun before there was a say in it. */
     standbys?: { ignore: string[] };
+    /** Absent: the writes aren't on trial. */
+    probation?: NormalProbation;
   };
   /** Absent in migrations begun before there were any: `lookoutOf` knows the defaults. */
   lookout?: NormalLookout;
@@ -81,6 +87,8 @@ export interface NormalDatabase {
     /** Rhythm of validation while watching; null: none. */
     validateEvery: Milliseconds | null;
     onFailure: 'undo' | 'hold';
+    /** Absent: only lag, health and rows are looked at. */
+    gates?: NormalMetricGate[];
   };
   validation: {
     parallelism: number;
@@ -93,6 +101,13 @@ export interface NormalDatabase {
   };
   /** Task queues by kind of work; a unit may name its own for workers next to its databases. */
   taskQueues: TaskQueues;
+}
+
+/** The first minutes after a switch, in which a breach sends the writes back. */
+export interface NormalProbation {
+  for: Milliseconds;
+  every: Milliseconds;
+  gates: NormalMetricGate[];
 }
 
 /** Limits past which the copy waits; null: not looked at. */

@@ -1,6 +1,8 @@
 /** From the document as written to the normal form: all checks, then defaults, milliseconds and bytes. */
 import { checkMeaning, endpointName, findInlineSecrets, readGateId } from './checks.js';
-import { DEFAULT_APPROVALS, GATED_STAGES, type GatedStage } from './gates.js';
+import { DEFAULT_APPROVALS, GATED_STAGES, type GatedStage } from './approvals.js';
+import { GATE_DEFAULTS, normalMetricGates, PROBATION_DEFAULTS } from './gates.js';
+import { normalProviders, type NormalProvider } from './metrics.js';
 import {
   DEFAULT_TASK_QUEUES,
   type CutoverWindow,
@@ -33,11 +35,15 @@ export function normalizeMigration(document: unknown): NormalizeResult {
 }
 
 function toNormal(migration: ParsedMigration): NormalMigration {
-  const databases = Object.entries(migration.spec.databases).map(([name, database]) => normalDatabase(name, database));
+  const providers = normalProviders(migration.spec.metrics);
+  const databases = Object.entries(migration.spec.databases).map(([name, database]) =>
+    normalDatabase(name, database, providers),
+  );
   return {
     version: 1,
     name: migration.metadata.name,
     databases,
+    ...(providers.length === 0 ? {} : { metrics: providers }),
     gates: normalGates(
       migration.spec.gates,
       databases.map(({ unit }) => unit),
@@ -63,8 +69,8 @@ function defaultGate(stage: GatedStage): NormalGate {
   return { id: stage, stage, unit: null, ...Gate.parse({}), approvals: DEFAULT_APPROVALS[stage] };
 }
 
-function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase {
-  const { source, target, dependsOn, endpoints, cutover, taskQueue, ...same } = database;
+function normalDatabase(name: string, database: ParsedDatabase, providers: readonly NormalProvider[]): NormalDatabase {
+  const { source, target, dependsOn, endpoints, taskQueue, ...same } = database;
   return {
     name,
     unit: unitRef('database', name),
@@ -79,12 +85,32 @@ function normalDatabase(name: string, database: ParsedDatabase): NormalDatabase 
     schema: same.schema,
     endpoints: endpoints.flatMap(normalEndpoint),
     copy: same.copy,
-    cutover: { ...cutover, window: cutover.window === undefined ? null : normalWindow(cutover.window) },
+    cutover: normalCutover(database, providers),
     lookout: same.lookout,
-    watch: same.watch,
+    watch: normalWatch(same.watch, providers),
     validation: same.validation,
     taskQueues: taskQueue === undefined ? DEFAULT_TASK_QUEUES : queuesNamed(taskQueue),
   };
+}
+
+function normalCutover(
+  { cutover, watch }: ParsedDatabase,
+  providers: readonly NormalProvider[],
+): NormalDatabase['cutover'] {
+  const { probation, window, ...same } = cutover;
+  const normal = { ...same, window: window === undefined ? null : normalWindow(window) };
+  if (probation === undefined) return normal;
+  const gates = probation.gates.length === 0 ? watch.gates : probation.gates;
+  return { ...normal, probation: { ...probation, gates: normalMetricGates(gates, providers, PROBATION_DEFAULTS) } };
+}
+
+/** Gates are left out where there are none, so that a plan from before there were any stays the same. */
+function normalWatch(
+  { gates, ...same }: ParsedDatabase['watch'],
+  providers: readonly NormalProvider[],
+): NormalDatabase['watch'] {
+  if (gates.length === 0) return same;
+  return { ...same, gates: normalMetricGates(gates, providers, { ...GATE_DEFAULTS, onFailure: same.onFailure }) };
 }
 
 /** `checkMeaning` has seen to it that there is exactly one kind. */

@@ -97,6 +97,8 @@ function unknownField(path: PathSegment[], key: string): string {
   const here = schemaAt(path);
   const known = Object.keys(here?.properties ?? {}).filter((name) => name !== '$schema');
   if (here === null || nearest(key, known) !== null) return `unknown field${didYouMean(key, known)}`;
+  const above = [...allFields()].find(({ name, parent }) => name === key && isAbove(parent, path));
+  if (above !== undefined) return `unknown field here; it belongs in ${above.parent}`;
   const below = [...allFields(here)].filter(({ parent }) => parent !== '');
   const inner = nearest(
     key,
@@ -107,6 +109,15 @@ function unknownField(path: PathSegment[], key: string): string {
   const higher = [...allFields()].find(({ name, parent }) => name === key && parent !== '');
   if (higher !== undefined) return `unknown field here; it belongs in ${higher.parent}`;
   return `unknown field${didYouMean(key, known)}`;
+}
+
+/** @param parent with NAME and [] for names and positions, as `allFields` gives it */
+function isAbove(parent: string, path: readonly PathSegment[]): boolean {
+  const names = parent
+    .replaceAll('[]', '.[]')
+    .split('.')
+    .filter((name) => name !== '');
+  return names.length < path.length && names.every((name, depth) => ['NAME', '[]', path[depth]].includes(name));
 }
 
 function valueAt(document: unknown, path: readonly PathSegment[]): unknown {

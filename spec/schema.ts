@@ -18,6 +18,8 @@ import {
   tablePattern,
   timeOfDay,
 } from './fields.js';
+import { MetricGates } from './gates.js';
+import { Metrics } from './metrics.js';
 import { SecretReferenceSchema } from './secret-reference.js';
 import { DAYS } from './window.js';
 
@@ -241,6 +243,18 @@ export const Window = z
   })
   .describe('Weekly window, in UTC, in which an attempt may begin. Default: at any time.');
 
+const Probation = z
+  .strictObject({
+    for: duration(SECOND, 24 * 60 * MINUTE)
+      .prefault('5m')
+      .describe('How long the writes are on trial after the switch.'),
+    every: duration(100).prefault('10s').describe('Rhythm of looks at the gates.'),
+    gates: MetricGates.prefault([]).describe(
+      'What must hold, as in watch.gates; a failure moves the writes back by itself, without loss. Default: the gates of watch.',
+    ),
+  })
+  .describe('The first minutes after the switch, judged on metrics. Default: none.');
+
 export const Cutover = z
   .strictObject({
     maxPause: duration(1, 5 * MINUTE)
@@ -254,6 +268,7 @@ export const Cutover = z
     attempts: z.int().min(1).max(1_000).prefault(5).describe('Attempts before the migration waits for a person.'),
     waitBetweenAttempts: duration().prefault('1m').describe('Wait after an attempt that undid itself.'),
     window: Window.optional(),
+    probation: Probation.optional(),
     standbys: z
       .strictObject({
         ignore: z
@@ -284,6 +299,9 @@ export const Watch = z
       .enum(['hold', 'undo'])
       .prefault('hold')
       .describe('What a failed check does: hold waits for a person, undo moves the writes back.'),
+    gates: MetricGates.prefault([]).describe(
+      'What must hold for users, judged on metrics at every look. Asks for spec.metrics.',
+    ),
   })
   .prefault({})
   .describe('After the switch: what is checked, and how long the way back stays open.');
@@ -423,6 +441,7 @@ export const Migration = z
           .refine((databases) => Object.keys(databases).length > 0, { error: 'expected at least one database' })
           .meta({ minProperties: 1 })
           .describe('The databases to move, by name. They go in the order of dependsOn, at once where it allows.'),
+        metrics: Metrics,
         gates: Gates,
         rollback: Rollback,
       })

@@ -25,15 +25,24 @@ kB, MB, GB and TB count in thousands, KiB, MiB, GiB and TiB in 1,024s. A number 
 \`{secretsManager: ID, key: NAME}\`. It is resolved where the worker runs, each time it is needed, and never enters a
 workflow's history.
 
+**Gates** that are judged on metrics may stand in several places; they are alike in all of them, and described
+once, as \`gates[]\`. [The judge](judge.md) tells what they decide by.
+
 Fields marked ⟳ can be changed while a migration runs, see [below](#changing-a-running-migration).
 `;
 
+/** Gates that are judged on metrics may stand in many places, and are alike in all of them. */
+const JUDGED = /^spec\.(?!gates).+?\.gates\[\]/;
+
 export function specificationPage(): string {
   const sections = new Map<string, FieldPlace[]>();
+  const [firstJudged] = [...allFields(migrationJsonSchema())].flatMap(({ parent }) => JUDGED.exec(parent)?.[0] ?? []);
   for (const place of allFields(migrationJsonSchema())) {
     // One gate is like the other; the table of `spec.gates` names the stages.
     if (/^spec\.gates\.(switch|finalize)$/.test(place.parent)) continue;
-    const parent = place.parent.replace(/^spec\.gates\.prepare$/, 'spec.gates.GATE');
+    const judged = JUDGED.exec(place.parent)?.[0];
+    if (judged !== undefined && judged !== firstJudged) continue;
+    const parent = place.parent.replace(/^spec\.gates\.prepare$/, 'spec.gates.GATE').replace(JUDGED, 'gates[]');
     sections.set(parent, [...(sections.get(parent) ?? []), place]);
   }
   const parts = [...sections].map(([parent, fields]) => section(parent, fields));
@@ -74,6 +83,7 @@ function runningSection(): string {
 function typeOf(node: SchemaNode): string {
   if (node.title !== undefined) return node.title;
   if (node.anyOf !== undefined) return 'secret reference';
+  if (node.type === 'number') return 'number';
   if (node.const !== undefined) return shown(node.const);
   if (node.enum !== undefined) return node.enum.map(shown).join(' or ');
   if (node.type === 'array') return `list of ${elementOf(node.items)}`;
@@ -84,7 +94,7 @@ function typeOf(node: SchemaNode): string {
 
 function elementOf(items: SchemaNode['items']): string {
   if (typeof items !== 'object' || Array.isArray(items)) return 'values';
-  if (items.type === 'object') return 'mappings';
+  if (items.type === 'object' || items.$ref !== undefined) return 'mappings';
   if (items.enum !== undefined) return items.enum.map(shown).join(', ');
   return items.title === undefined ? 'text' : `${items.title}s`;
 }

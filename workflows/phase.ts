@@ -7,7 +7,7 @@
  */
 import { ApplicationFailure, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import type { DatabaseMove } from '../activities/contract.js';
-import { gateOf } from '../spec/gates.js';
+import { gateOf } from '../spec/approvals.js';
 import type { NormalMigration } from '../spec/normal.js';
 import { scopeKey } from '../spec/scope-key.js';
 import type { Stage, UnitRef } from '../spec/units.js';

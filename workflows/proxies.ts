@@ -13,6 +13,7 @@ type Light =
   | 'grantsDatabase'
   | 'assemblePlan'
   | 'observe'
+  | 'judge'
   | 'adoptShape'
   | 'giveUpSlot'
   | 'claim'

@@ -2,7 +2,7 @@
 import { ApplicationFailure, ChildWorkflowCancellationType, startChild, workflowInfo } from '@temporalio/workflow';
 import type { DatabaseMove } from '../activities/contract.js';
 import type { FailureType } from '../spec/failures.js';
-import { gateOf } from '../spec/gates.js';
+import { gateOf } from '../spec/approvals.js';
 import { visitInOrder, type Direction } from '../spec/graph.js';
 import type { NormalGate, NormalMigration } from '../spec/normal.js';
 import type { Stage } from '../spec/units.js';

@@ -4,6 +4,7 @@
  */
 import type { Milliseconds } from '../../spec/normal.js';
 import { failure } from '../failure.js';
+import { reasonOf, textOf } from '../http-answer.js';
 
 /** Far more than any answer of a hook, and little for a worker. */
 const MOST_BYTES = 64 * 1024;
@@ -41,7 +42,7 @@ export async function call({ name, method, url, token, body, timeout }: Call): P
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(Math.max(1, Math.ceil(timeout))),
     });
-    const text = await textOf(response);
+    const text = await textOf(response, MOST_BYTES);
     if (response.status < 300 || response.status > 399) return { status: response.status, text };
   } catch (error) {
     throw new NoAnswer(`${method} ${url}: ${reasonOf(error, timeout)}`);
@@ -53,33 +54,9 @@ export async function call({ name, method, url, token, body, timeout }: Call): P
   );
 }
 
-async function textOf(response: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  if (response.body === null) return '';
-  for await (const part of response.body as AsyncIterable<Uint8Array>) {
-    bytes += part.byteLength;
-    if (bytes > MOST_BYTES) throw new Error(`its answer is longer than ${MOST_BYTES} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
 /** Only the host: what stands behind it may be a secret of the one who redirects. */
 function elsewhere(response: Response, url: string): string {
   const location = response.headers.get('location');
   if (location === null || !URL.canParse(location, url)) return 'nowhere';
   return new URL(location, url).origin;
-}
-
-/** fetch says no more than "fetch failed"; its cause says why. */
-function reasonOf(error: unknown, timeout: Milliseconds): string {
-  if (!(error instanceof Error)) return 'unknown error';
-  if (error.name === 'TimeoutError') return `no answer within ${Math.round(timeout)} ms`;
-  const cause = error.cause;
-  if (cause instanceof Error) {
-    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
-    return [cause.message, code].find((text) => text !== '') ?? cause.name;
-  }
-  return error.message;
 }

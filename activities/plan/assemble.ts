@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { stringify } from 'safe-stable-stringify';
 import type { Finding } from '../../spec/findings.js';
-import { gateOf } from '../../spec/gates.js';
+import { gateOf } from '../../spec/approvals.js';
 import { order } from '../../spec/graph.js';
 import type { NormalMigration } from '../../spec/normal.js';
 import type { Plan, PlanFacts, PlanStep } from '../../spec/plan.js';

@@ -156,6 +156,7 @@ export class Lab {
       grantsDatabase: (input) => of(input).grantsDatabase(input),
       assemblePlan: (input) => of(input).assemblePlan(input),
       observe: (move) => of(move).observe(move),
+      judge: (input) => of(input).judge(input),
       adoptShape: (move) => of(move).adoptShape(move),
       adoptPartitions: (move) => of(move).adoptPartitions(move),
       acceptFailover: (move) => of(move).acceptFailover(move),

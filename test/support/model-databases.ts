@@ -4,6 +4,7 @@
  * their own against real ones.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Decision } from '../../spec/verdict.js';
 import type {
   Activities,
   ActivityName,
@@ -73,6 +74,8 @@ export class ModelDatabases {
   /** Nothing goes forward. */
   stalled = false;
   verdict: CertificateSummary['verdict'] = 'equal';
+  /** What the judge says of every gate. */
+  judged: Decision = 'pass';
   #levers: Lever[] = [];
   #running = new Map<ActivityName, number>();
 
@@ -205,6 +208,20 @@ export class ModelDatabases {
           waiting: [],
         };
       }),
+    judge: (input) =>
+      this.#run('judge', input, () => ({
+        overall: input.gates.length === 0 ? ('pass' as const) : this.judged,
+        gates: input.gates.map(({ name, onFailure }) => ({
+          gate: name,
+          verdict: this.judged === 'hold' ? ('no-data' as const) : this.judged,
+          decision: this.judged,
+          onFailure,
+          explanation: `the model says: ${this.judged}`,
+          figures: null,
+          breachMs: 0,
+        })),
+        state: { version: 1 as const, gates: {} },
+      })),
     adoptShape: (move) =>
       this.#run('adoptShape', move, () => {
         const adopted = this.drift !== null;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { gateOf } from '../../spec/gates.js';
+import { gateOf } from '../../spec/approvals.js';
 import { normalizeMigration } from '../../spec/normalize.js';
 import { problemText } from '../../spec/problems.js';
 import { normalize } from '../../activities/normalize.js';
