@@ -8,6 +8,7 @@
  *     await world.stop();
  */
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ChangeResourceRecordSetsCommand, CreateHostedZoneCommand, Route53Client } from '@aws-sdk/client-route-53';
 import { AppProcess } from './app/app-process.js';
 import { AwsProxy } from './aws/proxy.js';
@@ -16,6 +17,7 @@ import { NameServers, type NameServersOptions } from './dns/name-servers.js';
 import { Resolver } from './dns/resolver.js';
 import { EdgeProcess } from './edge/edge-process.js';
 import type { EdgeOptions } from './edge/edge.js';
+import { Prometheus } from './prometheus.js';
 import { forward, LoadBalancers, type MadeBalancer } from './traffic/load-balancers.js';
 
 export interface TrafficWorldOptions {
@@ -27,6 +29,8 @@ export interface TrafficWorldOptions {
   account?: string;
   /** Of the shop, where both versions connect: a pooler that a cutover moves, or the server itself. */
   database: string;
+  /** Path of its binary; null: nobody scrapes. @default null */
+  prometheus?: string | null;
   edge?: Pick<EdgeOptions, 'refreshEveryMs' | 'delayMs' | 'secondMs' | 'cloudWatchEveryMs'>;
   names?: Pick<NameServersOptions, 'refreshEveryMs' | 'delaysMs'>;
 }
@@ -59,6 +63,8 @@ interface WorldParts {
   resolver: Resolver;
   blue: AppProcess;
   green: AppProcess;
+  /** Its jobs are `edge` and `shop`; the latter's series have a label `version`. */
+  prometheus: Prometheus | null;
   estate: Estate;
   /** Of the load balancer's listener, by its address. */
   url: string;
@@ -72,6 +78,7 @@ export class TrafficWorld {
   readonly resolver: Resolver;
   readonly blue: AppProcess;
   readonly green: AppProcess;
+  readonly prometheus: Prometheus | null;
   readonly estate: Estate;
   readonly url: string;
 
@@ -83,6 +90,7 @@ export class TrafficWorld {
     this.resolver = parts.resolver;
     this.blue = parts.blue;
     this.green = parts.green;
+    this.prometheus = parts.prometheus;
     this.estate = parts.estate;
     this.url = parts.url;
   }
@@ -133,6 +141,7 @@ export class TrafficWorld {
   }
 
   async stop(): Promise<void> {
+    await this.prometheus?.stop();
     await this.resolver.close();
     await this.nameServers.stop();
     await Promise.all([this.edge.stop(), this.blue.stop(), this.green.stop()]);
@@ -174,10 +183,19 @@ async function startParts(
   stopping(nameServers, () => nameServers.stop());
   const resolver = await Resolver.listen({ root: nameServers.root });
   stopping(resolver, () => resolver.close());
+  const binary = options.prometheus ?? null;
+  const prometheus =
+    binary === null ? null : await startPrometheus(join(folder, 'prometheus'), binary, edge, [blue, green]);
+  if (prometheus !== null) stopping(prometheus, () => prometheus.stop());
   const listener = (await edge.listeners()).find(({ listenerArn }) => listenerArn === estate.listener);
   if (listener === undefined) throw new Error('the edge does not serve the listener of the shop');
   const url = `http://${listener.host}:${listener.port}`;
-  return { aws, account: aws.client(identity), edge, nameServers, resolver, blue, green, estate, url };
+  return { aws, account: aws.client(identity), edge, nameServers, resolver, blue, green, prometheus, estate, url };
+}
+
+function startPrometheus(folder: string, binary: string, edge: EdgeProcess, apps: AppProcess[]): Promise<Prometheus> {
+  const shop = apps.map(({ controlUrl, version }) => ({ address: new URL(controlUrl).host, labels: { version } }));
+  return Prometheus.start({ folder, binary, jobs: { edge: [{ address: new URL(edge.controlUrl).host }], shop } });
 }
 
 async function makeEstate(account: AwsClientOptions): Promise<Estate> {

@@ -56,15 +56,14 @@ export class SampleApp {
   readonly #webSockets = new WebSocketServer({ noServer: true });
   readonly #registry = new Registry();
   readonly #requests = new Counter({
-    name: 'shop_requests_total',
+    name: 'http_requests_total',
     help: 'Requests by status',
-    labelNames: ['version', 'code'],
+    labelNames: ['code'],
     registers: [this.#registry],
   });
   readonly #seconds = new Histogram({
-    name: 'shop_request_seconds',
+    name: 'http_request_duration_seconds',
     help: 'How long requests took',
-    labelNames: ['version'],
     buckets: SECONDS,
     registers: [this.#registry],
   });
@@ -148,10 +147,10 @@ export class SampleApp {
       response.writeHead(this.#behaviour.healthy ? 200 : 503).end();
       return;
     }
-    const timer = this.#seconds.startTimer({ version });
+    const timer = this.#seconds.startTimer();
     response.once('finish', () => {
       timer();
-      this.#requests.inc({ version, code: String(response.statusCode) });
+      this.#requests.inc({ code: String(response.statusCode) });
     });
     const kind = kindOf(request);
     if (kind === null) {

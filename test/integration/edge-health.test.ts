@@ -2,10 +2,11 @@
 import { Agent } from 'node:http';
 import { once } from 'node:events';
 import { DescribeTargetHealthCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { EdgeControl } from '../../lab/edge/control.js';
 import { Edge } from '../../lab/edge/edge.js';
-import { AwsProxy, type ClientConfiguration } from '../../lab/aws/proxy.js';
+import type { AwsProxy, ClientConfiguration } from '../../lab/aws/proxy.js';
+import { TcpEdge } from '../../lab/tcp-edge.js';
 import { newAccount, startAws } from '../support/aws.js';
 import { EdgeWorld, SECOND_MS } from '../support/edge-world.js';
 
@@ -207,10 +208,9 @@ test("a client's connection is kept for its next requests, wherever they go", as
 test('while the API does not answer, the edge goes on with what it knew, and says so', async () => {
   const broken: string[] = [];
   await world.targets([world.blue, BLUE]);
-  const api = await AwsProxy.start({ moto: inject('motoUrl') });
-  const own = api.observer({ account: account.credentials.accessKeyId });
+  const api = await TcpEdge.start(Number(new URL(account.endpoint).port));
   const edge = await Edge.start({
-    aws: [own],
+    aws: [{ ...account, endpoint: `http://127.0.0.1:${api.port}` }],
     hosts: { [`${BLUE}:8080`]: world.addressOf(BLUE) },
     refreshEveryMs: 50,
     secondMs: SECOND_MS,

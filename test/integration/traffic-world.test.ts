@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { check } from '../../lab/check.js';
 import { ask } from '../../lab/dns/ask.js';
+import { ensurePrometheus } from '../../lab/components.js';
 import { Load, type LoadOptions } from '../../lab/load.js';
 import { createShopDatabase, fillShop, SHOP, SMALL_SIZE } from '../../lab/shop/create.js';
 import { forward, LoadBalancers } from '../../lab/traffic/load-balancers.js';
 import { TrafficWorld } from '../../lab/traffic-world.js';
 import { identityOf } from '../../lab/world/process-identity.js';
 import { newAccount, startAws } from '../support/aws.js';
+import { say } from '../support/progress.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 
 let pair: ServerPair;
@@ -30,6 +32,7 @@ beforeAll(async () => {
     moto: inject('motoUrl'),
     account: newAccount(),
     database: pair.source.url(SHOP.database),
+    prometheus: await ensurePrometheus({ onProgress: say }),
     edge: { secondMs: 50, refreshEveryMs: 500 },
     names: { refreshEveryMs: 500 },
   });
@@ -39,6 +42,7 @@ beforeAll(async () => {
 afterAll(async () => {
   elb?.close();
   const pids = world ? [world.edge, world.blue, world.green].map(({ process: part }) => part.pid) : [];
+  pids.push(world?.prometheus?.pid ?? -1);
   await world?.stop();
   await pair?.destroy();
   await rm(folder, { recursive: true, force: true });
@@ -127,8 +131,10 @@ test('a green that is down fails requests of its share only, with the load balan
   await load.stop();
   await world.green.behave({ down: false });
   expect(await verdictOf(load)).toMatchObject({ ok: true, lost: [], doubled: [] });
-  const metrics = await (await fetch(world.metrics.edge)).text();
-  expect(metrics).toMatch(/alb_target_connection_errors_total\{[^}]*shop-green[^}]*\} \d\d/);
+  const refused = 'sum(alb_target_connection_errors_total{target_group=~".*/shop-green/.*"})';
+  await expect.poll(() => world.prometheus?.value(refused), { timeout: 20_000 }).toBeGreaterThan(10);
+  const ofBlue = 'sum(http_requests_total{job="shop", version="blue", code="200"})';
+  await expect.poll(() => world.prometheus?.value(ofBlue), { timeout: 20_000 }).toBeGreaterThan(100);
 });
 
 test('an unhealthy blue shows in DescribeTargetHealth, and a worker finds name servers and metrics by what the world tells', async () => {
@@ -143,5 +149,5 @@ test('an unhealthy blue shows in DescribeTargetHealth, and a worker finds name s
     { recursive: true },
   );
   expect(answer.answers).toMatchObject([{ type: 'A', data: new URL(world.url).hostname }]);
-  expect(await (await fetch(world.metrics.blue)).text()).toContain('shop_requests_total{version="blue",code="200"}');
+  expect(await (await fetch(world.metrics.blue)).text()).toContain('http_requests_total{code="200"}');
 });
