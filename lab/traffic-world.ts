@@ -11,8 +11,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChangeResourceRecordSetsCommand, CreateHostedZoneCommand, Route53Client } from '@aws-sdk/client-route-53';
 import { AppProcess } from './app/app-process.js';
-import { AwsProxy } from './aws/proxy.js';
-import type { AwsClientOptions } from './aws-client-options.js';
+import { AwsProxy, type ClientConfiguration } from './aws/proxy.js';
 import { NameServers, type NameServersOptions } from './dns/name-servers.js';
 import { Resolver } from './dns/resolver.js';
 import { EdgeProcess } from './edge/edge-process.js';
@@ -56,7 +55,7 @@ interface WorldParts {
   /** Takes orders to fail, to be slow, stale or throttled. */
   aws: AwsProxy;
   /** Of clients of that API. */
-  account: AwsClientOptions;
+  account: ClientConfiguration;
   edge: EdgeProcess;
   nameServers: NameServers;
   /** For workers: they ask it by packets. */
@@ -72,7 +71,7 @@ interface WorldParts {
 
 export class TrafficWorld {
   readonly aws: AwsProxy;
-  readonly account: AwsClientOptions;
+  readonly account: ClientConfiguration;
   readonly edge: EdgeProcess;
   readonly nameServers: NameServers;
   readonly resolver: Resolver;
@@ -198,7 +197,7 @@ function startPrometheus(folder: string, binary: string, edge: EdgeProcess, apps
   return Prometheus.start({ folder, binary, jobs: { edge: [{ address: new URL(edge.controlUrl).host }], shop } });
 }
 
-async function makeEstate(account: AwsClientOptions): Promise<Estate> {
+async function makeEstate(account: ClientConfiguration): Promise<Estate> {
   const elb = await LoadBalancers.in(account);
   const route53 = new Route53Client(account);
   try {

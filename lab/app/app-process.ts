@@ -1,6 +1,7 @@
 /** The application in a process of its own, as seen by who started it. */
 import { join } from 'node:path';
 import getPort from 'get-port';
+import { PARENT } from '../end-with-parent.js';
 import { moduleCommand } from '../module-command.js';
 import { LabProcess } from '../process.js';
 import type { AppOptions } from './app.js';
@@ -21,7 +22,11 @@ export class AppProcess {
     const port = options.port ?? (await getPort({ host: '127.0.0.1' }));
     const controlPort = options.controlPort ?? (await getPort({ host: '127.0.0.1' }));
     const log = join(folder, `app-${version}.log`);
-    const env = { ...process.env, APP_OPTIONS: JSON.stringify({ ...options, port, controlPort }) };
+    const env = {
+      ...process.env,
+      [PARENT]: String(process.pid),
+      APP_OPTIONS: JSON.stringify({ ...options, port, controlPort }),
+    };
     const child = LabProcess.start({ name: version, ...moduleCommand(import.meta.url, './run'), log, env });
     const app = new AppProcess(version, port, `http://127.0.0.1:${controlPort}`, log, child);
     await child.ready(async () => (await fetch(`${app.controlUrl}/metrics`)).ok);

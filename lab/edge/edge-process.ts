@@ -1,6 +1,7 @@
 /** The edge in a process of its own, as seen by who started it: what it does for others doesn't wait for us. */
 import { join } from 'node:path';
 import getPort from 'get-port';
+import { PARENT } from '../end-with-parent.js';
 import { moduleCommand } from '../module-command.js';
 import { LabProcess } from '../process.js';
 import type { EdgeOptions, ListenerAddress } from './edge.js';
@@ -18,7 +19,12 @@ export class EdgeProcess {
   static async start(folder: string, options: Omit<EdgeOptions, 'random' | 'onProblem'>): Promise<EdgeProcess> {
     const port = await getPort({ host: '127.0.0.1' });
     const log = join(folder, 'edge.log');
-    const env = { ...process.env, EDGE_OPTIONS: JSON.stringify(options), EDGE_CONTROL_PORT: String(port) };
+    const env = {
+      ...process.env,
+      [PARENT]: String(process.pid),
+      EDGE_OPTIONS: JSON.stringify(options),
+      EDGE_CONTROL_PORT: String(port),
+    };
     const child = LabProcess.start({ name: 'the edge', ...moduleCommand(import.meta.url, './run'), log, env });
     const edge = new EdgeProcess(`http://127.0.0.1:${port}`, log, child);
     await child.ready(async () => (await fetch(`${edge.controlUrl}/listeners`)).ok);

@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +8,7 @@ import { check } from '../../lab/check.js';
 import { ask } from '../../lab/dns/ask.js';
 import { ensurePrometheus } from '../../lab/components.js';
 import { Load, type LoadOptions } from '../../lab/load.js';
+import { forkOf } from '../../lab/module-command.js';
 import { createShopDatabase, fillShop, SHOP, SMALL_SIZE } from '../../lab/shop/create.js';
 import { forward, LoadBalancers } from '../../lab/traffic/load-balancers.js';
 import { TrafficWorld } from '../../lab/traffic-world.js';
@@ -150,4 +153,16 @@ test('an unhealthy blue shows in DescribeTargetHealth, and a worker finds name s
   );
   expect(answer.answers).toMatchObject([{ type: 'A', data: new URL(world.url).hostname }]);
   expect(await (await fetch(world.metrics.blue)).text()).toContain('http_requests_total{code="200"}');
+});
+
+test('the processes of a world end with the one that started them, even if it is killed', async () => {
+  const { file, execArgv } = forkOf(import.meta.url, '../support/app-child');
+  const child = fork(file, [folder, pair.source.url(SHOP.database)], {
+    execArgv,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const [pid] = (await once(child, 'message')) as [number];
+  expect(identityOf(pid)).not.toBeNull();
+  child.kill('SIGKILL');
+  await expect.poll(() => identityOf(pid), { timeout: 20_000 }).toBeNull();
 });
