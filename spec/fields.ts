@@ -51,6 +51,18 @@ function sizeText(min: number, max: number): Text<number> {
   };
 }
 
+const QUEUE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/;
+
+/** A task queue of Temporal. */
+export const queueName = () =>
+  textField({
+    title: 'task queue',
+    read: (text) =>
+      QUEUE.test(text) ? parsed(text) : unreadable('expected letters, digits, dots, hyphens and underscores'),
+    pattern: QUEUE.source,
+    examples: ['godwit-frankfurt'],
+  });
+
 /** Milliseconds, written as a duration. */
 export const duration = (min = 0, max = YEAR) => textField(durationText(min, max));
 

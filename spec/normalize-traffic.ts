@@ -25,7 +25,7 @@ export function normalTraffic(
     every,
     stall,
     watch: watchOf(written, providers),
-    taskQueue: DEFAULT_TASK_QUEUES.light,
+    taskQueue: written.taskQueue ?? DEFAULT_TASK_QUEUES.light,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   duration,
   durationOrNone,
   hostPort,
+  queueName,
   httpUrl,
   label,
   rateOrNone,
@@ -379,9 +380,7 @@ const Database = z
     lookout: Lookout,
     watch: Watch,
     validation: Validation,
-    taskQueue: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'expected letters, digits, dots, hyphens and underscores' })
+    taskQueue: queueName()
       .optional()
       .describe(
         "Queues of this database's own, for workers next to it: NAME, NAME-bulk, NAME-snapshot and NAME-switch. Default: godwit, godwit-bulk, godwit-snapshot, godwit-switch.",

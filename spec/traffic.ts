@@ -1,6 +1,6 @@
 /** `spec.traffic.NAME`: users moved from blue to green in steps, on a load balancer or by weighted records. */
 import { z } from 'zod';
-import { duration, httpUrl } from './fields.js';
+import { duration, httpUrl, queueName } from './fields.js';
 import { MetricGates } from './gates.js';
 import { namedValues } from './metrics.js';
 import { parsed, unreadable } from './parsed.js';
@@ -212,6 +212,9 @@ export const Traffic = z
       })
       .prefault({})
       .describe('After the last step.'),
+    taskQueue: queueName()
+      .optional()
+      .describe("Queue of this unit's own, for workers that reach its API. Default: godwit."),
   })
   .meta({ minProperties: 1 })
   .describe('Traffic that moves from blue to green: a unit, written traffic/NAME.');
