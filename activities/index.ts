@@ -1,4 +1,5 @@
 /** All activities, by the names of the contract: what workers register. */
+import { trafficActivities } from './aws/traffic.js';
 import type { Activities } from './contract.js';
 import { judge } from './metrics/looking.js';
 import { checkNamespace } from './namespace.js';
@@ -26,8 +27,10 @@ import { validate } from './postgres/validation/validate.js';
 import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
 import { grantsDatabase } from './rights/grants.js';
+import type { TrafficActivities } from './traffic-contract.js';
 
 export const activities = {
+  ...trafficActivities,
   acceptFailover,
   adoptPartitions,
   adoptShape,
@@ -61,4 +64,4 @@ export const activities = {
   undoSchema,
   undoSwitch,
   validate,
-} satisfies Activities;
+} satisfies Activities & TrafficActivities;

@@ -5,6 +5,7 @@
 import type { Action, TargetGroup } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
 import type { Finding } from '../spec/findings.js';
+import type { TrafficPart } from './contract.js';
 import type { NormalTraffic } from '../spec/normal-traffic.js';
 
 /** What every activity on one unit of traffic gets. */
@@ -111,6 +112,8 @@ export interface GreenHealth {
 export interface TrafficActivities {
   /** Reads only: what would stop or hurt. */
   preflightTraffic(move: TrafficMove): Promise<Finding[]>;
+  /** Reads only. Findings included, so that a plan is complete. */
+  planTraffic(move: TrafficMove): Promise<TrafficPart>;
   /** Reads only. Fails with `TrafficMismatch` where blue isn't where the traffic goes, and `InvalidSpec` for what isn't there. */
   captureTraffic(move: TrafficMove): Promise<TrafficImage>;
   /** Takes the listener or the record for this migration; `ScopeTaken` names who has it. */

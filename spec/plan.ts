@@ -30,6 +30,15 @@ export interface PlanFacts {
   schemaSignature: string;
 }
 
+/** Of a unit of traffic. */
+export interface TrafficFacts {
+  unit: UnitRef;
+  /** What moves: the listener and its rules, or name and type of the records. */
+  where: string;
+  /** What was found there, in words; null: it can't be moved as it is, and findings say why. */
+  found: string | null;
+}
+
 export interface Plan {
   version: 1;
   name: string;
@@ -37,6 +46,8 @@ export interface Plan {
   digest: string;
   spec: NormalMigration;
   facts: PlanFacts[];
+  /** Absent where no traffic moves. */
+  traffic?: TrafficFacts[];
   steps: PlanStep[];
   findings: Finding[];
 }

@@ -17,8 +17,8 @@ const WIDEST = 0.2;
 export function bounds(hits: number, seen: number, confidence = CONFIDENCE): Bounds {
   const tail = (1 - confidence) / 2;
   return {
-    low: hits === 0 ? 0 : jstat.jStat.beta.inv(tail, hits, seen - hits + 1),
-    high: hits === seen ? 1 : jstat.jStat.beta.inv(1 - tail, hits + 1, seen - hits),
+    low: hits === 0 ? 0 : jstat.beta.inv(tail, hits, seen - hits + 1),
+    high: hits === seen ? 1 : jstat.beta.inv(1 - tail, hits + 1, seen - hits),
   };
 }
 

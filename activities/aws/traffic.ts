@@ -15,6 +15,7 @@ import {
 } from './alb/change.js';
 import { proveAlb } from './alb/proof.js';
 import { applySettings, groupHealth } from './alb/target-group.js';
+import { planTraffic } from './plan.js';
 import { preflightTraffic } from './preflight/preflight.js';
 import {
   captureRecords,
@@ -48,13 +49,16 @@ function routed<T>(
   );
 }
 
+function captureImage(move: TrafficMove): Promise<TrafficImage> {
+  const { route } = move.traffic;
+  return route.kind === 'alb' ? captureAlb(albMove(move, route)) : captureRecords(recordMove(move, route));
+}
+
 export const trafficActivities = {
   preflightTraffic,
+  planTraffic,
 
-  captureTraffic(move): Promise<TrafficImage> {
-    const { route } = move.traffic;
-    return route.kind === 'alb' ? captureAlb(albMove(move, route)) : captureRecords(recordMove(move, route));
-  },
+  captureTraffic: (move): Promise<TrafficImage> => captureImage(move),
 
   lockTraffic: (change) =>
     routed(change, {

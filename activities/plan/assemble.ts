@@ -4,30 +4,38 @@ import { stringify } from 'safe-stable-stringify';
 import type { Finding } from '../../spec/findings.js';
 import { gateOf } from '../../spec/approvals.js';
 import { order } from '../../spec/graph.js';
-import type { NormalMigration } from '../../spec/normal.js';
-import type { Plan, PlanFacts, PlanStep } from '../../spec/plan.js';
+import { unitsOf, type NormalMigration } from '../../spec/normal.js';
+import type { Plan, PlanFacts, PlanStep, TrafficFacts } from '../../spec/plan.js';
 import { STAGES } from '../../spec/units.js';
-import type { PlanPart } from '../contract.js';
+import type { PlanPart, TrafficPart } from '../contract.js';
 import { failure } from '../failure.js';
 
-export async function assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan> {
+export async function assemblePlan(input: {
+  normal: NormalMigration;
+  parts: PlanPart[];
+  traffic?: TrafficPart[];
+}): Promise<Plan> {
   const { normal } = input;
-  const parts = inOrder(normal, input.parts);
+  const parts = inOrder(normal, [...input.parts, ...(input.traffic ?? [])]);
   const steps = numbered(normal, parts);
-  const facts = parts.map((part) => part.facts);
+  const facts = parts.flatMap((part) => ('schemaSignature' in part.facts ? [part.facts] : []));
+  const traffic = parts.flatMap((part) => ('where' in part.facts ? [part.facts] : []));
   return Promise.resolve({
     version: 1,
     name: normal.name,
-    digest: digestOf(normal, steps, facts),
+    digest: digestOf(normal, steps, facts, traffic),
     spec: normal,
     facts,
+    ...(traffic.length === 0 ? {} : { traffic }),
     steps,
     findings: parts.flatMap((part) => bySeverity(part.findings)),
   });
 }
 
-function inOrder(normal: NormalMigration, parts: PlanPart[]): PlanPart[] {
-  return order(normal.databases).map((unit) => {
+type Part = PlanPart | TrafficPart;
+
+function inOrder(normal: NormalMigration, parts: Part[]): Part[] {
+  return order(unitsOf(normal)).map((unit) => {
     const part = parts.find(({ facts }) => facts.unit === unit);
     if (part === undefined) throw failure('InvalidSpec', `the plan has no part for ${unit}; each unit needs one`);
     return part;
@@ -35,7 +43,7 @@ function inOrder(normal: NormalMigration, parts: PlanPart[]): PlanPart[] {
 }
 
 /** Stage by stage; within one, the units in the order of the graph. A gate stands at the first step that waits for it. */
-function numbered(normal: NormalMigration, parts: PlanPart[]): PlanStep[] {
+function numbered(normal: NormalMigration, parts: Part[]): PlanStep[] {
   const met = new Set<string>();
   return STAGES.flatMap((stage) => parts.flatMap((part) => part.steps.filter((step) => step.stage === stage))).map(
     (step, index) => {
@@ -48,10 +56,11 @@ function numbered(normal: NormalMigration, parts: PlanPart[]): PlanStep[] {
 }
 
 /**
- * sha256 over what a person agrees to: the spec, the steps without estimates, and which systems with which tables.
+ * sha256 over what a person agrees to: the spec, the steps without estimates, which systems with which tables, and where the
+ * traffic goes now.
  * Sizes and estimates change by the minute, and findings with them, so they are left out.
  */
-function digestOf(spec: NormalMigration, steps: PlanStep[], facts: PlanFacts[]): string {
+function digestOf(spec: NormalMigration, steps: PlanStep[], facts: PlanFacts[], traffic: TrafficFacts[]): string {
   const agreed = {
     spec,
     steps: steps.map(({ seq, unit, stage, title, touches, undo, gate }) => ({
@@ -69,6 +78,8 @@ function digestOf(spec: NormalMigration, steps: PlanStep[], facts: PlanFacts[]):
       target: target.systemIdentifier,
       schemaSignature,
     })),
+    // Left out where there is none, so that plans from before there was traffic keep their digests.
+    ...(traffic.length === 0 ? {} : { traffic }),
   };
   return createHash('sha256').update(stringify(agreed)).digest('hex');
 }

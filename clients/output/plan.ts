@@ -17,6 +17,9 @@ export function planText(plan: Plan, colours: Colours, wide: boolean): string {
   return [
     `${colours.bold(plan.name)}  ${colours.dim(`plan ${shortDigest(plan.digest)}`)}`,
     ...plan.facts.map((facts) => factsText(facts, colours)),
+    ...(plan.traffic ?? []).map(
+      ({ unit, where, found }) => `${colours.bold(unit)}  ${where}: ${found ?? "can't be moved as it is"}`,
+    ),
     ...stages,
     findingsText(plan.findings, colours, wide),
     total(plan.steps),

@@ -33,8 +33,17 @@ import {
   useAccount,
 } from '../support/traffic.js';
 
-const { captureTraffic, lockTraffic, prepareGreen, greenHealth, blueHealth, setTraffic, finalizeTraffic, undoShift, undoTraffic } =
-  trafficActivities;
+const {
+  captureTraffic,
+  lockTraffic,
+  prepareGreen,
+  greenHealth,
+  blueHealth,
+  setTraffic,
+  finalizeTraffic,
+  undoShift,
+  undoTraffic,
+} = trafficActivities;
 
 let aws: AwsProxy;
 let makeListener: () => Promise<AwsWorld>;

@@ -76,11 +76,12 @@ function trafficOf(aws: AwsProxy, name: string, route: NormalTraffic['route'], r
     unit: `traffic/${name}`,
     dependsOn: [],
     route,
+    subject: { green: { labels: {} }, blue: { labels: {} } },
     aws: { region: null, role, endpoint: aws.url },
-    steps: [{ weight: 100, hold: 0, approvals: 0 }],
+    steps: [{ weight: 100, hold: 0, approvals: 0, gates: [] }],
     every: 1_000,
     stall: 60_000,
-    watch: { for: 0, every: 1_000, onFailure: 'hold' },
+    watch: { for: 0, every: 1_000, onFailure: 'hold', gates: [] },
     taskQueue: 'godwit',
   };
 }
@@ -173,7 +174,8 @@ export class Elsewhere {
 
   async tags(resource = this.world.listener): Promise<Record<string, string | undefined>> {
     const { TagDescriptions = [] } = await this.elb.send(new DescribeTagsCommand({ ResourceArns: [resource] }));
-    return Object.fromEntries(TagDescriptions.flatMap(({ Tags = [] }) => Tags).map(({ Key, Value }) => [Key, Value]));
+    const tags = TagDescriptions.flatMap(({ Tags = [] }) => Tags);
+    return Object.fromEntries(tags.map(({ Key = '', Value }) => [Key, Value]));
   }
 
   async records(): Promise<ResourceRecordSet[]> {
