@@ -6,7 +6,7 @@
 import type { Finding } from '../spec/findings.js';
 import type { Platform, SideGrants } from '../spec/grants.js';
 import type { NormalDatabase, NormalMigration, TaskQueues } from '../spec/normal.js';
-import type { Plan, PlanFacts, PlanStep, TrafficFacts } from '../spec/plan.js';
+import type { DatabaseFacts, Plan, PlanFacts, PlanStep } from '../spec/plan.js';
 import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../spec/status.js';
 import type { UnitRef } from '../spec/units.js';
 import type { JudgeAnswer, JudgeInput } from '../spec/verdict.js';
@@ -20,16 +20,11 @@ export interface DatabaseMove {
   database: NormalDatabase;
 }
 
-export interface PlanPart {
-  facts: PlanFacts;
+export interface PlanPart<Facts extends PlanFacts = PlanFacts> {
+  facts: Facts;
   /** Without `seq` and `gate`, which the whole plan decides. */
   steps: Omit<PlanStep, 'seq' | 'gate'>[];
   findings: Finding[];
-}
-
-/** As `PlanPart`, of a unit of traffic. */
-export interface TrafficPart extends Omit<PlanPart, 'facts'> {
-  facts: TrafficFacts;
 }
 
 /** What both databases say of one scope, in one look. */
@@ -128,11 +123,11 @@ export interface Activities {
   /** Whether enough workers poll the queues of one unit: a lone one on the switch queue makes its loss long. */
   preflightWorkers(input: WorkersInput): Promise<Finding[]>;
   /** Reads only. Findings included, so that a plan is complete. */
-  planDatabase(move: DatabaseMove): Promise<PlanPart>;
+  planDatabase(move: DatabaseMove): Promise<PlanPart<DatabaseFacts>>;
   /** Reads only: what an administrator runs on each side; `platform` null: as the server shows. */
   grantsDatabase(input: { move: DatabaseMove; platform: Platform | null }): Promise<SideGrants[]>;
   /** Orders the parts, numbers the steps and makes the digest. */
-  assemblePlan(input: { normal: NormalMigration; parts: PlanPart[]; traffic?: TrafficPart[] }): Promise<Plan>;
+  assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan>;
   observe(move: DatabaseMove): Promise<Observation>;
   /** Asks the providers of all gates, and says what their answers mean. Reads only; whatever a provider does is a verdict. */
   judge(input: JudgeInput): Promise<JudgeAnswer>;

@@ -6,6 +6,7 @@ import { checkNamespace } from './namespace.js';
 import { normalize } from './normalize.js';
 import { assemblePlan } from './plan/assemble.js';
 import { planDatabase } from './plan/database.js';
+import { planTraffic } from './plan/traffic.js';
 import { claim, undoClaim } from './postgres/authority.js';
 import { copyRanges } from './postgres/copy/copier.js';
 import { holdSnapshot } from './postgres/copy/holder.js';
@@ -52,6 +53,7 @@ export const activities = {
   normalize,
   observe,
   planDatabase,
+  planTraffic,
   preflightDatabase,
   preflightWorkers,
   prepareSchema,

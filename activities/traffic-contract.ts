@@ -5,7 +5,8 @@
 import type { Action, TargetGroup } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
 import type { Finding } from '../spec/findings.js';
-import type { TrafficPart } from './contract.js';
+import type { TrafficFacts } from '../spec/plan.js';
+import type { PlanPart } from './contract.js';
 import type { NormalTraffic } from '../spec/normal-traffic.js';
 
 /** What every activity on one unit of traffic gets. */
@@ -113,7 +114,7 @@ export interface TrafficActivities {
   /** Reads only: what would stop or hurt. */
   preflightTraffic(move: TrafficMove): Promise<Finding[]>;
   /** Reads only. Findings included, so that a plan is complete. */
-  planTraffic(move: TrafficMove): Promise<TrafficPart>;
+  planTraffic(move: TrafficMove): Promise<PlanPart<TrafficFacts>>;
   /** Reads only. Fails with `TrafficMismatch` where blue isn't where the traffic goes, and `InvalidSpec` for what isn't there. */
   captureTraffic(move: TrafficMove): Promise<TrafficImage>;
   /** Takes the listener or the record for this migration; `ScopeTaken` names who has it. */

@@ -19,7 +19,19 @@ export interface PlanStep {
 }
 
 /** What the plan was made from; a start with a plan whose facts have changed since is refused. */
-export interface PlanFacts {
+export type PlanFacts = DatabaseFacts | TrafficFacts;
+
+export interface TrafficFacts {
+  unit: UnitRef;
+  /** Listener, rules or records. */
+  place: string;
+  blue: string;
+  green: string;
+  /** sha256 over the before-image; null: it could not be read. */
+  found: string | null;
+}
+
+export interface DatabaseFacts {
   unit: UnitRef;
   source: { systemIdentifier: string; serverVersion: string; database: string };
   target: { systemIdentifier: string; serverVersion: string; database: string };
@@ -30,15 +42,6 @@ export interface PlanFacts {
   schemaSignature: string;
 }
 
-/** Of a unit of traffic. */
-export interface TrafficFacts {
-  unit: UnitRef;
-  /** What moves: the listener and its rules, or name and type of the records. */
-  where: string;
-  /** What was found there, in words; null: it can't be moved as it is, and findings say why. */
-  found: string | null;
-}
-
 export interface Plan {
   version: 1;
   name: string;
@@ -46,8 +49,6 @@ export interface Plan {
   digest: string;
   spec: NormalMigration;
   facts: PlanFacts[];
-  /** Absent where no traffic moves. */
-  traffic?: TrafficFacts[];
   steps: PlanStep[];
   findings: Finding[];
 }

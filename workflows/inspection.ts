@@ -1,15 +1,15 @@
 /** Reading only: what preflight and plan find, for their own workflows and for the first stage of a migration. */
 import type { DatabaseMove } from '../activities/contract.js';
-import type { TrafficMove } from '../activities/traffic-contract.js';
 import type { Finding } from '../spec/findings.js';
 import type { Platform, SideGrants } from '../spec/grants.js';
 import type { NormalMigration } from '../spec/normal.js';
 import type { Plan } from '../spec/plan.js';
 import type { Control } from './control.js';
+import type { TrafficMove } from '../activities/traffic-contract.js';
 import { databasesOf, moveOf, trafficMoveOf } from './phase.js';
 import { lightActivities, trafficActivities } from './proxies.js';
 
-/** What stands in the way, of every unit, and of the workers that will move the databases. */
+/** What stands in the way, of every database and of the workers that will move it. */
 export async function findings(control: Control): Promise<Finding[]> {
   const found = await Promise.all(
     moves(control).map((move) =>
@@ -37,12 +37,12 @@ export async function wholePlan(control: Control, normal: NormalMigration): Prom
       control.step(() => lightActivities(move.database.taskQueues.light).planDatabase(move)),
     ),
   );
-  const traffic = await Promise.all(
+  const ofTraffic = await Promise.all(
     trafficMoves(control).map((move) =>
       control.step(() => trafficActivities(move.traffic.taskQueue).planTraffic(move)),
     ),
   );
-  return control.step(() => lightActivities().assemblePlan({ normal, parts, traffic }));
+  return control.step(() => lightActivities().assemblePlan({ normal, parts: [...parts, ...ofTraffic] }));
 }
 
 /** What an administrator runs, for every side of every database. */
@@ -62,7 +62,5 @@ function moves({ state }: Control): DatabaseMove[] {
 
 function trafficMoves({ state }: Control): TrafficMove[] {
   const { normal, migration } = state;
-  return (normal?.traffic ?? []).flatMap(({ unit }) =>
-    normal === null ? [] : [trafficMoveOf(migration, normal, unit)],
-  );
+  return normal?.traffic?.map(({ unit }) => trafficMoveOf(migration, normal, unit)) ?? [];
 }

@@ -15,7 +15,6 @@ import {
 } from './alb/change.js';
 import { proveAlb } from './alb/proof.js';
 import { applySettings, groupHealth } from './alb/target-group.js';
-import { planTraffic } from './plan.js';
 import { preflightTraffic } from './preflight/preflight.js';
 import {
   captureRecords,
@@ -49,16 +48,13 @@ function routed<T>(
   );
 }
 
-function captureImage(move: TrafficMove): Promise<TrafficImage> {
-  const { route } = move.traffic;
-  return route.kind === 'alb' ? captureAlb(albMove(move, route)) : captureRecords(recordMove(move, route));
-}
-
 export const trafficActivities = {
   preflightTraffic,
-  planTraffic,
 
-  captureTraffic: (move): Promise<TrafficImage> => captureImage(move),
+  captureTraffic: (move): Promise<TrafficImage> => {
+    const { route } = move.traffic;
+    return route.kind === 'alb' ? captureAlb(albMove(move, route)) : captureRecords(recordMove(move, route));
+  },
 
   lockTraffic: (change) =>
     routed(change, {
@@ -128,4 +124,4 @@ export const trafficActivities = {
       alb: (alb, image) => undoAlb(alb, image),
       route53: (records, image) => undoRecords(records, image),
     }),
-} satisfies TrafficActivities;
+} satisfies Omit<TrafficActivities, 'planTraffic'>;

@@ -5,10 +5,8 @@ declare module 'jstat' {
       /** The quantile of the normal distribution. */
       inv(share: number, mean: number, deviation: number): number;
     };
-    beta: {
-      /** The quantile of the beta distribution. */
-      inv(share: number, alpha: number, beta: number): number;
-    };
+    /** Quantile of the beta distribution. */
+    beta: { inv(p: number, alpha: number, beta: number): number };
     /** The regularised incomplete beta function. */
     ibeta(x: number, a: number, b: number): number;
   };

@@ -5,36 +5,28 @@ import type { Finding } from '../../spec/findings.js';
 import { gateOf } from '../../spec/approvals.js';
 import { order } from '../../spec/graph.js';
 import { unitsOf, type NormalMigration } from '../../spec/normal.js';
-import type { Plan, PlanFacts, PlanStep, TrafficFacts } from '../../spec/plan.js';
+import type { Plan, PlanFacts, PlanStep } from '../../spec/plan.js';
 import { STAGES } from '../../spec/units.js';
-import type { PlanPart, TrafficPart } from '../contract.js';
+import type { PlanPart } from '../contract.js';
 import { failure } from '../failure.js';
 
-export async function assemblePlan(input: {
-  normal: NormalMigration;
-  parts: PlanPart[];
-  traffic?: TrafficPart[];
-}): Promise<Plan> {
+export async function assemblePlan(input: { normal: NormalMigration; parts: PlanPart[] }): Promise<Plan> {
   const { normal } = input;
-  const parts = inOrder(normal, [...input.parts, ...(input.traffic ?? [])]);
+  const parts = inOrder(normal, input.parts);
   const steps = numbered(normal, parts);
-  const facts = parts.flatMap((part) => ('schemaSignature' in part.facts ? [part.facts] : []));
-  const traffic = parts.flatMap((part) => ('where' in part.facts ? [part.facts] : []));
+  const facts = parts.map((part) => part.facts);
   return Promise.resolve({
     version: 1,
     name: normal.name,
-    digest: digestOf(normal, steps, facts, traffic),
+    digest: digestOf(normal, steps, facts),
     spec: normal,
     facts,
-    ...(traffic.length === 0 ? {} : { traffic }),
     steps,
     findings: parts.flatMap((part) => bySeverity(part.findings)),
   });
 }
 
-type Part = PlanPart | TrafficPart;
-
-function inOrder(normal: NormalMigration, parts: Part[]): Part[] {
+function inOrder(normal: NormalMigration, parts: PlanPart[]): PlanPart[] {
   return order(unitsOf(normal)).map((unit) => {
     const part = parts.find(({ facts }) => facts.unit === unit);
     if (part === undefined) throw failure('InvalidSpec', `the plan has no part for ${unit}; each unit needs one`);
@@ -43,7 +35,7 @@ function inOrder(normal: NormalMigration, parts: Part[]): Part[] {
 }
 
 /** Stage by stage; within one, the units in the order of the graph. A gate stands at the first step that waits for it. */
-function numbered(normal: NormalMigration, parts: Part[]): PlanStep[] {
+function numbered(normal: NormalMigration, parts: PlanPart[]): PlanStep[] {
   const met = new Set<string>();
   return STAGES.flatMap((stage) => parts.flatMap((part) => part.steps.filter((step) => step.stage === stage))).map(
     (step, index) => {
@@ -56,11 +48,10 @@ function numbered(normal: NormalMigration, parts: Part[]): PlanStep[] {
 }
 
 /**
- * sha256 over what a person agrees to: the spec, the steps without estimates, which systems with which tables, and where the
- * traffic goes now.
+ * sha256 over what a person agrees to: the spec, the steps without estimates, and which systems with which tables.
  * Sizes and estimates change by the minute, and findings with them, so they are left out.
  */
-function digestOf(spec: NormalMigration, steps: PlanStep[], facts: PlanFacts[], traffic: TrafficFacts[]): string {
+function digestOf(spec: NormalMigration, steps: PlanStep[], facts: PlanFacts[]): string {
   const agreed = {
     spec,
     steps: steps.map(({ seq, unit, stage, title, touches, undo, gate }) => ({
@@ -72,14 +63,16 @@ function digestOf(spec: NormalMigration, steps: PlanStep[], facts: PlanFacts[], 
       undo,
       gate,
     })),
-    systems: facts.map(({ unit, source, target, schemaSignature }) => ({
-      unit,
-      source: source.systemIdentifier,
-      target: target.systemIdentifier,
-      schemaSignature,
-    })),
-    // Left out where there is none, so that plans from before there was traffic keep their digests.
-    ...(traffic.length === 0 ? {} : { traffic }),
+    systems: facts.map((one) =>
+      'found' in one
+        ? one
+        : {
+            unit: one.unit,
+            source: one.source.systemIdentifier,
+            target: one.target.systemIdentifier,
+            schemaSignature: one.schemaSignature,
+          },
+    ),
   };
   return createHash('sha256').update(stringify(agreed)).digest('hex');
 }

@@ -1,4 +1,5 @@
 /** The activity `planDatabase`: what will be done to one database, without doing any of it. */
+import type { DatabaseFacts } from '../../spec/plan.js';
 import type { DatabaseMove, PlanPart } from '../contract.js';
 import { placesOf } from '../places.js';
 import { bothSides } from '../postgres/sides.js';
@@ -9,7 +10,7 @@ import { stepsOf } from './steps.js';
 const READ_ONLY = 'begin transaction read only';
 
 /** Reads only. Fails when either side can't be reached, since a plan without facts would bind to nothing. */
-export async function planDatabase(move: DatabaseMove): Promise<PlanPart> {
+export async function planDatabase(move: DatabaseMove): Promise<PlanPart<DatabaseFacts>> {
   const findings = await preflightDatabase(move);
   await using sides = await bothSides(move, 'plan');
   const { source, target } = sides;

@@ -1,5 +1,5 @@
 /** What a plan is made from, read from both sides. */
-import type { PlanFacts } from '../../spec/plan.js';
+import type { DatabaseFacts } from '../../spec/plan.js';
 import type { DatabaseMove } from '../contract.js';
 import { resolveTables, type ScopeTable } from '../postgres/scope.js';
 import type { Session } from '../postgres/session.js';
@@ -10,7 +10,7 @@ import { readSize, type Size } from './size.js';
 const SYSTEM = statement(import.meta.url, './sql/system.sql');
 
 export interface Reading {
-  facts: PlanFacts;
+  facts: DatabaseFacts;
   size: Size;
   tables: ScopeTable[];
   /** Which sides let the role of the migration make event triggers. */
@@ -46,7 +46,7 @@ export async function readFacts(move: DatabaseMove, source: Session, target: Ses
   };
 }
 
-function identityOf({ systemIdentifier, serverVersion, database }: System): PlanFacts['source'] {
+function identityOf({ systemIdentifier, serverVersion, database }: System): DatabaseFacts['source'] {
   return { systemIdentifier, serverVersion, database };
 }
 

@@ -1,6 +1,6 @@
 /** `godwit plan`: every step in order, what it touches, how it is undone, and how long it may take. */
 import { STAGES, type Stage } from '../../spec/units.js';
-import type { Plan, PlanFacts, PlanStep } from '../../spec/plan.js';
+import type { DatabaseFacts, Plan, PlanFacts, PlanStep } from '../../spec/plan.js';
 import type { Colours } from '../terminal.js';
 import { bytes, count, duration, plural, shortDigest } from './figures.js';
 import { findingsText } from './findings.js';
@@ -17,9 +17,6 @@ export function planText(plan: Plan, colours: Colours, wide: boolean): string {
   return [
     `${colours.bold(plan.name)}  ${colours.dim(`plan ${shortDigest(plan.digest)}`)}`,
     ...plan.facts.map((facts) => factsText(facts, colours)),
-    ...(plan.traffic ?? []).map(
-      ({ unit, where, found }) => `${colours.bold(unit)}  ${where}: ${found ?? "can't be moved as it is"}`,
-    ),
     ...stages,
     findingsText(plan.findings, colours, wide),
     total(plan.steps),
@@ -27,7 +24,8 @@ export function planText(plan: Plan, colours: Colours, wide: boolean): string {
 }
 
 function factsText(facts: PlanFacts, colours: Colours): string {
-  const side = ({ database, serverVersion }: PlanFacts['source']) => `${database} (PostgreSQL ${serverVersion})`;
+  if ('found' in facts) return `${colours.bold(facts.unit)}  ${facts.place}: ${facts.blue} → ${facts.green}`;
+  const side = ({ database, serverVersion }: DatabaseFacts['source']) => `${database} (PostgreSQL ${serverVersion})`;
   return `${colours.bold(facts.unit)}  ${side(facts.source)} → ${side(facts.target)}: ${plural(facts.tables, 'table')}, about ${plural(facts.rowsEstimate, 'row')}, ${bytes(facts.bytes)}`;
 }
 

@@ -65,10 +65,12 @@ const upsert = (ResourceRecordSet: ResourceRecordSet): Promise<void> =>
 /** Records of this test's name, and locks of it. */
 const found = async (): Promise<ResourceRecordSet[]> =>
   (await elsewhere.records()).filter(({ Name = '' }) => Name.endsWith(name));
-const weights = async (): Promise<Record<string, number | undefined>> => {
-  const members = (await found()).filter(({ SetIdentifier }) => SetIdentifier !== undefined);
-  return Object.fromEntries(members.map(({ SetIdentifier = '', Weight }) => [SetIdentifier, Weight]));
-};
+const weights = async (): Promise<Record<string, number>> =>
+  Object.fromEntries(
+    (await found())
+      .filter(({ SetIdentifier }) => SetIdentifier !== undefined)
+      .map(({ SetIdentifier = '', Weight = 0 }) => [SetIdentifier, Weight]),
+  );
 
 describe('a simple record', () => {
   beforeEach(() => create(record(['10.0.0.1', '10.0.0.2'])));

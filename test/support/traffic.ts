@@ -76,7 +76,7 @@ function trafficOf(aws: AwsProxy, name: string, route: NormalTraffic['route'], r
     unit: `traffic/${name}`,
     dependsOn: [],
     route,
-    subject: { green: { labels: {} }, blue: { labels: {} } },
+    subject: { blue: { labels: {} }, green: { labels: {} } },
     aws: { region: null, role, endpoint: aws.url },
     steps: [{ weight: 100, hold: 0, approvals: 0, gates: [] }],
     every: 1_000,
@@ -174,8 +174,9 @@ export class Elsewhere {
 
   async tags(resource = this.world.listener): Promise<Record<string, string | undefined>> {
     const { TagDescriptions = [] } = await this.elb.send(new DescribeTagsCommand({ ResourceArns: [resource] }));
-    const tags = TagDescriptions.flatMap(({ Tags = [] }) => Tags);
-    return Object.fromEntries(tags.map(({ Key = '', Value }) => [Key, Value]));
+    return Object.fromEntries(
+      TagDescriptions.flatMap(({ Tags = [] }) => Tags).map(({ Key = '', Value }) => [Key, Value]),
+    );
   }
 
   async records(): Promise<ResourceRecordSet[]> {

@@ -1,0 +1,77 @@
+/** The plan of one unit of traffic: what is found now, and every step with what it touches and its undo. */
+import { createHash } from 'node:crypto';
+import { stringify } from 'safe-stable-stringify';
+import type { NormalTraffic } from '../../spec/normal-traffic.js';
+import type { PlanStep, TrafficFacts } from '../../spec/plan.js';
+import { trafficActivities } from '../aws/traffic.js';
+import type { PlanPart } from '../contract.js';
+import type { TrafficMove } from '../traffic-contract.js';
+
+type Described = Omit<PlanStep, 'seq' | 'gate' | 'unit' | 'stage'>;
+
+export async function planTraffic(move: TrafficMove): Promise<PlanPart<TrafficFacts>> {
+  const { traffic } = move;
+  const findings = await trafficActivities.preflightTraffic(move);
+  // What can't be read is among the findings; a plan of it can't be started.
+  const image = await trafficActivities.captureTraffic(move).catch(() => null);
+  const found = image === null ? null : createHash('sha256').update(stringify(image)).digest('hex');
+  return { facts: { unit: traffic.unit, ...ends(traffic), found }, steps: stepsOf(traffic), findings };
+}
+
+function ends({ route }: NormalTraffic): { place: string; blue: string; green: string } {
+  if (route.kind === 'alb') {
+    return { place: route.rules?.join(', ') ?? route.listener, blue: route.blue, green: route.green };
+  }
+  const place = `${route.recordName} ${route.type} in zone ${route.zone}`;
+  const values = (member: typeof route.green | null): string =>
+    member === null
+      ? 'as found'
+      : 'alias' in member.target
+        ? member.target.alias.dnsName
+        : member.target.values.join(', ');
+  return { place, blue: values(route.blue), green: values(route.green) };
+}
+
+function stepsOf(traffic: NormalTraffic): PlanPart['steps'] {
+  const { unit, steps, watch } = traffic;
+  const { place } = ends(traffic);
+  const hold = steps.reduce((sum, step) => sum + step.hold, 0);
+  const path = steps.map(({ weight }) => `${weight} %`).join(', ');
+  const step = (stage: PlanStep['stage'], rest: Described): PlanPart['steps'][number] => ({ unit, stage, ...rest });
+  const back = 'put the before-image back whole, in one write';
+  return [
+    step('prepare', {
+      title: 'attach green with weight 0, and wait until it is healthy',
+      touches: [place, ...prepared(traffic)],
+      undo: back,
+      estimate: { seconds: null, basis: 'as long as green needs to become healthy' },
+    }),
+    step('switch', {
+      title: `move the traffic in ${steps.length} steps: ${path}`,
+      touches: [place],
+      undo: 'give all traffic back to blue, in one write',
+      estimate: { seconds: Math.round(hold / 1_000), basis: 'sum of all holds' },
+    }),
+    step('watch', {
+      title: 'watch green, with blue kept ready',
+      touches: [],
+      undo: 'give all traffic back to blue, in one write',
+      estimate: { seconds: Math.round(watch.for / 1_000), basis: 'watch.for' },
+    }),
+    step('finalize', {
+      title: 'detach blue',
+      touches: [place],
+      undo: null,
+      estimate: { seconds: null, basis: 'stickiness and deregistration delay' },
+    }),
+  ];
+}
+
+function prepared({ route }: NormalTraffic): string[] {
+  if (route.kind === 'route53')
+    return ['TTL of the records, until the end', 'a TXT record that keeps other migrations away'];
+  return [
+    'a tag that keeps other migrations away',
+    ...(route.settings === 'apply' ? [`settings of ${route.green}`] : []),
+  ];
+}
