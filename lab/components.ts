@@ -4,6 +4,7 @@ import { motoPython } from './setup/moto.js';
 import { pgbouncerBinary } from './setup/pgbouncer.js';
 import { postgresBinaries } from './setup/postgres.js';
 import type { OnProgress } from './setup/progress.js';
+import { prometheusBinary } from './setup/prometheus.js';
 import { temporalBinary } from './setup/temporal.js';
 
 export type { OnProgress, SetupEvent, SetupStep } from './setup/progress.js';
@@ -42,4 +43,10 @@ export async function ensureComponents(options: ComponentsOptions = {}): Promise
 export async function ensureMoto(options: ComponentsOptions = {}): Promise<string> {
   const cache = cacheFolder(options.env ?? process.env);
   return alone(cache, () => motoPython(cache, options.onProgress ?? (() => undefined)));
+}
+
+/** Path of Prometheus, for who needs it. Fails with `ComponentMissing`. */
+export async function ensurePrometheus(options: ComponentsOptions = {}): Promise<string> {
+  const cache = cacheFolder(options.env ?? process.env);
+  return alone(cache, () => prometheusBinary(options.onProgress ?? (() => undefined)));
 }

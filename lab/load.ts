@@ -39,7 +39,7 @@ export class Load {
    * Fails if the shop can't be reached.
    */
   static async start(options: LoadOptions): Promise<Load> {
-    const settings: LoadSettings = { clients: 8, rate: 2_000, mix: DEFAULT_MIX, ...options };
+    const settings: LoadSettings = { clients: 8, rate: 2_000, mix: DEFAULT_MIX, most: null, dns: null, ...options };
     const { file, execArgv } = forkOf(import.meta.url, './load/load-process');
     const load = new Load(fork(file, [], { execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }), settings);
     try {

@@ -10,9 +10,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import { AcmService } from './acm.js';
 import { AwsError, errorAnswer, type Answer } from './answer.js';
 import { DEFAULT_ACCOUNT, readCall, type Call, type HttpRequest, type Service } from './call.js';
+import { CloudWatchService } from './cloudwatch/service.js';
 import { Elbv2Service } from './elbv2/service.js';
 import { expired, Faults, throttled, type Fault, type FaultOrder, type GivenFault } from './faults.js';
 import { RateLimiter } from './rate.js';
@@ -71,6 +73,7 @@ export class AwsProxy {
   readonly route53: Route53Service;
   readonly #acm: AcmService;
   readonly #sts: StsService;
+  readonly #cloudwatch: CloudWatchService;
   readonly #upstream: Upstream;
   readonly #front: Server;
   readonly #observer: Server;
@@ -90,6 +93,7 @@ export class AwsProxy {
     this.elbv2 = new Elbv2Service(this.#upstream, settings, this.#acm);
     this.#acm.usedBy = (scope, certificate) => this.elbv2.usersOf(scope, certificate);
     this.#sts = new StsService(this.#upstream);
+    this.#cloudwatch = new CloudWatchService(this.#upstream, settings);
     this.#replica = new Replica(
       (call) => this.#answer(call),
       (service) => this.#settings.staleness[service],
@@ -158,7 +162,7 @@ export class AwsProxy {
   /** All accounts as new, no faults, the log empty; settings stay. */
   async reset(): Promise<void> {
     await fetch(`${this.#upstream.url}/moto-api/reset`, { method: 'POST' });
-    for (const service of [this.elbv2, this.route53, this.#acm, this.#sts]) service.reset();
+    for (const service of [this.elbv2, this.route53, this.#acm, this.#sts, this.#cloudwatch]) service.reset();
     this.#faults.clear();
     this.#limiter.clear();
     this.#replica.clear();
@@ -253,6 +257,7 @@ export class AwsProxy {
       case 'sts':
         return this.#sts;
       case 'cloudwatch':
+        return this.#cloudwatch;
       case 'secretsmanager':
       case 'ec2':
       case 'iam':
@@ -311,8 +316,11 @@ function outcomeOf(answer: Answer): string {
 async function receive(request: IncomingMessage): Promise<HttpRequest> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer);
-  const { method = 'GET', url: path = '/', headers } = request;
-  return { method, path, headers, body: Buffer.concat(parts) };
+  const { method = 'GET', url: path = '/' } = request;
+  const { 'content-encoding': encoding, ...headers } = request.headers;
+  const body = Buffer.concat(parts);
+  // The SDK compresses PutMetricData of more than 10 KB.
+  return { method, path, headers, body: encoding === 'gzip' ? gunzipSync(body) : body };
 }
 
 function send(response: ServerResponse, answer: Answer): void {

@@ -26,6 +26,10 @@ export interface Settings {
     /** Of a certificate, from its issue; AWS: 13 months. */
     validDays: number;
   };
+  cloudwatch: {
+    /** From PutMetricData to when it is found; AWS: up to some minutes. */
+    visibleAfterMs: number;
+  };
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -35,12 +39,14 @@ export const DEFAULT_SETTINGS: Settings = {
   rates: AWS_RATES,
   route53: { inSyncAfterMs: 300, oneChangeAtATime: false },
   acm: { issuedAfterMs: 300, describedWithoutRecord: 1, validDays: 395 },
+  cloudwatch: { visibleAfterMs: 0 },
 };
 
 /** Some settings, the others as they are. */
-export type SettingsChange = Omit<Partial<Settings>, 'route53' | 'acm'> & {
+export type SettingsChange = Omit<Partial<Settings>, 'route53' | 'acm' | 'cloudwatch'> & {
   route53?: Partial<Settings['route53']>;
   acm?: Partial<Settings['acm']>;
+  cloudwatch?: Partial<Settings['cloudwatch']>;
 };
 
 export function changed(settings: Settings, change: SettingsChange): Settings {
@@ -49,5 +55,6 @@ export function changed(settings: Settings, change: SettingsChange): Settings {
     ...change,
     route53: { ...settings.route53, ...change.route53 },
     acm: { ...settings.acm, ...change.acm },
+    cloudwatch: { ...settings.cloudwatch, ...change.cloudwatch },
   };
 }

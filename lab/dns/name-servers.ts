@@ -8,8 +8,8 @@ import { Route53Client } from '@aws-sdk/client-route-53';
 import { AUTHORITATIVE_ANSWER, type DecodedPacket, type Packet } from 'dns-packet';
 import getPort from 'get-port';
 import { z } from 'zod';
-import type { AwsClientOptions } from '../aws-client-options.js';
-import { DnsListener, type Place } from './listener.js';
+import type { ClientConfiguration } from '../aws/proxy.js';
+import { DnsListener, type Place, type Respond } from './listener.js';
 import { readZones, type HostedZone } from './read.js';
 import {
   answerFrom,
@@ -27,7 +27,7 @@ import {
 
 export interface NameServersOptions {
   /** Each account whose zones they serve. The API for the lab's own parts. */
-  aws: AwsClientOptions[];
+  aws: ClientConfiguration[];
   /** Control port of the edge, which says where load balancers are; null: there are none. */
   edge?: string | null;
   /** Of all of them. @default one that is free */
@@ -83,10 +83,7 @@ export class NameServers {
 
   static async start(options: NameServersOptions): Promise<NameServers> {
     const servers = new NameServers(options);
-    const port = options.port ?? (await getPort({ host: addressOf(0) }));
-    servers.#root = await DnsListener.open({ address: addressOf(0), port }, (query) =>
-      servers.#respond(query, [servers.#rootZone()]),
-    );
+    servers.#root = await openRoot(options.port ?? null, (query) => servers.#respond(query, [servers.#rootZone()]));
     await servers.refresh();
     servers.#loop = servers.#follow();
     return servers;
@@ -251,6 +248,15 @@ export class NameServers {
       ],
     };
   }
+}
+
+/** Others look for free ports, too: one that was free a moment ago may be taken. */
+async function openRoot(port: number | null, respond: Respond, tries = 5): Promise<DnsListener> {
+  const place = { address: addressOf(0), port: port ?? (await getPort({ host: addressOf(0) })) };
+  return DnsListener.open(place, respond).catch((error: unknown) => {
+    if (port !== null || tries <= 1) throw error;
+    return openRoot(null, respond, tries - 1);
+  });
 }
 
 const ROOT_SOA = {

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CloudWatchClient, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import type { AwsClientOptions } from '../aws-client-options.js';
+import type { ClientConfiguration } from '../aws/proxy.js';
 import type { Random } from './choose.js';
 import type { EdgeConfiguration, ListenerConfiguration } from './configuration.js';
 import { Forwarder } from './forward.js';
@@ -17,7 +17,7 @@ import type { Locate, TargetHealth } from './target.js';
 
 export interface EdgeOptions {
   /** Each account and region whose load balancers it is. The API for the lab's own parts, which is never told to fail. */
-  aws: AwsClientOptions[];
+  aws: ClientConfiguration[];
   /**
    * Where targets are on this machine, by `id:port` or by `id`: `{ '10.0.0.7:8080': '127.0.0.1:40123' }`. A loopback address is
    * itself; any other is an address without a host.

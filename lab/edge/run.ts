@@ -1,7 +1,9 @@
 /** Entry point of the edge's own process. EDGE_OPTIONS: `EdgeOptions` as JSON; EDGE_CONTROL_PORT: where it is asked and told. */
+import { endWithParent } from '../end-with-parent.js';
 import { EdgeControl } from './control.js';
 import { Edge, type EdgeOptions } from './edge.js';
 
+endWithParent();
 const options = JSON.parse(process.env['EDGE_OPTIONS'] ?? '') as EdgeOptions;
 const edge = await Edge.start(options);
 const control = await EdgeControl.start(edge, Number(process.env['EDGE_CONTROL_PORT'] ?? 0));

@@ -1,5 +1,6 @@
 /** Entry point of a load's own process, so that nobody else's work on the event loop counts as a client's latency. */
 import { runLoad, type RunningLoad } from './clients.js';
+import { runHttpLoad } from './http-clients.js';
 import type { LoadAnswer, LoadMessage, LoadQuestion, LoadReply } from './protocol.js';
 
 let load: RunningLoad | null = null;
@@ -10,7 +11,8 @@ const reply = (message: LoadReply): void => {
 
 async function answer(question: LoadQuestion): Promise<LoadAnswer> {
   if (question.ask === 'start') {
-    load = await runLoad(question.settings);
+    const { settings } = question;
+    load = await (settings.url.startsWith('http:') ? runHttpLoad(settings) : runLoad(settings));
     return { answer: 'started', run: load.run };
   }
   if (load === null) throw new Error('the load was not started');

@@ -3,7 +3,7 @@ import type { WindowFigures } from './figures.js';
 import type { Mix } from './requests.js';
 
 export interface LoadSettings {
-  /** Where clients connect: the pooler. */
+  /** Where clients connect: the pooler (`postgres://…`), or the application behind a load balancer (`http://…`). */
   url: string;
   /** File of the record, 100 bytes a request; null: none. */
   record: string | null;
@@ -11,6 +11,10 @@ export interface LoadSettings {
   /** Requests a second over all clients; null: as fast as they get answers. */
   rate: number | null;
   mix: Mix;
+  /** Requests after which it stops by itself; null: when it is told to. */
+  most: number | null;
+  /** Of a load over HTTP: the root from which its users resolve the URL's name; null: the name is an address. */
+  dns: { address: string; port: number } | null;
 }
 
 export interface LoadSnapshot {
@@ -24,6 +28,8 @@ export interface LoadSnapshot {
   latencyMs: { p50: number; p99: number; worst: number };
   /** Requests by error. */
   errors: Record<string, number>;
+  /** Answers by the version of the application that gave them; empty where there is none. */
+  versions: Record<string, number>;
 }
 
 export type LoadQuestion =

@@ -27,6 +27,8 @@ export interface RecordedRequest {
   acceptedAt: Microseconds | null;
   /** SQLSTATE, or the socket's error; null when acknowledged. */
   error: string | null;
+  /** Of the application that answered; absent where clients speak to the database. */
+  version?: string | null;
 }
 
 export interface LoadRecord {
@@ -47,13 +49,16 @@ const LINE = z.tuple([
   z.string().nullable(),
   z.number().nullable(),
   z.string().nullable(),
+  z.string().nullable().optional(),
 ]);
 const FOOTER = z.object({ requests: z.number() });
 
 export const headerLine = (run: string): string => JSON.stringify({ version: 1, run });
 export const footerLine = (requests: number): string => JSON.stringify({ requests });
 export const requestLine = (r: RecordedRequest): string =>
-  JSON.stringify([r.id, r.kind, r.outcome, r.startedAt, r.endedAt, r.server, r.acceptedAt, r.error]);
+  JSON.stringify([r.id, r.kind, r.outcome, r.startedAt, r.endedAt, r.server, r.acceptedAt, r.error, ...versionOf(r)]);
+
+const versionOf = ({ version }: RecordedRequest): (string | null)[] => (version === undefined ? [] : [version]);
 
 /** Reads what a load wrote; 1 s for 300,000 requests. */
 export async function readRecord(file: string): Promise<LoadRecord> {
@@ -83,8 +88,9 @@ function parseLine(line: string): unknown {
   }
 }
 
-function requestOf([id, kind, outcome, startedAt, endedAt, server, acceptedAt, error]: z.infer<
+function requestOf([id, kind, outcome, startedAt, endedAt, server, acceptedAt, error, version]: z.infer<
   typeof LINE
 >): RecordedRequest {
-  return { id, kind, outcome, startedAt, endedAt, server, acceptedAt, error };
+  const request = { id, kind, outcome, startedAt, endedAt, server, acceptedAt, error };
+  return version === undefined ? request : { ...request, version };
 }

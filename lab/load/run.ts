@@ -16,6 +16,8 @@ const load = await runLoad({
   clients: 8,
   rate: Number(process.env['LOAD_RATE'] ?? 200),
   mix: DEFAULT_MIX,
+  most: null,
+  dns: null,
 });
 
 const say = (): void => console.log(JSON.stringify(load.snapshot()));

@@ -50,17 +50,19 @@ async function install(folder: string): Promise<boolean> {
   return true;
 }
 
-/** Debian has venv in a package of its own, without which `python3 -m venv` fails half-way. */
+/** Debian has venv in a package of its own, without which `python3 -m venv` fails half-way. False: there is no Python. */
 async function makeEnvironment(folder: string): Promise<boolean> {
   const found = (): string | null => onPath('python3');
-  if (found() !== null && (await tryEnvironment(found(), folder))) return true;
+  const make = (python: string): Promise<unknown> => execa(python, ['-m', 'venv', folder], { stdin: 'ignore' });
+  const first = found();
+  const failed = first === null ? null : await make(first).then(() => null, asError);
+  if (first !== null && failed === null) return true;
   await rm(folder, { recursive: true, force: true });
-  await aptInstall('python3-venv', found);
-  return tryEnvironment(found(), folder);
+  const python = await aptInstall('python3-venv', found);
+  if (python === null && failed !== null) throw failed;
+  if (python === null) return false;
+  await make(python);
+  return true;
 }
 
-async function tryEnvironment(python: string | null, folder: string): Promise<boolean> {
-  if (python === null) return false;
-  const { failed } = await execa(python, ['-m', 'venv', folder], { stdin: 'ignore', reject: false });
-  return !failed;
-}
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -16,7 +16,7 @@ import {
   type CreateTargetGroupCommandInput,
   type RuleCondition,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
-import type { AwsClientOptions } from '../aws-client-options.js';
+import type { ClientConfiguration } from '../aws/proxy.js';
 import { defaultNetwork, type Network } from './network.js';
 
 export interface MadeBalancer {
@@ -50,7 +50,7 @@ export class LoadBalancers {
     readonly network: Network,
   ) {}
 
-  static async in(account: AwsClientOptions): Promise<LoadBalancers> {
+  static async in(account: ClientConfiguration): Promise<LoadBalancers> {
     return new LoadBalancers(new ElasticLoadBalancingV2Client(account), await defaultNetwork(account));
   }
 

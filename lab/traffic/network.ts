@@ -1,7 +1,7 @@
 /** The network that each account of AWS has from the first day, in which the lab's load balancers stand. */
 import { XMLParser } from 'fast-xml-parser';
 import { z } from 'zod';
-import type { AwsClientOptions } from '../aws-client-options.js';
+import type { ClientConfiguration } from '../aws/proxy.js';
 
 export interface Network {
   vpc: string;
@@ -18,7 +18,7 @@ const ANSWER = z.object({
  * By a plain call: a client of EC2 for this alone would be 20 MB. The stand-in reads the account from the credential and looks at
  * no signature. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
  */
-export async function defaultNetwork({ endpoint, region, credentials }: AwsClientOptions): Promise<Network> {
+export async function defaultNetwork({ endpoint, region, credentials }: ClientConfiguration): Promise<Network> {
   const scope = `${credentials.accessKeyId}/20260101/${region}/ec2/aws4_request`;
   const response = await fetch(endpoint, {
     method: 'POST',

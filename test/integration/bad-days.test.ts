@@ -18,6 +18,7 @@ import type { DatabaseMove } from '../../activities/contract.js';
 import type { NormalDatabase } from '../../spec/normal.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 import { unprivilegedUser } from '../../lab/user.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
@@ -185,7 +186,7 @@ describe('no connection left', () => {
   test.each(['source', 'target'] as const)(
     'on the %s: the switch says so and does not begin; with one free again it goes',
     async (side) => {
-      const name = `storm_${side}`;
+      const name = fresh(`storm_${side}`);
       const move = await replicatedMove(
         pair,
         name,
@@ -215,7 +216,7 @@ describe('no connection left', () => {
   test.each(['switch', 'rehearse'] as const)(
     'from the pause on: a %s comes to its end, since its sessions are open already',
     async (mode) => {
-      const name = `storm_late_${mode}`;
+      const name = fresh(`storm_late_${mode}`);
       const move = await replicatedMove(
         pair,
         name,
@@ -285,7 +286,7 @@ describe('clocks', () => {
   ])(
     'of the source that is five minutes %s (%s), of the target (%s) and of the worker (%i ms) change nothing: one writer, nothing lost, there and back',
     async (word, source, target, worker) => {
-      const name = `clocks_${word}`;
+      const name = fresh(`clocks_${word}`);
       const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
       await off(pair.source, name, source);
       await off(pair.target, name, target);

@@ -16,6 +16,7 @@ import { planDatabase } from '../../activities/plan/database.js';
 import { unprivilegedUser } from '../../lab/user.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 import type { ReplicationPath } from '../../spec/normal.js';
+import { fresh } from '../support/fresh-name.js';
 import { find } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { inputOf } from '../support/switching.js';
@@ -152,7 +153,7 @@ describe('a password file', () => {
   });
 
   test('is refused beforehand where the role is no superuser, and a password asked for', async () => {
-    const name = 'plain_file';
+    const name = fresh('plain_file');
     for (const server of [pair.source, pair.target]) {
       await server.createDatabase(name);
       await server.query(`create role plain login password 'plain'`);
@@ -175,7 +176,7 @@ describe('a password file', () => {
 
 describe('an address of its own', () => {
   test('is what the other server connects to, with its own user, and its own verified TLS', async () => {
-    const name = 'by_address';
+    const name = fresh('by_address');
     const login = async (server: PostgresServer): Promise<void> => {
       await server.query(`create role follower login replication password 'it''s \\ "follower"'`);
     };
@@ -202,7 +203,7 @@ describe('an address of its own', () => {
   });
 
   test('whose certificate is of somebody else stops it before the rows are switched', async () => {
-    const name = 'by_wrong_name';
+    const name = fresh('by_wrong_name');
     const wrong = `${pair.source.url(name).replace('127.0.0.1', 'localhost')}?sslmode=verify-full&sslrootcert=${encodeURIComponent(authority())}`;
     const refusal = replicating(name, {
       source: { url: reference(wrong), passfile: null },
@@ -313,7 +314,7 @@ describe('a way that is closed', () => {
   });
 
   test('on the way back is a warning, and holds every switch before anybody waits, with both ends and the repair', async () => {
-    const name = 'no_way_back';
+    const name = fresh('no_way_back');
     const move = await replicating(name, {
       source: direct,
       target: { url: reference(nowhere(name)), passfile: null },

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import { isObtainable, type PostgresMajor } from '../../lab/setup/postgres-versions.js';
+import { fresh } from '../support/fresh-name.js';
 import { ServerVersions } from '../support/postgres-versions.js';
 import { replicatedMove } from '../support/replicated-move.js';
 import { accepts, AFTER_CEDE, BEFORE_CEDE, dieAt, inputOf, SHORT_LEASE } from '../support/switching.js';
@@ -28,7 +29,7 @@ describe.each(PAIRS)('a worker killed inside the switch from PostgreSQL $source 
   test.runIf(isObtainable(source) && isObtainable(target))(
     'leaves one writer after whichever step, and the next attempt goes on from there',
     async () => {
-      const name = `killed_${source}_${target}`;
+      const name = fresh(`killed_${source}_${target}`);
       const pair = await versions.pair(source, target);
       const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
       const writers = Writers.start(pair, name);

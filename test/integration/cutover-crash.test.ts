@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 import { accepts, AFTER_CEDE, BEFORE_CEDE, dieAt, inputOf, SHORT_LEASE } from '../support/switching.js';
@@ -18,7 +19,7 @@ describe('a worker killed inside the switch', () => {
   test.each(BEFORE_CEDE)(
     'after %s leaves the source as the only writer, and the next attempt switches',
     async (point) => {
-      const name = `before_${point.replace('-', '_')}`;
+      const name = fresh(`before_${point.replace('-', '_')}`);
       const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
       const writers = Writers.start(pair, name);
       await writers.progress(20);
@@ -38,7 +39,7 @@ describe('a worker killed inside the switch', () => {
   test.each(AFTER_CEDE)(
     'after %s has switched: the next attempt completes it, and the way back is open',
     async (point) => {
-      const name = `after_${point.replace('-', '_')}`;
+      const name = fresh(`after_${point.replace('-', '_')}`);
       const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
       const writers = Writers.start(pair, name);
       await writers.progress(20);
@@ -65,7 +66,7 @@ describe('an attempt that wakes up late', () => {
   test.each(['prepare', 'fence', 'marker', 'ready', 'cede', 'stop', 'open', 'flip'])(
     'stalled after %s changes nothing once the writes have gone forward and back',
     async (point) => {
-      const name = `late_${point}`;
+      const name = fresh(`late_${point}`);
       const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
       const writers = Writers.start(pair, name);
       let wake = (): void => undefined;

@@ -7,6 +7,9 @@ import {
   type ResourceRecordSet,
 } from '@aws-sdk/client-route-53';
 import { Resolver as SystemResolver } from 'node:dns/promises';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { AwsProxy, ClientConfiguration } from '../../lab/aws/proxy.js';
 import { ask, datagram } from '../../lab/dns/ask.js';
@@ -195,6 +198,50 @@ describe('weighted records', () => {
     const { data } = await answer('shop', 'A');
     expect(new Set(data).size).toBe(8);
   });
+});
+
+// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-alias-common.html
+test('alias records take the addresses of a load balancer, and leave one without healthy targets out if they are to look', async () => {
+  const listeners = [
+    { dnsName: 'blue.elb.amazonaws.com', host: '127.0.1.1', healthy: false },
+    { dnsName: 'green.elb.amazonaws.com', host: '127.0.1.2', healthy: true },
+  ];
+  const edge = createServer((_, response) => response.end(JSON.stringify(listeners))).listen(0, '127.0.0.1');
+  await once(edge, 'listening');
+  const alias = (id: string, weight: number, looks: boolean, Type: 'A' | 'AAAA' = 'A'): ResourceRecordSet => ({
+    Name: `${looks ? 'careful' : 'shop'}.${ZONE}`,
+    Type,
+    SetIdentifier: id,
+    Weight: weight,
+    AliasTarget: {
+      HostedZoneId: 'Z215JYRZR1TBD5',
+      DNSName: `dualstack.${id}.elb.amazonaws.com.`,
+      EvaluateTargetHealth: looks,
+    },
+  });
+  await change(
+    'CREATE',
+    alias('blue', 99, false),
+    alias('green', 1, false),
+    alias('blue', 99, true),
+    alias('green', 1, true),
+  );
+  await change('CREATE', {
+    Name: `next.${ZONE}`,
+    Type: 'A',
+    AliasTarget: {
+      HostedZoneId: zoneId.replace('/hostedzone/', ''),
+      DNSName: `careful.${ZONE}.`,
+      EvaluateTargetHealth: false,
+    },
+  });
+  await serve({ edge: `http://127.0.0.1:${(edge.address() as AddressInfo).port}` });
+  const seen = await shares(100);
+  expect(seen['127.0.1.1']).toBeGreaterThanOrEqual(97);
+  for (let i = 0; i < 10; i += 1) expect((await answer('careful', 'A')).data).toEqual(['127.0.1.2']);
+  expect((await answer('next', 'A')).data).toEqual(['127.0.1.2']);
+  expect(await answer('careful', 'AAAA')).toMatchObject({ code: 'NOERROR', data: [] });
+  edge.close();
 });
 
 // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-configuring.html

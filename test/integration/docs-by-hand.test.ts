@@ -6,6 +6,7 @@ import { finalizeDatabase } from '../../activities/postgres/finalize.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 import { inputOf } from '../support/switching.js';
@@ -37,7 +38,7 @@ async function removedFrom(server: PostgresServer, name: string, move: DatabaseM
 
 describe('removing by hand, as docs/operations.md says', () => {
   test('leaves nothing on either side of a migration that was rolled back, and both take writes', async () => {
-    const name = 'by_hand';
+    const name = fresh('by_hand');
     const move = await replicatedMove(pair, name, TABLES);
     await pair.source.query(`insert into entry (note) values ('before')`, [], name);
     for (const direction of ['forward', 'back'] as const) {
@@ -51,7 +52,7 @@ describe('removing by hand, as docs/operations.md says', () => {
   });
 
   test('frees a source that finalize left fenced', async () => {
-    const name = 'by_hand_finalized';
+    const name = fresh('by_hand_finalized');
     const move = await replicatedMove(pair, name, TABLES);
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
     await finalizeDatabase(move);
@@ -60,7 +61,7 @@ describe('removing by hand, as docs/operations.md says', () => {
   });
 
   test('opens a side that is closed', async () => {
-    const name = 'by_hand_open';
+    const name = fresh('by_hand_open');
     const move = await replicatedMove(pair, name, TABLES);
     await expect(pair.target.query(`update account set balance = 1`, [], name)).rejects.toMatchObject({
       code: '25006',

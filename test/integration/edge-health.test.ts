@@ -1,11 +1,14 @@
 /** Health, draining and errors of the edge, each as the page of AWS says that stands beside it. */
 import { Agent } from 'node:http';
 import { once } from 'node:events';
+import { DescribeTargetHealthCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { EdgeControl } from '../../lab/edge/control.js';
+import { Edge } from '../../lab/edge/edge.js';
 import type { AwsProxy, ClientConfiguration } from '../../lab/aws/proxy.js';
+import { TcpEdge } from '../../lab/tcp-edge.js';
 import { newAccount, startAws } from '../support/aws.js';
-import { EdgeWorld } from '../support/edge-world.js';
+import { EdgeWorld, SECOND_MS } from '../support/edge-world.js';
 
 /** Longer than any test. */
 const LONG_DELAY = { 'deregistration_delay.timeout_seconds': '3000' };
@@ -84,11 +87,19 @@ describe('health', () => {
   test('the control port tells it as DescribeTargetHealth does, and the strict API asks there', async () => {
     await world.targets([world.blue, BLUE]);
     const control = await EdgeControl.start(world.edge);
+    const outside = new ElasticLoadBalancingV2Client(aws.client({ account: account.credentials.accessKeyId }));
     const url = `${control.url}/target-health?targetGroupArn=${encodeURIComponent(world.blue)}`;
     expect(await (await fetch(url)).json()).toEqual([
       { targetId: BLUE, port: 8080, state: 'healthy', reason: null, description: null },
     ]);
     expect((await fetch(`${control.url}/target-health?targetGroupArn=arn:none`)).status).toBe(404);
+    aws.tell({ edge: control.url });
+    const { TargetHealthDescriptions: told } = await outside.send(
+      new DescribeTargetHealthCommand({ TargetGroupArn: world.blue }),
+    );
+    expect(told).toMatchObject([{ Target: { Id: BLUE, Port: 8080 }, TargetHealth: { State: 'healthy' } }]);
+    aws.tell({ edge: null });
+    outside.destroy();
     await control.stop();
   });
 });
@@ -192,4 +203,24 @@ test("a client's connection is kept for its next requests, wherever they go", as
   expect(await world.spread(10, { agent })).toEqual({ [BLUE]: 5, [OTHER]: 5 });
   expect(Object.values(agent.freeSockets).flat()).toHaveLength(1);
   agent.destroy();
+});
+
+test('while the API does not answer, the edge goes on with what it knew, and says so', async () => {
+  const broken: string[] = [];
+  await world.targets([world.blue, BLUE]);
+  const api = await TcpEdge.start(Number(new URL(account.endpoint).port));
+  const edge = await Edge.start({
+    aws: [{ ...account, endpoint: `http://127.0.0.1:${api.port}` }],
+    hosts: { [`${BLUE}:8080`]: world.addressOf(BLUE) },
+    refreshEveryMs: 50,
+    secondMs: SECOND_MS,
+    cloudWatchEveryMs: null,
+    onProblem: (problem) => broken.push(problem),
+  });
+  await expect.poll(() => edge.targetHealth(world.blue)?.[0]?.state, { timeout: 20_000 }).toBe('healthy');
+  await api.stop();
+  await expect.poll(() => broken.length, { timeout: 20_000 }).toBeGreaterThan(0);
+  const [at] = edge.listeners;
+  expect(await (await fetch(`http://${at?.host}:${at?.port}`)).text()).toBe(BLUE);
+  await edge.stop();
 });

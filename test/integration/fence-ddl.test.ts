@@ -6,6 +6,7 @@ import { fenceStatements } from '../../activities/postgres/fence.js';
 import { scopeNames } from '../../activities/postgres/names.js';
 import { Session } from '../../activities/postgres/session.js';
 import { READ_ONLY, refusalOf } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 
@@ -124,7 +125,7 @@ describe.each(['closed', 'leased'] as const)('on a %s side', (kind) => {
 
 describe('on the side that takes the writes', () => {
   test('all DDL is free, and one that changed tables in scope keeps the writes where they are', async () => {
-    const name = 'ddl_open';
+    const name = fresh('ddl_open');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     await switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 });
     await pair.target.query('alter table account add column more int', [], name);

@@ -18,6 +18,7 @@ import { scopeTables } from '../../activities/postgres/scope.js';
 import { Session } from '../../activities/postgres/session.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 import { connect, READ_ONLY, refusalOf, until } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 
@@ -329,7 +330,7 @@ describe('the fence of the target', () => {
 
 describe('opening the fence', () => {
   test('takes no lock on any table: a reader does not block it, and nobody queues behind it', async () => {
-    const name = 'opening';
+    const name = fresh('opening');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     const session = await Session.open('source', pair.source.url(name), { purpose: 'test' });
     await fence(session, move, { kind: 'closed' });
@@ -350,7 +351,7 @@ describe('opening the fence', () => {
   });
 
   test('leaks no write in 60 cycles under 4 writers: none passes between the locks of closing and the opening', async () => {
-    const name = 'cycles';
+    const name = fresh('cycles');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     const session = await Session.open('source', pair.source.url(name), { purpose: 'test' });
     await pair.source.query('create table public.tick (id bigserial, note text)', [], name);
@@ -545,7 +546,7 @@ describe('autovacuum', () => {
       'autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1, autovacuum_vacuum_threshold = 1000000000, autovacuum_vacuum_insert_threshold = -1',
     ],
   ])('does not hold the fence up: %s is cancelled', async (what, settings) => {
-    const name = `vacuum_${what.toLowerCase()}`;
+    const name = fresh(`vacuum_${what.toLowerCase()}`);
     const move = await replicatedMove(
       pair,
       name,

@@ -7,6 +7,7 @@ import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import type { NormalHook } from '../../spec/normal.js';
 import { until } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { HookServer } from '../support/hook-server.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
@@ -206,7 +207,7 @@ describe('while a hook fails after the cede', () => {
   const broken = (): void => hook.next('GET /primary', { kind: 'answer', status: 403 }, 1_000);
 
   test('changes flow back from the new side, and the slot of the other direction is gone', async () => {
-    const name = 'fails_flows';
+    const name = fresh('fails_flows');
     const move = await moveOf(name);
     injectFaults((point) => {
       if (point === 'switch.cede') broken();
@@ -224,7 +225,7 @@ describe('while a hook fails after the cede', () => {
   });
 
   test.each(['cede', 'open'])('and the worker died at %s, whoever settles it lets changes flow back', async (point) => {
-    const name = `fails_after_${point}`;
+    const name = fresh(`fails_after_${point}`);
     const move = await moveOf(name);
     await dieAt(`switch.${point}`, inputOf(move, 'forward'));
     broken();
@@ -235,7 +236,7 @@ describe('while a hook fails after the cede', () => {
   });
 
   test('and an attempt that is undone because it could not cede leaves changes flowing to the target', async () => {
-    const name = 'fails_undone';
+    const name = fresh('fails_undone');
     const move = await moveOf(name, { hold: hook.hold });
     injectFaults((point) => {
       if (point !== 'switch.ready') return;

@@ -9,6 +9,7 @@ import { scopeNames } from '../../activities/postgres/names.js';
 import { createPublication } from '../../activities/postgres/replication/publication.js';
 import { Session } from '../../activities/postgres/session.js';
 import { connect, READ_ONLY, refusalOf } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 
@@ -46,7 +47,7 @@ const forward = (move: DatabaseMove) => switchWrites({ move, direction: 'forward
 
 describe('a marker that has arrived', () => {
   test('proves that all acknowledged before it is applied, under 4 writers', async () => {
-    const name = 'proof';
+    const name = fresh('proof');
     const move = await replicatedMove(pair, name, TABLES);
     await using sides = await sessionsOf(name);
     const acknowledged: number[] = [];
@@ -76,7 +77,7 @@ describe('a marker that has arrived', () => {
   });
 
   test('proves it for a transaction larger than the decoder keeps in memory', async () => {
-    const name = 'large';
+    const name = fresh('large');
     const move = await replicatedMove(pair, name, TABLES);
     await using sides = await sessionsOf(name);
     await pair.source.query(`insert into entry select n, repeat('x', 1000) from generate_series(1, 80000) n`, [], name);
@@ -85,7 +86,7 @@ describe('a marker that has arrived', () => {
   });
 
   test('says nothing of another scope of the same databases', async () => {
-    const name = 'two_scopes';
+    const name = fresh('two_scopes');
     const one = await replicatedMove(pair, name, TABLES, { tables: { include: ['public.entry'], exclude: [] } });
     // The second scope by hand, since its databases are there already.
     const other = await secondScope(one, name);
@@ -136,7 +137,7 @@ async function secondScope(one: DatabaseMove, name: string): Promise<DatabaseMov
 
 describe('on servers that acknowledge before they write to disk', () => {
   test('a crash of the target right after it became ready loses nothing that was acknowledged', async () => {
-    const name = 'ready_crash';
+    const name = fresh('ready_crash');
     // Long enough for a server to come up again within the attempt.
     const cutover = { maxPause: 60_000, maxLag: 5_000, attempts: 1, waitBetweenAttempts: 100, window: null };
     const move = await replicatedMove(pair, name, TABLES, { cutover });
@@ -153,7 +154,7 @@ describe('on servers that acknowledge before they write to disk', () => {
   });
 
   test('the experiment bites: without the commit of "ready", the same crash loses what the marker had shown', async () => {
-    const name = 'seen_not_durable';
+    const name = fresh('seen_not_durable');
     const move = await replicatedMove(pair, name, TABLES);
     await pair.target.query('checkpoint');
     await pair.source.query('insert into entry select n from generate_series(1, 500) n', [], name);
@@ -176,7 +177,7 @@ describe('on servers that acknowledge before they write to disk', () => {
   });
 
   test.each(['cede', 'open'])('a crash of the source right after %s leaves it closed', async (crashPoint) => {
-    const name = `ceded_crash_${crashPoint}`;
+    const name = fresh(`ceded_crash_${crashPoint}`);
     const move = await replicatedMove(pair, name, TABLES);
     await pair.source.query('insert into entry select n from generate_series(1, 500) n', [], name);
     injectFaults(async (point) => {
@@ -197,7 +198,7 @@ describe('on servers that acknowledge before they write to disk', () => {
   });
 
   test('a lease that a crash forgot is no promise: the source opens, and the next attempt begins anew', async () => {
-    const name = 'lease_crash';
+    const name = fresh('lease_crash');
     const move = await replicatedMove(pair, name, TABLES);
     injectFaults(async (point) => {
       if (point !== 'switch.marker') return;

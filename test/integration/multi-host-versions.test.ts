@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { switchWrites } from '../../activities/postgres/cutover.js';
 import { isObtainable, type PostgresMajor } from '../../lab/setup/postgres-versions.js';
 import { until } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { chosenBy } from '../support/libpq.js';
 import { ServerVersions } from '../support/postgres-versions.js';
 import { replicatedMove } from '../support/replicated-move.js';
@@ -24,7 +25,7 @@ afterAll(() => versions.destroy());
 
 describe.each(PAIRS)('from PostgreSQL %i to %i', (from, to) => {
   test('drivers with both hosts follow the writes, and changes flow into the side that says it is read-only', async () => {
-    const name = `hint_${from}_${to}`;
+    const name = fresh(`hint_${from}_${to}`);
     const pair = await versions.pair(from, to);
     const move = await replicatedMove(pair, name, WRITER_TABLES, {
       endpoints: [{ kind: 'multiHost', name: 'drivers', roles: null, applications: null }],

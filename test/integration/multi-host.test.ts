@@ -15,6 +15,7 @@ import { prepareSchema, undoSchema } from '../../activities/postgres/schema/prep
 import { Session } from '../../activities/postgres/session.js';
 import type { NormalMultiHost } from '../../spec/normal.js';
 import { connect, READ_ONLY, refusalOf, until } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { chosenBy } from '../support/libpq.js';
 import { moveOf as emptyMoveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
@@ -63,7 +64,7 @@ async function dieAt(point: string, input: SwitchInput): Promise<void> {
 
 describe('a driver with both hosts', () => {
   test('chooses the side that takes writes before, after and after rolling back, whichever it names first', async () => {
-    const name = 'chooses';
+    const name = fresh('chooses');
     const move = await moveOf(name);
     expect(await chosenBy(pair, name)).toEqual(BOTH_SOURCE);
     await switched(move, 'forward');
@@ -75,7 +76,7 @@ describe('a driver with both hosts', () => {
   });
 
   test('that asks for the primary instead goes by the order of its hosts: no standby, no difference', async () => {
-    const name = 'asks_primary';
+    const name = fresh('asks_primary');
     await moveOf(name);
     expect(await chosenBy(pair, name, 'primary')).toEqual(['source', 'target']);
   });
@@ -83,7 +84,7 @@ describe('a driver with both hosts', () => {
 
 describe('replication', () => {
   test('writes on into a database that says it is read-only, in both directions', async () => {
-    const name = 'applies';
+    const name = fresh('applies');
     const move = await moveOf(name);
     await pair.source.query(
       `insert into entry (id, account) select gen_random_uuid(), 1 from generate_series(1, 500);
@@ -109,7 +110,7 @@ describe('replication', () => {
 
 describe('sessions on the side that has closed', () => {
   test('are ended by the switch, and those of the other side are not; later ones that only read stay', async () => {
-    const name = 'ended';
+    const name = fresh('ended');
     const move = await moveOf(name);
     const [before, there] = [await connect(pair.source.url(name)), await connect(pair.target.url(name))];
     await switched(move, 'forward');
@@ -126,7 +127,7 @@ describe('sessions on the side that has closed', () => {
   });
 
   test('of other roles, applications and databases stay', async () => {
-    const name = 'chosen_few';
+    const name = fresh('chosen_few');
     await Promise.all(
       [pair.source, pair.target].map((server) =>
         server.query(`create role app login password 'app'; create role report login password 'report'`),
@@ -148,7 +149,7 @@ describe('sessions on the side that has closed', () => {
   });
 
   test('are ended by a role that may signal and see, but for those of superusers, which it may not', async () => {
-    const name = 'signalled';
+    const name = fresh('signalled');
     const move = await moveOf(name);
     await pair.source.query(
       `create role client login password 'client'; create role signaller login password 'signaller';
@@ -172,7 +173,7 @@ describe('sessions on the side that has closed', () => {
   });
 
   test('of the way back are not among them: changes flow back after the switch', async () => {
-    const name = 'flows_back';
+    const name = fresh('flows_back');
     const move = await moveOf(name);
     await switched(move, 'forward');
     await pair.target.query('insert into account values (77, 0)', [], name);
@@ -185,7 +186,7 @@ describe('sessions on the side that has closed', () => {
 
 describe('the settings of both databases', () => {
   test('are as they were found, byte for byte, once all is undone; what else is set stays', async () => {
-    const name = 'as_found';
+    const name = fresh('as_found');
     const move = await moveWithSettings(name);
     expect(await settings(name)).toEqual({
       source: ['default_transaction_read_only=off', 'work_mem=8MB'],
@@ -213,7 +214,7 @@ describe('the settings of both databases', () => {
   });
 
   test('stay as they are over an attempt that is undone before its cede, and over a rehearsal', async () => {
-    const name = 'not_ceded';
+    const name = fresh('not_ceded');
     const move = await moveOf(name);
     const client = await connect(pair.source.url(name));
     const before = await settings(name);
@@ -229,7 +230,7 @@ describe('the settings of both databases', () => {
   });
 
   test('of the target are as found after finalize, and the source says for good that it is read-only', async () => {
-    const name = 'finalized';
+    const name = fresh('finalized');
     const move = await moveOf(name);
     await switched(move, 'forward');
     await finalizeDatabase(move);
@@ -242,7 +243,7 @@ describe('the settings of both databases', () => {
     ['open', BOTH_TARGET],
     ['ready', BOTH_SOURCE],
   ])('after a worker died behind %s are in line with the writes once somebody comes', async (point, side) => {
-    const name = `died_${point}`;
+    const name = fresh(`died_${point}`);
     const move = await moveOf(name);
     const writers = Writers.start(pair, name);
     await writers.progress(20);
@@ -257,7 +258,7 @@ describe('the settings of both databases', () => {
   });
 
   test('say the same as the fence after two attempts at once, and after one that woke up late', async () => {
-    const name = 'two_at_once';
+    const name = fresh('two_at_once');
     const move = await moveOf(name);
     const writers = Writers.start(pair, name);
     await writers.progress(20);
@@ -290,7 +291,7 @@ describe('the settings of both databases', () => {
   });
 
   test('that the role may not change end the preparation by name, before anything is set', async () => {
-    const name = 'not_mine';
+    const name = fresh('not_mine');
     const url: Record<string, { env: string }> = {};
     for (const side of ['source', 'target'] as const) {
       const server = pair[side];

@@ -23,6 +23,7 @@ import type { SideGrants } from '../../spec/grants.js';
 import type { NormalEndpoint, ReplicationPath } from '../../spec/normal.js';
 import { catalogOf } from '../support/catalog.js';
 import { connect, refusalOf, until } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { chosenBy } from '../support/libpq.js';
 import { moveOf, type ServerPair } from '../support/postgres.js';
 import { ServerVersions } from '../support/postgres-versions.js';
@@ -128,7 +129,7 @@ async function scene(
   what: string,
   endpoints: NormalEndpoint[] = [],
 ): Promise<Scene> {
-  const name = `plain_${what}_${as}_${source}_${target}`;
+  const name = fresh(`plain_${what}_${as}_${source}_${target}`);
   const pair = await versions.pair(source, target);
   const mover = `mover_${name}`;
   const owner = as === 'owner' ? mover : `keeper_${name}`;

@@ -10,6 +10,7 @@ import { observe } from '../../activities/postgres/replication/observe.js';
 import { adoptPartitions } from '../../activities/postgres/replication/partitions.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { accepts, inputOf } from '../support/switching.js';
 import { digestOf, prepareReplication, undoPreparation } from '../support/sync.js';
@@ -89,7 +90,7 @@ async function expectEqual(move: DatabaseMove, name: string): Promise<void> {
 
 describe('a partition that came on the source', () => {
   test('comes along once the target has it, rows from before and since, there and back, under writers', async () => {
-    const name = 'new_partition';
+    const name = fresh('new_partition');
     const move = await replicating(name);
     const writers = Writers.start(pair, name, 2);
     await make('source', name);
@@ -155,7 +156,7 @@ describe('a partition that came on the source', () => {
   ])(
     'and whoever brings it dies at %s: the next one completes it, and no change is lost or applied twice',
     async (point) => {
-      const name = point.replace(/\W/g, '_');
+      const name = fresh(point.replace(/\W/g, '_'));
       const move = await replicating(name);
       for (const side of ['source', 'target'] as const) await make(side, name);
       const events = new EventWriter(name);

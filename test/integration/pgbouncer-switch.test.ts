@@ -14,6 +14,7 @@ import { observe } from '../../activities/postgres/replication/observe.js';
 import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
 import type { NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
 import { connect, refusalOf, until } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 
@@ -141,7 +142,7 @@ const entries = async (server: ServerPair['source'], name: string): Promise<numb
 
 describe('clients behind the pooler', () => {
   test('go on without an error over a switch, its way back, and another switch; nothing is lost', async () => {
-    const name = 'no_error';
+    const name = fresh('no_error');
     const one = await bouncer('smooth', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     const clients = Clients.start(one.url(name));
@@ -162,7 +163,7 @@ describe('clients behind the pooler', () => {
   });
 
   test('feel a rehearsal as a short wait, and nothing else', async () => {
-    const name = 'rehearsed';
+    const name = fresh('rehearsed');
     const one = await bouncer('rehearsing', name);
     const before = await readFile(one.configFile);
     const move = await moveBehind(name, [endpoint(one, name)]);
@@ -180,7 +181,7 @@ describe('clients behind the pooler', () => {
 
 describe('a pause', () => {
   test('left by a dead attempt is taken back by the next', async () => {
-    const name = 'left_paused';
+    const name = fresh('left_paused');
     const one = await bouncer('left-paused', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     await dieAt('switch.pause', { move, direction: 'forward', mode: 'switch', attempt: 1 });
@@ -193,7 +194,7 @@ describe('a pause', () => {
   });
 
   test('left by an attempt that died after the cede ends at the new side', async () => {
-    const name = 'left_ceded';
+    const name = fresh('left_ceded');
     const one = await bouncer('left-ceded', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     await dieAt('switch.cede', { move, direction: 'forward', mode: 'switch', attempt: 1 });
@@ -205,7 +206,7 @@ describe('a pause', () => {
   });
 
   test('held by an open transaction times out, is taken back, and says not-now; nobody waits longer than half of maxPause', async () => {
-    const name = 'held';
+    const name = fresh('held');
     const one = await bouncer('held-pooler', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     const holder = await connect(one.url(name));
@@ -228,7 +229,7 @@ describe('a pause', () => {
   });
 
   test("that another administrator's RESUME breaks into doesn't hang the attempt", async () => {
-    const name = 'resumed';
+    const name = fresh('resumed');
     const one = await bouncer('resumed', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     const holder = await connect(one.url(name));
@@ -243,7 +244,7 @@ describe('a pause', () => {
   });
 
   test('that another administrator lifts once it was complete costs errors, not writes: the fence holds', async () => {
-    const name = 'lifted';
+    const name = fresh('lifted');
     const one = await bouncer('lifted', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     const clients = Clients.start(one.url(name), 2);
@@ -261,7 +262,7 @@ describe('a pause', () => {
   });
 
   test('that ends with a restart of PgBouncer costs errors, not writes: the fence holds, and the switch is completed', async () => {
-    const name = 'restarted';
+    const name = fresh('restarted');
     const one = await bouncer('restarted', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     injectFaults(async (point) => {
@@ -286,7 +287,7 @@ describe('a pause', () => {
   });
 
   test('never completes in session mode: not-now, and the clients go on', async () => {
-    const name = 'session_mode';
+    const name = fresh('session_mode');
     const one = await bouncer('session-mode', name, { poolMode: 'session' });
     const move = await moveBehind(name, [endpoint(one, name)]);
     const client = await connect(one.url(name));
@@ -312,7 +313,7 @@ describe('the configuration file', () => {
   };
 
   test('is byte for byte as before after the way back; on the way only the one entry differs, and keeps its other parameters', async () => {
-    const name = 'bytes';
+    const name = fresh('bytes');
     const one = await bouncer('bytes', name);
     const before = await withComments(one, name);
     const move = await moveBehind(name, [endpoint(one, name)]);
@@ -331,7 +332,7 @@ describe('the configuration file', () => {
   });
 
   test('keeps what an administrator changes in the entry between two attempts, and during the stay on the target', async () => {
-    const name = 'edited';
+    const name = fresh('edited');
     const one = await bouncer('edited', name);
     const move = await moveBehind(name, [endpoint(one, name)]);
     const edit = async (from: string, to: string): Promise<void> => {
@@ -356,14 +357,14 @@ describe('the configuration file', () => {
   });
 
   test('without the entry fails before anything is paused', async () => {
-    const name = 'no_entry';
+    const name = fresh('no_entry');
     const one = await bouncer('no-entry', name);
     const move = await moveBehind(name, [endpoint(one, 'another')]);
     await refusesUnpaused(move, one, name, 'no entry another');
   });
 
   test('that another PgBouncer reads fails before anything is paused', async () => {
-    const name = 'wrong_file';
+    const name = fresh('wrong_file');
     const one = await bouncer('wrong-file', name);
     const other = await bouncer('other-file', name, {
       databases: { [name]: { host: '127.0.0.1', port: 1, dbname: name } },
@@ -374,7 +375,7 @@ describe('the configuration file', () => {
   });
 
   test.runIf(process.getuid?.() === 0)('that the worker may not write fails before anything is paused', async () => {
-    const name = 'read_only';
+    const name = fresh('read_only');
     const one = await bouncer('read-only', name);
     await chown(one.configFile, 0, 0);
     await chmod(one.configFile, 0o644);
@@ -403,7 +404,7 @@ async function refusesUnpaused(move: DatabaseMove, one: PgBouncer, name: string,
 
 describe('several PgBouncers', () => {
   test('are paused, pointed and resumed together', async () => {
-    const name = 'several';
+    const name = fresh('several');
     const [one, two] = await Promise.all([bouncer('first', name), bouncer('second', name)]);
     const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
     const clients = [Clients.start(one.url(name), 2), Clients.start(two.url(name), 2)];
@@ -422,7 +423,7 @@ describe('several PgBouncers', () => {
   });
 
   test("of which one can't be reached: nothing is paused", async () => {
-    const name = 'one_gone';
+    const name = fresh('one_gone');
     const one = await bouncer('reachable', name);
     const gone = await bouncer('gone', name);
     const free = await getPort({ host: '127.0.0.1' });
@@ -437,7 +438,7 @@ describe('several PgBouncers', () => {
   });
 
   test('of which one is held by an open transaction: all are resumed', async () => {
-    const name = 'one_held';
+    const name = fresh('one_held');
     const [one, two] = await Promise.all([bouncer('free', name), bouncer('busy', name)]);
     const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
     const holder = await connect(two.url(name));
@@ -450,7 +451,7 @@ describe('several PgBouncers', () => {
   });
 
   test('of which one dies during the pause: the other is resumed, and the source takes the writes', async () => {
-    const name = 'one_dies';
+    const name = fresh('one_dies');
     const [one, two] = await Promise.all([bouncer('survivor', name), bouncer('victim', name)]);
     const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
     const holder = await connect(one.url(name));
@@ -466,7 +467,7 @@ describe('several PgBouncers', () => {
   });
 
   test('of which one dies after the cede: the clients of the other are at the new side at once', async () => {
-    const name = 'one_dies_late';
+    const name = fresh('one_dies_late');
     const [one, two] = await Promise.all([bouncer('alive', name), bouncer('dead', name)]);
     const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
     const clients = Clients.start(one.url(name), 2);

@@ -11,6 +11,7 @@ import { observe } from '../../activities/postgres/replication/observe.js';
 import { Session } from '../../activities/postgres/session.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { ServerVersions } from '../support/postgres-versions.js';
 import { find } from '../support/preflight.js';
@@ -57,7 +58,7 @@ const numbersOf = async (side: 'source' | 'target', sql: string, name: string): 
 
 describe('rows that a filter lets pass', () => {
   test('move, leave and enter by updates, come back with all that was written meanwhile; the others stay as they are', async () => {
-    const name = 'filtered';
+    const name = fresh('filtered');
     const move = await moveWith(name, FILTERS);
     const before = { source: await catalogOf(pair.source, name), target: await catalogOf(pair.target, name) };
     expect((await find(move, 'rows-stay-behind'))?.evidence).toContain('public.orders moves where tenant in (1, 2)');
@@ -117,7 +118,7 @@ describe('rows that a filter lets pass', () => {
   });
 
   test('are what a comparison sees: a row that is lost, another that is too many', async () => {
-    const name = 'compared';
+    const name = fresh('compared');
     const move = await moveWith(name, FILTERS);
     await prepareReplication(move);
     await initialSync(move);
@@ -147,7 +148,7 @@ describe('rows that a filter lets pass', () => {
   });
 
   test('are compared again after an interrupted copy, and what fits is kept', async () => {
-    const name = 'resumed';
+    const name = fresh('resumed');
     const move = await moveWith(
       name,
       { 'public.big': 'id % 2 = 0' },
@@ -171,7 +172,7 @@ describe('rows that a filter lets pass', () => {
   });
 
   test('are not overwritten on the way back: a key that one of them has stops it, and the writes stay where they are', async () => {
-    const name = 'conflict';
+    const name = fresh('conflict');
     const move = await moveWith(name, FILTERS);
     await prepareReplication(move);
     await initialSync(move);
@@ -185,7 +186,7 @@ describe('rows that a filter lets pass', () => {
   });
 
   test('stay on the source when the migration is finalized; of ours nothing stays on the target', async () => {
-    const name = 'finalized';
+    const name = fresh('finalized');
     const move = await moveWith(name, FILTERS);
     await prepareReplication(move);
     await initialSync(move);
@@ -268,7 +269,7 @@ describe('foreign keys to a table of which only some rows move', () => {
   const SECOND = 'tenant = 2 -- only';
 
   test('are refused by name where a row moves whose parent stays, and told where none does', async () => {
-    const name = 'families';
+    const name = fresh('families');
     const move = await moveWith(name, { 'public.tenant': 'id = 2', 'public.invoice': SECOND }, FAMILIES);
     expect(await find(move, 'parents-stay-behind')).toMatchObject({
       severity: 'error',

@@ -8,6 +8,7 @@ import { undoFence } from '../../activities/postgres/fence.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 import { connect, refusalOf } from '../support/clients.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 
@@ -72,7 +73,7 @@ const switching = (move: DatabaseMove, direction: 'forward' | 'back', mode: 'swi
 
 describe('no id is handed out by both sides', () => {
   test('over a switch, its way back and another switch: by old sessions, cached values, and sequences never called', async () => {
-    const name = 'both_sides';
+    const name = fresh('both_sides');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     const sessions = {
       source: await connect(pair.source.url(name)),
@@ -121,7 +122,7 @@ describe('no id is handed out by both sides', () => {
   });
 
   test('under load, by sessions that never stop asking both sides', async () => {
-    const name = 'asked_for_ever';
+    const name = fresh('asked_for_ever');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     const ids = { source: new Set<string>(), target: new Set<string>() };
     let stopping = false;
@@ -151,7 +152,7 @@ describe('no id is handed out by both sides', () => {
   });
 
   test('rows that take their id by default are all there, with an id of their own', async () => {
-    const name = 'by_default';
+    const name = fresh('by_default');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     for (const [server, direction] of [
       [pair.source, 'forward'],
@@ -180,7 +181,7 @@ describe('no id is handed out by both sides', () => {
 
 describe('the limits of sequences', () => {
   test('are on the source as before after the way back, and on the target after the undo of the fence', async () => {
-    const name = 'limits';
+    const name = fresh('limits');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     await pair.source.query(`insert into plain (note) values ('x'); select nextval('tens'), nextval('tiny')`, [], name);
     const before = { source: await limitsOf(pair.source, name), target: await limitsOf(pair.target, name) };
@@ -194,7 +195,7 @@ describe('the limits of sequences', () => {
   });
 
   test('of a sequence near its end: what is left of it is left to the new side', async () => {
-    const name = 'near_end';
+    const name = fresh('near_end');
     const move = await replicatedMove(
       pair,
       name,
@@ -223,7 +224,7 @@ describe('the limits of sequences', () => {
   });
 
   test('of CYCLE sequences come back, and a ceded one does not begin again', async () => {
-    const name = 'cycle';
+    const name = fresh('cycle');
     const move = await replicatedMove(
       pair,
       name,
@@ -238,7 +239,7 @@ describe('the limits of sequences', () => {
   });
 
   test("of tables out of scope are nobody's business", async () => {
-    const name = 'out_of_scope';
+    const name = fresh('out_of_scope');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     await switching(move, 'forward');
     await pair.source.query(`insert into aside (note) values ('still here')`, [], name);
@@ -247,7 +248,7 @@ describe('the limits of sequences', () => {
 
 describe('an attempt that does not cede', () => {
   test('as a rehearsal leaves no trace on either side, neither at first nor after the writes have been away and back', async () => {
-    const name = 'rehearsed';
+    const name = fresh('rehearsed');
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     await pair.source.query(`insert into plain (note) values ('x')`, [], name);
     const look = async () => ({
@@ -277,7 +278,7 @@ describe('an attempt that does not cede', () => {
     ['was called for the first time', `select nextval('never_called')`],
     ['ran to its end', `select setval('tiny', 32767)`],
   ])('because a sequence %s meanwhile says not-now, and the source hands out ids as before', async (what, moved) => {
-    const name = `moved_${what.split(' ')[0]}`;
+    const name = fresh(`moved_${what.split(' ')[0]}`);
     const move = await replicatedMove(pair, name, TABLES, SCOPE);
     await pair.source.query(`select nextval('unowned'), nextval('tiny')`, [], name);
     const before = await limitsOf(pair.source, name);

@@ -11,6 +11,7 @@ import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { inputOf } from '../support/switching.js';
 import { finishedRanges, prepareReplication, undoPreparation, until } from '../support/sync.js';
@@ -123,7 +124,7 @@ async function expectWhole(move: DatabaseMove, name: string): Promise<void> {
 
 describe('while the snapshot lives', () => {
   test('a copier that dies costs the ranges it was at; several share the work', async () => {
-    const name = 'copier_dies';
+    const name = fresh('copier_dies');
     const move = await begun(name);
     const held = holder(move);
     const first = copier(move, 0);
@@ -143,7 +144,7 @@ describe('while the snapshot lives', () => {
   });
 
   test('a holder that dies is succeeded by another, as long as a copier keeps the snapshot', async () => {
-    const name = 'holder_dies';
+    const name = fresh('holder_dies');
     const move = await begun(name);
     const held = holder(move);
     const copying = copier(move);
@@ -169,7 +170,7 @@ describe('while the snapshot lives', () => {
   });
 
   test('a pause stops the copiers, and nothing is copied twice after it', async () => {
-    const name = 'paused';
+    const name = fresh('paused');
     const move = await begun(name);
     const held = holder(move);
     const copying = copier(move);
@@ -189,7 +190,7 @@ describe('while the snapshot lives', () => {
 
 describe('a TRUNCATE that waits for the holder', () => {
   test('when a copier comes is let through: the copy begins again out of another snapshot', async () => {
-    const name = 'truncating';
+    const name = fresh('truncating');
     const move = await begun(name);
     const held = holder(fast(move));
     await until(async () => (await groups(name)).length === 1, 'the snapshot is held');
@@ -230,7 +231,7 @@ async function allDie(name: string, move: DatabaseMove): Promise<void> {
 
 describe('when all that held the snapshot has died', () => {
   test('tables that were whole stay as a group of their own, the rest is copied anew, and all come together', async () => {
-    const name = 'all_die';
+    const name = fresh('all_die');
     const move = await begun(name);
     const before = { source: await catalogOf(pair.source, name), target: await catalogOf(pair.target, name) };
     const writers = Writers.start(pair, name, 2);
@@ -280,7 +281,7 @@ describe('when all that held the snapshot has died', () => {
   });
 
   test('an undo finds groups in any state, and leaves nothing of them', async () => {
-    const name = 'undone';
+    const name = fresh('undone');
     for (const server of [pair.source, pair.target]) await server.createDatabase(name);
     await pair.source.query(TABLES, [], name);
     const before = { source: await catalogOf(pair.source, name), target: await catalogOf(pair.target, name) };
@@ -303,7 +304,7 @@ describe('when all that held the snapshot has died', () => {
     'sync.handed-over',
     'sync.merged',
   ])('and whoever brings them together dies at %s, the next one completes it', async (point) => {
-    const name = `dies_${point.replace(/\W/g, '_')}`;
+    const name = fresh(`dies_${point.replace(/\W/g, '_')}`);
     const move = await begun(name);
     await allDie(name, move);
     let deaths = 0;
@@ -321,7 +322,7 @@ describe('when all that held the snapshot has died', () => {
   });
 
   test('and the slot of the whole tables has lost its WAL, they are compared with the new snapshot instead', async () => {
-    const name = 'slot_lost';
+    const name = fresh('slot_lost');
     const move = await begun(name);
     await allDie(name, move);
     await pair.source.query('select pg_drop_replication_slot($1)', [`godwit_${move.key}_forward`]);

@@ -17,6 +17,7 @@ import type { PostgresServer } from '../../lab/postgres.js';
 import { isObtainable, type PostgresMajor } from '../../lab/setup/postgres-versions.js';
 import type { Primary } from '../../spec/status.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, type ServerPair } from '../support/postgres.js';
 import { ServerVersions } from '../support/postgres-versions.js';
 import { accepts, inputOf } from '../support/switching.js';
@@ -211,7 +212,7 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
     const obtainable = isObtainable(source) && isObtainable(target);
 
     test.runIf(obtainable)('what was prepared is undone without a trace', async () => {
-      const name = `undone_${source}_${target}`;
+      const name = fresh(`undone_${source}_${target}`);
       const pair = await versions.pair(source, target);
       await databases(pair, source, name);
       const before = { source: await catalogOf(pair.source, name), target: await catalogOf(pair.target, name) };
@@ -234,7 +235,7 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
     test.runIf(obtainable)(
       'writes move there, back and there again for good; nothing is lost, or differs unseen',
       async () => {
-        const name = `moved_${source}_${target}`;
+        const name = fresh(`moved_${source}_${target}`);
         const pair = await versions.pair(source, target);
         await databases(pair, source, name);
         const move = moveOf(pair, name, { copy: COPY });
@@ -281,7 +282,7 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
     );
 
     test.runIf(obtainable)('time-outs of the database end no connection of ours', async () => {
-      const name = `patient_${source}_${target}`;
+      const name = fresh(`patient_${source}_${target}`);
       const pair = await versions.pair(source, target);
       for (const server of [pair.source, pair.target]) {
         await server.createDatabase(name);

@@ -4,7 +4,7 @@ import { request, type Agent, type IncomingHttpHeaders, type IncomingMessage } f
 import { text } from 'node:stream/consumers';
 import { expect } from 'vitest';
 import { WebSocket } from 'ws';
-import type { AwsClientOptions } from '../../lab/aws-client-options.js';
+import type { ClientConfiguration } from '../../lab/aws/proxy.js';
 import { Edge, type EdgeOptions } from '../../lab/edge/edge.js';
 import { forward, LoadBalancers, type MadeBalancer } from '../../lab/traffic/load-balancers.js';
 import { TargetServer } from './target-server.js';
@@ -49,7 +49,7 @@ export class EdgeWorld {
    * Tests of a file share an account, and leave nothing in it: moto takes 70 MB for the network of each account.
    * A load balancer whose listener leads to an empty blue; green is attached with weight 0.
    */
-  static async start(account: AwsClientOptions, options: Partial<EdgeOptions> = {}): Promise<EdgeWorld> {
+  static async start(account: ClientConfiguration, options: Partial<EdgeOptions> = {}): Promise<EdgeWorld> {
     const elb = await LoadBalancers.in(account);
     const balancer = await elb.balancer('shop');
     const [blue, green] = [await elb.targetGroup('blue'), await elb.targetGroup('green')];
@@ -87,6 +87,11 @@ export class EdgeWorld {
     this.edge.place({ [`${name}:${port}`]: target.address });
     await this.elb.register(group, { id: name, port });
     return target;
+  }
+
+  /** On this machine. */
+  addressOf(name: string): string {
+    return this.#targets.find((target) => target.name === name)?.address ?? '';
   }
 
   stateOf(name: string): string | null {
