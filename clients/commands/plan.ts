@@ -1,4 +1,5 @@
 import type { Platform, SideGrants } from '../../spec/grants.js';
+import { iamPolicies } from '../../spec/iam.js';
 import type { Plan } from '../../spec/plan.js';
 import { withTemporal } from '../connection.js';
 import { UsageError } from '../errors.js';
@@ -20,13 +21,17 @@ export interface PlanOptions extends GlobalFlags {
   /** What an administrator runs instead of the steps. */
   grants?: boolean;
   platform?: Platform;
+  /** The policies that AWS needs instead of the steps. */
+  iam?: boolean;
   detailedExitcode?: boolean;
   taskQueue: string;
   id?: string;
 }
 
 export async function plan(terminal: Terminal, file: string, options: PlanOptions): Promise<ExitCode> {
+  if (options.grants === true && options.iam === true) throw new UsageError('--grants and --iam are one or the other.');
   if (options.grants === true) return grants(terminal, file, options);
+  if (options.iam === true) return iam(terminal, file, options);
   if (options.platform !== undefined) throw new UsageError('--platform belongs to --grants.');
   const { document, normal } = await specificationOf(terminal, file);
   const migration = options.id ?? normal.name;
@@ -49,6 +54,24 @@ function files({ output, out }: PlanOptions, format: Format | undefined): string
 function detailed(made: Plan): ExitCode {
   if (hasErrors(made.findings)) return EXIT.failed;
   return gatesOf(made).length > 0 ? EXIT.waiting : EXIT.done;
+}
+
+/** Asks nobody: it follows from the specification. One policy is printed as AWS takes it; several with whom each is for. */
+async function iam(terminal: Terminal, file: string, options: PlanOptions): Promise<ExitCode> {
+  const format = FORMATS.find((known) => known === options.output);
+  if (format === undefined || options.out !== undefined) {
+    throw new UsageError('--iam prints policies as JSON or YAML; it writes no plan.', [
+      `to keep it: godwit plan --iam ${file} > policy.json`,
+    ]);
+  }
+  const { normal } = await specificationOf(terminal, file);
+  const policies = iamPolicies(normal.traffic ?? []);
+  const [only] = policies;
+  if (only === undefined) throw new UsageError(`${file} moves no traffic, so it needs no rights in AWS.`);
+  await print(terminal, format, policies, () =>
+    JSON.stringify(policies.length === 1 ? only.document : policies, null, 2),
+  );
+  return EXIT.done;
 }
 
 async function grants(terminal: Terminal, file: string, options: PlanOptions): Promise<ExitCode> {

@@ -71,6 +71,7 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
     .addOption(
       new Option('--platform <name>', 'with --grants: what the servers are (default: as they show)').choices(PLATFORMS),
     )
+    .option('--iam', 'print the least IAM policies instead that the units of traffic need; asks nobody')
     .option(
       '--detailed-exitcode',
       'exit 3 when gates of this plan will wait for people, 1 when it found errors; with --grants 3 when statements are missing, 1 when no grant will do',
@@ -83,6 +84,7 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
         'godwit plan move.yaml -o move.plan && godwit start --plan move.plan',
         'godwit plan move.yaml -o json | jq .digest',
         'godwit plan move.yaml --grants                 what an administrator runs on both sides',
+        'godwit plan move.yaml --iam > policy.json      what the workers may do in AWS',
       ) + EXIT_PLAN,
     )
     .action(async (file: string, _options: unknown, command: Command) => {

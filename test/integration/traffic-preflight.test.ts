@@ -210,23 +210,23 @@ describe('preflight of records', () => {
     await trafficActivities.lockTraffic({ move, image });
     await trafficActivities.setTraffic({ move, image, from: null, to: 10 });
     expect(await found(move)).toEqual([]);
-    expect((await found(moveOf('other'))).map(([id]) => id)).toEqual(['route53-locked', 'route53-traffic-elsewhere']);
+    expect((await found(moveOf('other'))).map(([id]) => id)).toEqual(['record-locked', 'record-traffic-elsewhere']);
   });
 
   test('finds what can not be moved', async () => {
-    expect(await found(moveOf())).toEqual([['route53-not-movable', like(/^there is no A look\d+/)]]);
+    expect(await found(moveOf())).toEqual([['record-not-movable', like(/^there is no A look\d+/)]]);
     await create({ SetIdentifier: 'eu', Region: 'eu-west-1' });
-    expect(await found(moveOf())).toEqual([['route53-not-movable', like(/has latency routing/)]]);
+    expect(await found(moveOf())).toEqual([['record-not-movable', like(/has latency routing/)]]);
     const hidden = recordMoveOf(aws, shared, { zone: shared.privateZone.id });
-    expect((await found(hidden))[0]).toEqual(['route53-not-movable', like(/is private/)]);
+    expect((await found(hidden))[0]).toEqual(['record-not-movable', like(/is private/)]);
     const nowhere = recordMoveOf(aws, shared, { zone: 'Z0000000000000' });
-    expect(await found(nowhere)).toEqual([['route53-not-found', like(/NoSuchHostedZone/)]]);
+    expect(await found(nowhere)).toEqual([['record-not-found', like(/NoSuchHostedZone/)]]);
   });
 
   test('finds a zone that is delegated elsewhere, and name servers that can not be asked', async () => {
     await create();
     dns.delegated = ['ns1.registrar.example'];
-    expect(await found(moveOf())).toEqual([['route53-delegated-elsewhere', like(/nobody asks this zone/)]]);
+    expect(await found(moveOf())).toEqual([['record-delegated-elsewhere', like(/nobody asks this zone/)]]);
     process.env['GODWIT_DNS'] = '127.0.0.99:1';
     expect(await found(moveOf())).toEqual([['dns-unreachable', like(/127\.0\.0\.99 \(port 1\) did not answer/)]]);
     process.env['GODWIT_DNS'] = `127.0.0.1:${dns.port}`;
@@ -247,9 +247,9 @@ describe('preflight of records', () => {
     const zone = { ResourceType: 'hostedzone' as const, ResourceId: shared.zone.id };
     await elsewhere.route53.send(new ChangeTagsForResourceCommand({ ...zone, AddTags }));
     expect(await found(moveOf())).toEqual([
-      ['route53-managed-elsewhere', like(/^TXT a-look\d+.* says "heritage=external-dns/)],
-      ['route53-managed-elsewhere', like(/managed-by=terraform \(Terraform\)$/)],
-      ['route53-long-ttl', like(/^the TTL is 86400 s: 1d pass/)],
+      ['record-managed-elsewhere', like(/^TXT a-look\d+.* says "heritage=external-dns/)],
+      ['record-managed-elsewhere', like(/managed-by=terraform \(Terraform\)$/)],
+      ['record-long-ttl', like(/^the TTL is 86400 s: 1d pass/)],
     ]);
     await elsewhere.route53.send(new ChangeTagsForResourceCommand({ ...zone, RemoveTagKeys: ['managed-by'] }));
     const { dnsName, zoneId } = shared.loadBalancer;
@@ -262,6 +262,6 @@ describe('preflight of records', () => {
         AliasTarget: { DNSName: dnsName, HostedZoneId: zoneId, EvaluateTargetHealth: true },
       },
     });
-    expect((await found(moveOf())).map(([id]) => id)).toEqual(['route53-alias']);
+    expect((await found(moveOf())).map(([id]) => id)).toEqual(['record-alias']);
   });
 });

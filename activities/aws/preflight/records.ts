@@ -16,11 +16,11 @@ const LONG_TTL_S = 3_600;
 export async function examineRecords(records: RecordMove): Promise<Findings> {
   const { route, clients, move } = records;
   const found: Findings = [];
-  const zone = await looked(() => readZone(clients, route.zone), found, { InvalidSpec: 'route53-not-found' });
+  const zone = await looked(() => readZone(clients, route.zone), found, { InvalidSpec: 'record-not-found' });
   if (zone === null) return found;
   await looked(() => delegatedServers(route, zone), found, {
-    InvalidSpec: 'route53-not-movable',
-    TrafficMismatch: 'route53-delegated-elsewhere',
+    InvalidSpec: 'record-not-movable',
+    TrafficMismatch: 'record-delegated-elsewhere',
   });
   const lock = await looked(() => readLock(clients, route), found, {});
   const own = lock !== null && isOwn(lock, move);
@@ -28,7 +28,7 @@ export async function examineRecords(records: RecordMove): Promise<Findings> {
     const says = (lock.ResourceRecords ?? []).map(({ Value }) => Value).join(' ');
     const evidence = `TXT ${lockName(route)} says ${says}`;
     found.push({
-      id: 'route53-locked',
+      id: 'record-locked',
       evidence,
       repair: ['Wait for it, or abort it', `Delete TXT ${lockName(route)}`],
     });
@@ -41,18 +41,18 @@ export async function examineRecords(records: RecordMove): Promise<Findings> {
 
 async function examineMembers({ route }: RecordMove, all: ResourceRecordSet[], found: Findings): Promise<void> {
   const members = await looked(() => Promise.resolve().then(() => membersOf(route, all)), found, {
-    InvalidSpec: 'route53-not-movable',
-    TrafficMismatch: 'route53-traffic-elsewhere',
+    InvalidSpec: 'record-not-movable',
+    TrafficMismatch: 'record-traffic-elsewhere',
   });
   if (members === null) return;
   const aliases = [members.blue, members.green].filter(({ AliasTarget }) => AliasTarget !== undefined);
   if (aliases.length > 0) {
     const evidence = aliases.map((one) => `${one.SetIdentifier ?? ''} leads to ${one.AliasTarget?.DNSName ?? ''}`);
-    found.push({ id: 'route53-alias', evidence: evidence.join('; '), repair: [] });
+    found.push({ id: 'record-alias', evidence: evidence.join('; '), repair: [] });
   }
   if (members.ttl >= LONG_TTL_S) {
     const evidence = `the TTL is ${members.ttl} s: ${secondsText(members.ttl)} pass before the first step`;
-    found.push({ id: 'route53-long-ttl', evidence, repair: ['Lower it the day before'] });
+    found.push({ id: 'record-long-ttl', evidence, repair: ['Lower it the day before'] });
   }
 }
 
@@ -65,7 +65,7 @@ async function examineOwners({ route, clients }: RecordMove, found: Findings): P
     const mark = values.find((value) => value.includes('heritage=external-dns'));
     if (mark === undefined) continue;
     const evidence = `TXT ${recordName(name)} says ${mark}`;
-    found.push({ id: 'route53-managed-elsewhere', evidence, repair: ['Exclude the name from external-dns'] });
+    found.push({ id: 'record-managed-elsewhere', evidence, repair: ['Exclude the name from external-dns'] });
   }
   const { ResourceTagSet } = await clients.route53.send(
     new ListTagsForResourceCommand({ ResourceType: 'hostedzone', ResourceId: route.zone }),
@@ -74,7 +74,7 @@ async function examineOwners({ route, clients }: RecordMove, found: Findings): P
   if (owners.length === 0) return;
   const evidence = `the zone ${route.zone}: ${owners.join(', ')}`;
   found.push({
-    id: 'route53-managed-elsewhere',
+    id: 'record-managed-elsewhere',
     evidence,
     repair: ['Let it ignore this record while the traffic moves'],
   });

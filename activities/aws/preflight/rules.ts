@@ -120,59 +120,59 @@ export const ALB_RULES: Rules<AlbId> = {
 };
 
 export type RecordId =
-  | 'route53-not-found'
-  | 'route53-not-movable'
-  | 'route53-traffic-elsewhere'
-  | 'route53-delegated-elsewhere'
-  | 'route53-locked'
-  | 'route53-managed-elsewhere'
-  | 'route53-alias'
-  | 'route53-long-ttl';
+  | 'record-not-found'
+  | 'record-not-movable'
+  | 'record-traffic-elsewhere'
+  | 'record-delegated-elsewhere'
+  | 'record-locked'
+  | 'record-managed-elsewhere'
+  | 'record-alias'
+  | 'record-long-ttl';
 
 export const RECORD_RULES: Rules<RecordId> = {
-  'route53-not-found': {
+  'record-not-found': {
     severity: 'error',
     title: 'The hosted zone is not there',
     why: 'There is nothing to move.',
     mend: 'Correct the id of the zone, or the role.',
   },
-  'route53-not-movable': {
+  'record-not-movable': {
     severity: 'error',
     title: 'The record can not be moved by weights',
     why: 'There is none of this name and type, or it is routed by latency, place, failover or the like, with which weights do not mix; or the zone is private, and its answers can not be checked from outside.',
     mend: 'Make it a simple or weighted record of a public zone first.',
   },
-  'route53-traffic-elsewhere': {
+  'record-traffic-elsewhere': {
     severity: 'error',
     title: 'The records do not lead to blue alone',
     why: 'The steps share the answers between blue and green; what goes elsewhere would be moved unasked.',
     mend: 'Name as blue where the record leads, and take the weight from all others.',
   },
-  'route53-delegated-elsewhere': {
+  'record-delegated-elsewhere': {
     severity: 'error',
     title: 'The parent of the zone delegates it to other name servers',
     why: 'Nobody asks this hosted zone, so changes of it would change nothing.',
     mend: 'Name the hosted zone that is delegated to, or correct the delegation at the registrar.',
   },
-  'route53-locked': {
+  'record-locked': {
     severity: 'error',
     title: 'Another migration holds the record',
     why: 'Two that write the same weights undo one another.',
     mend: 'Wait for the other, or abort it; if it is no more, delete its TXT record.',
   },
-  'route53-managed-elsewhere': {
+  'record-managed-elsewhere': {
     severity: 'warning',
     title: 'Somebody else manages the record or its zone',
     why: 'Whoever manages it may write it back in the middle. That is noticed, and holds the migration, but not prevented.',
     mend: 'Stop it meanwhile: exclude the name from external-dns, ignore_changes in Terraform. Afterwards write there what the migration made.',
   },
-  'route53-alias': {
+  'record-alias': {
     severity: 'info',
     title: 'Blue or green is an alias record',
     why: 'An alias has no TTL of its own: resolvers keep it as long as its target says, 60 seconds for a load balancer.',
     mend: 'Nothing.',
   },
-  'route53-long-ttl': {
+  'record-long-ttl': {
     severity: 'info',
     title: 'The TTL of the record is long',
     why: 'It is lowered first, and the old one waited out before any traffic moves.',
