@@ -1,11 +1,11 @@
 /** Reading only: what preflight and plan find, for their own workflows and for the first stage of a migration. */
 import type { DatabaseMove } from '../activities/contract.js';
+import type { TrafficMove } from '../activities/traffic-contract.js';
 import type { Finding } from '../spec/findings.js';
 import type { Platform, SideGrants } from '../spec/grants.js';
 import type { NormalMigration } from '../spec/normal.js';
 import type { Plan } from '../spec/plan.js';
 import type { Control } from './control.js';
-import type { TrafficMove } from '../activities/traffic-contract.js';
 import { databasesOf, moveOf, trafficMoveOf } from './phase.js';
 import { lightActivities, trafficActivities } from './proxies.js';
 

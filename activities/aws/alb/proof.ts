@@ -4,10 +4,8 @@ import type { AlbImage, TrafficProof } from '../../traffic-contract.js';
 import { shareText, verdictOn } from '../binomial.js';
 import type { AwsClients } from '../clients.js';
 import { groupName, stickinessOf } from './actions.js';
+import { PATIENCE } from '../patience.js';
 import type { AlbMove } from './change.js';
-
-/** Load balancers send their metrics once a minute; whole minutes after the change are counted alone. */
-const MINUTE_MS = 60_000;
 
 export async function proveAlb(
   { route, clients }: AlbMove,
@@ -15,9 +13,10 @@ export async function proveAlb(
   weight: number,
   sinceMs: number,
 ): Promise<TrafficProof> {
-  const from = Math.ceil(sinceMs / MINUTE_MS) * MINUTE_MS;
-  const to = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
-  if (to <= from) return insufficient('no whole minute has passed since the change; metrics come by the minute');
+  const { metrics: period } = PATIENCE;
+  const from = Math.ceil(sinceMs / period) * period;
+  const to = Math.floor(Date.now() / period) * period;
+  if (to <= from) return insufficient('no whole minute of metrics has passed since the change');
   const { blue, green } = await requestsAt(clients, image.loadBalancer, route, new Date(from), new Date(to));
   const seen = blue + green;
   if (seen === 0) return insufficient('CloudWatch has counted no request at either target group since the change');
@@ -55,7 +54,7 @@ async function requestsAt(
           { Name: 'LoadBalancer', Value: dimension(loadBalancer).replace(/^loadbalancer\//, '') },
         ],
       },
-      Period: MINUTE_MS / 1_000,
+      Period: PATIENCE.metrics / 1_000,
       Stat: 'Sum',
     },
   });

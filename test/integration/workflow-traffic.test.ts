@@ -1,0 +1,222 @@
+/** Traffic moved by the real workflows over real parts: the shop as blue and green, under load, judged by a real Prometheus. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { DescribeListenersCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { PATIENCE } from '../../activities/aws/patience.js';
+import { activities } from '../../activities/index.js';
+import { check } from '../../lab/check.js';
+import { ensurePrometheus } from '../../lab/components.js';
+import { Load } from '../../lab/load.js';
+import { createShopDatabase, fillShop, SHOP, SMALL_SIZE } from '../../lab/shop/create.js';
+import { forward, LoadBalancers } from '../../lab/traffic/load-balancers.js';
+import { TrafficWorld } from '../../lab/traffic-world.js';
+import { QUERIES } from '../../spec/messages.js';
+import type { MigrationDocument } from '../../spec/schema.js';
+import type { StatusDocument } from '../../spec/status.js';
+import { makeLog } from '../../workers/log.js';
+import { startWorkers, type Workers } from '../../workers/run.js';
+import type { migration } from '../../workflows/migration.js';
+import { newAccount, startAws } from '../support/aws.js';
+import { say } from '../support/progress.js';
+import { startPair, type ServerPair } from '../support/postgres.js';
+
+const QUEUE = `traffic-${randomUUID().slice(0, 8)}`;
+
+let pair: ServerPair;
+let folder: string;
+let world: TrafficWorld;
+let elb: ElasticLoadBalancingV2Client;
+let connection: Connection;
+let client: Client;
+let workers: Workers;
+let records = 0;
+
+beforeAll(async () => {
+  Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 5_000, metrics: 5_000 });
+  pair = await startPair();
+  await createShopDatabase(pair.source);
+  await fillShop(pair.source, SMALL_SIZE);
+  folder = await mkdtemp(join(tmpdir(), 'godwit-traffic-'));
+  // Moto answers when this does.
+  await (await startAws()).stop();
+  world = await TrafficWorld.start({
+    folder,
+    moto: inject('motoUrl'),
+    account: newAccount(),
+    database: pair.source.url(SHOP.database),
+    prometheus: await ensurePrometheus({ onProgress: say }),
+    edge: { secondMs: 100, refreshEveryMs: 300, cloudWatchEveryMs: 1_000 },
+    names: { refreshEveryMs: 500 },
+  });
+  Object.assign(process.env, world.environment);
+  elb = new ElasticLoadBalancingV2Client(world.account);
+  const address = inject('temporalAddress');
+  connection = await Connection.connect({ address });
+  client = new Client({ connection });
+  const log = makeLog(process.env['TEST_LOG'] ?? 'silent');
+  workers = await startWorkers({ address, queues: [QUEUE], workflowQueue: QUEUE, activities, log, graceMs: 200 });
+});
+
+afterAll(async () => {
+  await workers?.stop();
+  await connection?.close();
+  elb?.destroy();
+  await world?.stop();
+  await pair?.destroy();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Change {
+  steps?: { weight: number; hold: string; approvals?: number }[];
+  errors?: string;
+}
+
+function documentOf({ steps, errors = '5%' }: Change): MigrationDocument {
+  const { listener, blueGroup, greenGroup } = world.estate;
+  return {
+    apiVersion: 'godwit.dev/v1alpha1',
+    kind: 'Migration',
+    metadata: { name: 'shop-green' },
+    spec: {
+      metrics: { prom: { prometheus: { url: world.prometheus?.url ?? '', template: 'http' } } },
+      traffic: {
+        web: {
+          alb: { listener, settings: 'ignore' },
+          blue: { targetGroup: blueGroup, labels: { version: 'blue' } },
+          green: { targetGroup: greenGroup, labels: { version: 'green' } },
+          steps: steps ?? [
+            { weight: 50, hold: '0s' },
+            { weight: 100, hold: '0s' },
+          ],
+          gates: [{ errorRatio: { absolute: errors }, minSamples: 20, window: '10s', sustained: '1s', consecutive: 2 }],
+          every: '500ms',
+          watch: { for: '1s', every: '500ms' },
+          taskQueue: QUEUE,
+        },
+      },
+      gates: { switch: { approvals: 0 }, finalize: { approvals: 0 } },
+    },
+  };
+}
+
+const begin = (document: MigrationDocument): Promise<WorkflowHandle<typeof migration>> =>
+  client.workflow.start<typeof migration>('migration', {
+    workflowId: `shop-green-${randomUUID().slice(0, 8)}`,
+    taskQueue: QUEUE,
+    args: [document],
+  });
+
+const statusOf = (handle: WorkflowHandle<typeof migration>): Promise<StatusDocument> =>
+  handle.query<StatusDocument>(QUERIES.status);
+
+async function until(
+  handle: WorkflowHandle<typeof migration>,
+  isSo: (status: StatusDocument) => boolean,
+): Promise<StatusDocument> {
+  let last: StatusDocument | null = null;
+  await expect
+    .poll(
+      async () => {
+        last = await statusOf(handle);
+        return isSo(last) ? 'so' : `${last.state}, ${last.stage}: ${last.reason ?? ''}`;
+      },
+      { timeout: 120_000, interval: 300 },
+    )
+    .toBe('so');
+  return last as unknown as StatusDocument;
+}
+
+const traffic = ({ units }: StatusDocument) => units[0]?.traffic;
+
+const listenerActions = async () => {
+  const { Listeners } = await elb.send(new DescribeListenersCommand({ ListenerArns: [world.estate.listener] }));
+  return Listeners?.[0]?.DefaultActions;
+};
+
+const startLoad = (): Promise<Load> =>
+  Load.start({
+    url: world.namedUrl,
+    dns: world.nameServers.root,
+    record: join(folder, `record-${(records += 1)}.jsonl`),
+    clients: 4,
+    rate: 150,
+  });
+
+const verdictOf = async (load: Load) =>
+  check({ record: await load.record(), primary: pair.source.url(SHOP.database), switches: [] });
+
+test('a green that turns bad gets no more traffic: everybody goes back by itself, and an abort leaves the listener as it was', async () => {
+  const before = await listenerActions();
+  const load = await startLoad();
+  const handle = await begin(
+    documentOf({
+      steps: [
+        { weight: 50, hold: '1h' },
+        { weight: 100, hold: '0s' },
+      ],
+    }),
+  );
+  await until(handle, (status) => traffic(status)?.weight === 50);
+  await world.green.behave({ errorRate: 0.5 });
+  const back = await until(handle, ({ state }) => state === 'rolled-back');
+  await world.green.behave({ errorRate: 0 });
+  expect(traffic(back)).toMatchObject({ weight: 0, step: 0 });
+  expect(traffic(back)?.log.map(({ weight }) => weight)).toEqual([0, 50, 0]);
+  expect(traffic(back)?.log.at(-1)?.why).toMatch(/limit 5 %/);
+  expect(back.messages.at(-1)).toMatchObject({ name: 'rollback', by: 'the gates of traffic/web' });
+  await handle.signal('abort', {});
+  expect(await handle.result()).toMatchObject({ state: 'undone' });
+  expect(await listenerActions()).toEqual(before);
+  await load.stop();
+  expect(await verdictOf(load)).toMatchObject({ ok: true, lost: [] });
+});
+
+test('what somebody else changes in the middle is noticed before the next write, and holds; a hand on the wheel is kept with its reason', async () => {
+  const handle = await begin(
+    documentOf({
+      steps: [
+        { weight: 10, hold: '1h' },
+        { weight: 100, hold: '0s' },
+      ],
+    }),
+  );
+  await until(handle, (status) => traffic(status)?.weight === 10);
+  await handle.signal('setWeight', { weight: 5, by: 'ana', reason: 'slowly' });
+  const steered = await until(handle, (status) => traffic(status)?.weight === 5);
+  expect(traffic(steered)).toMatchObject({ byHand: true });
+  expect(traffic(steered)?.log.at(-1)).toMatchObject({ weight: 5, why: 'slowly', by: 'ana' });
+
+  const { listener, blueGroup, greenGroup } = world.estate;
+  const written = await listenerActions();
+  const somebody = await LoadBalancers.in(world.account);
+  await somebody.setDefault(listener, forward({ [blueGroup]: 60, [greenGroup]: 40 }));
+  const held = await until(handle, ({ state }) => state === 'needs-attention');
+  expect(held.units[0]?.problem).toMatchObject({ type: 'TrafficChanged' });
+  expect(await listenerActions()).not.toEqual(written);
+
+  await somebody.setDefault(listener, forward({ [blueGroup]: 95, [greenGroup]: 5 }));
+  somebody.close();
+  await handle.signal('retry', {});
+  await until(handle, ({ state }) => state === 'running');
+  await handle.signal('abort', {});
+  expect(await handle.result()).toMatchObject({ state: 'undone' });
+});
+
+test('users move to a good green step by step, under load, without a failed request', async () => {
+  const load = await startLoad();
+  const handle = await begin(documentOf({}));
+  expect(await handle.result()).toMatchObject({ state: 'migrated' });
+  const ended = await statusOf(handle);
+  expect(traffic(ended)?.log.map(({ weight }) => weight)).toEqual([0, 50, 100]);
+  expect((await listenerActions())?.[0]?.ForwardConfig?.TargetGroups).toMatchObject([
+    { TargetGroupArn: world.estate.greenGroup },
+  ]);
+  const last = await load.stop();
+  expect(last).toMatchObject({ failed: 0, unknown: 0 });
+  expect(last.versions['green']).toBeGreaterThan(0);
+  expect(await verdictOf(load)).toMatchObject({ ok: true, lost: [], doubled: [], unexpected: [] });
+});
