@@ -146,9 +146,10 @@ export class AwsProxy {
     return this.#faults.give(order);
   }
 
-  /** Ends all faults, and lets every change of Route 53 become INSYNC. */
+  /** Ends all faults, lets every change of Route 53 become INSYNC, and every write be seen by all reads. */
   heal(): void {
     this.#faults.clear();
+    this.#replica.catchUp();
     this.route53.letChangesSync();
   }
 
