@@ -39,4 +39,8 @@ test('forgets everything on reset, and leaves no process when it stops', async (
   await moto.stop();
   expect(moto.process.running).toBe(false);
   await expect(moto.answers()).rejects.toThrow();
+  await expect(dns.send(new ListHostedZonesCommand({}))).rejects.toMatchObject({
+    name: 'InternalFailure',
+    message: expect.stringContaining('The stand-in for AWS failed') as string,
+  });
 });
