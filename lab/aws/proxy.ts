@@ -51,8 +51,8 @@ export interface ClientConfiguration {
   credentials: { accessKeyId: string; secretAccessKey: string };
 }
 
-/** A service that the proxy keeps strict; it answers what it doesn't know as moto does. */
-export interface StrictService {
+/** A service that the proxy keeps strict; what it doesn't know, it lets moto answer. */
+interface StrictService {
   answer(call: Call): Promise<Answer>;
   reset(): void;
 }
@@ -66,14 +66,17 @@ export interface Identity {
 
 export const DEFAULT_REGION = 'eu-west-1';
 
+/** A lab that stands for weeks forgets the oldest. */
+const MOST_LOGGED = 20_000;
+
 export class AwsProxy {
-  /** Every call but the observer's, oldest first. */
+  /** Every call but the observer's, oldest first; the last 20,000. */
   readonly calls: LoggedCall[] = [];
-  readonly elbv2: Elbv2Service;
-  readonly route53: Route53Service;
-  readonly #acm: AcmService;
+  readonly #elbv2: Elbv2Service;
+  readonly #route53: Route53Service;
   readonly #sts: StsService;
-  readonly #cloudwatch: CloudWatchService;
+  /** moto alone answers for the others. */
+  readonly #strict: Partial<Record<Service, StrictService>>;
   readonly #upstream: Upstream;
   readonly #front: Server;
   readonly #observer: Server;
@@ -88,12 +91,14 @@ export class AwsProxy {
     this.#upstream = new Upstream(options.moto);
     this.#settings = changed(DEFAULT_SETTINGS, options.settings ?? {});
     const settings = (): Settings => this.#settings;
-    this.route53 = new Route53Service(this.#upstream, settings);
-    this.#acm = new AcmService(this.#upstream, settings, this.route53);
-    this.elbv2 = new Elbv2Service(this.#upstream, settings, this.#acm);
-    this.#acm.usedBy = (scope, certificate) => this.elbv2.usersOf(scope, certificate);
+    this.#route53 = new Route53Service(this.#upstream, settings);
+    const acm = new AcmService(this.#upstream, settings, this.#route53);
+    const elbv2 = new Elbv2Service(this.#upstream, settings, acm);
+    acm.usedBy = (scope, certificate) => elbv2.usersOf(scope, certificate);
+    this.#elbv2 = elbv2;
     this.#sts = new StsService(this.#upstream);
-    this.#cloudwatch = new CloudWatchService(this.#upstream, settings);
+    const cloudwatch = new CloudWatchService(this.#upstream, settings);
+    this.#strict = { elbv2, route53: this.#route53, acm, sts: this.#sts, cloudwatch };
     this.#replica = new Replica(
       (call) => this.#answer(call),
       (service) => this.#settings.staleness[service],
@@ -146,10 +151,11 @@ export class AwsProxy {
     return this.#faults.give(order);
   }
 
-  /** Ends all faults, and lets every change of Route 53 become INSYNC. */
+  /** Ends all faults, lets every change of Route 53 become INSYNC, and every write be seen by all reads. */
   heal(): void {
     this.#faults.clear();
-    this.route53.letChangesSync();
+    this.#replica.catchUp();
+    this.#route53.letChangesSync();
   }
 
   /** Calls of one operation, oldest first. */
@@ -162,7 +168,7 @@ export class AwsProxy {
   /** All accounts as new, no faults, the log empty; settings stay. */
   async reset(): Promise<void> {
     await fetch(`${this.#upstream.url}/moto-api/reset`, { method: 'POST' });
-    for (const service of [this.elbv2, this.route53, this.#acm, this.#sts, this.#cloudwatch]) service.reset();
+    for (const service of Object.values(this.#strict)) service.reset();
     this.#faults.clear();
     this.#limiter.clear();
     this.#replica.clear();
@@ -178,9 +184,10 @@ export class AwsProxy {
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse, observer: boolean): Promise<void> {
+    let call: Call | null = null;
     try {
       const request = await receive(incoming);
-      const call = readCall(request, (key) => this.#sts.accountOf(key));
+      call = readCall(request, (key) => this.#sts.accountOf(key));
       if (call === null) {
         const error = new AwsError('MissingAuthenticationToken', 'Missing Authentication Token', 403);
         return send(response, errorAnswer('other', error));
@@ -188,13 +195,15 @@ export class AwsProxy {
       if (observer) return send(response, await this.#observed(call));
       await this.#failing(call, response);
     } catch (error) {
-      // A bug of ours, or a client that went away in mid-request: neither is an answer of AWS.
-      response.destroy(error instanceof Error ? error : undefined);
+      // moto is away, or a bug of ours: said, so that it isn't taken for a fault that was ordered.
+      const reason = error instanceof Error ? error.message : String(error);
+      const failure = new AwsError('InternalFailure', `The stand-in for AWS failed: ${reason}`, 500);
+      if (!response.headersSent) send(response, errorAnswer(call?.service ?? 'other', failure));
     }
   }
 
   async #observed(call: Call): Promise<Answer> {
-    if (call.operation === 'DescribeTargetHealth') return refusedAsAnswer(call, () => this.elbv2.registered(call));
+    if (call.operation === 'DescribeTargetHealth') return refusedAsAnswer(call, () => this.#elbv2.registered(call));
     return isRead(call.operation) ? this.#answer(call) : this.#write(call);
   }
 
@@ -203,6 +212,7 @@ export class AwsProxy {
     const { service, operation, account, region, parameters } = call;
     const logged: LoggedCall = { service, operation, account, region, parameters, at: Date.now(), outcome: null };
     this.calls.push(logged);
+    if (this.calls.length > MOST_LOGGED) this.calls.shift();
     const fault = this.#faults.take(call);
     if (fault?.kind === 'lost before') {
       logged.outcome = 'lost';
@@ -232,7 +242,7 @@ export class AwsProxy {
     const work = earlier.then(async () => {
       await this.#replica.keep(call);
       const answer = await this.#answer(call);
-      if (fault?.kind === 'never in sync' && answer.status < 400) this.route53.holdLastChange(call);
+      if (fault?.kind === 'never in sync' && answer.status < 400) this.#route53.holdLastChange(call);
       return answer;
     });
     this.#writes.set(
@@ -243,27 +253,11 @@ export class AwsProxy {
   }
 
   async #answer(call: Call): Promise<Answer> {
-    return refusedAsAnswer(call, () => this.#serviceOf(call.service).answer(call));
+    return refusedAsAnswer(call, () => this.#answering(call));
   }
 
-  #serviceOf(service: Service): Pick<StrictService, 'answer'> {
-    switch (service) {
-      case 'elbv2':
-        return this.elbv2;
-      case 'route53':
-        return this.route53;
-      case 'acm':
-        return this.#acm;
-      case 'sts':
-        return this.#sts;
-      case 'cloudwatch':
-        return this.#cloudwatch;
-      case 'secretsmanager':
-      case 'ec2':
-      case 'iam':
-      case 'other':
-        return { answer: (call) => this.#upstream.pass(call) };
-    }
+  #answering(call: Call): Promise<Answer> {
+    return this.#strict[call.service]?.answer(call) ?? this.#upstream.pass(call);
   }
 }
 

@@ -56,6 +56,11 @@ export class Replica {
     }
   }
 
+  /** Every write is seen by everybody. */
+  catchUp(): void {
+    for (const remembered of this.#reads.values()) remembered.stale = null;
+  }
+
   clear(): void {
     this.#reads.clear();
   }

@@ -3,6 +3,18 @@ import type { Service } from './call.js';
 import { AWS_RATES, type Rates } from './rate.js';
 import type { Staleness } from './replica.js';
 
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html */
+export interface Quotas {
+  listenersOfLoadBalancer: number;
+  /** Default rules not counted. */
+  rulesOfLoadBalancer: number;
+  targetGroupsOfLoadBalancer: number;
+  targetGroupsOfAction: number;
+  /** Default certificates not counted. */
+  certificatesOfListener: number;
+  targetsOfTargetGroup: number;
+}
+
 export interface Settings {
   /** Where target health is asked: `GET {edge}/target-health?targetGroupArn=…` answers `EdgeHealth[]`. Null: no edge. */
   edge: string | null;
@@ -12,6 +24,8 @@ export interface Settings {
   staleness: Partial<Record<Service, Staleness>>;
   /** @default Route 53: 5 a second */
   rates: Rates;
+  /** Of an account; AWS changes them on request. */
+  quotas: Quotas;
   route53: {
     /** From a change of records to INSYNC; AWS: mostly under 60 s. */
     inSyncAfterMs: number;
@@ -37,13 +51,22 @@ export const DEFAULT_SETTINGS: Settings = {
   pageSize: null,
   staleness: {},
   rates: AWS_RATES,
+  quotas: {
+    listenersOfLoadBalancer: 50,
+    rulesOfLoadBalancer: 100,
+    targetGroupsOfLoadBalancer: 100,
+    targetGroupsOfAction: 5,
+    certificatesOfListener: 25,
+    targetsOfTargetGroup: 1_000,
+  },
   route53: { inSyncAfterMs: 300, oneChangeAtATime: false },
   acm: { issuedAfterMs: 300, describedWithoutRecord: 1, validDays: 395 },
   cloudwatch: { visibleAfterMs: 0 },
 };
 
 /** Some settings, the others as they are. */
-export type SettingsChange = Omit<Partial<Settings>, 'route53' | 'acm' | 'cloudwatch'> & {
+export type SettingsChange = Omit<Partial<Settings>, 'quotas' | 'route53' | 'acm' | 'cloudwatch'> & {
+  quotas?: Partial<Quotas>;
   route53?: Partial<Settings['route53']>;
   acm?: Partial<Settings['acm']>;
   cloudwatch?: Partial<Settings['cloudwatch']>;
@@ -53,6 +76,7 @@ export function changed(settings: Settings, change: SettingsChange): Settings {
   return {
     ...settings,
     ...change,
+    quotas: { ...settings.quotas, ...change.quotas },
     route53: { ...settings.route53, ...change.route53 },
     acm: { ...settings.acm, ...change.acm },
     cloudwatch: { ...settings.cloudwatch, ...change.cloudwatch },

@@ -18,6 +18,7 @@ import {
 import { ChangeResourceRecordSetsCommand, Route53Client } from '@aws-sdk/client-route-53';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
+import { DEFAULT_SETTINGS } from '../../lab/aws/settings.js';
 import { makeWorld, type AwsWorld } from '../../lab/aws/world.js';
 import { newAccount, ONCE, startAws } from '../support/aws.js';
 
@@ -117,6 +118,9 @@ test('a listener takes issued certificates only, and one in use is not deleted',
   }
   const ListenerArn = (await listen(main)).Listeners?.[0]?.ListenerArn;
   const add = new AddListenerCertificatesCommand({ ListenerArn, Certificates: [{ CertificateArn: extra }] });
+  aws.tell({ quotas: { certificatesOfListener: 0 } });
+  await expect(balancing.send(add)).rejects.toMatchObject({ name: 'TooManyCertificatesException' });
+  aws.tell({ quotas: DEFAULT_SETTINGS.quotas });
   await balancing.send(add);
   await balancing.send(add);
   const certificates = await balancing.send(new DescribeListenerCertificatesCommand({ ListenerArn }));

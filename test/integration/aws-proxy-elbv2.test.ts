@@ -14,16 +14,19 @@ import {
   DescribeRulesCommand,
   DescribeTargetGroupAttributesCommand,
   DescribeTargetGroupsCommand,
+  DescribeTargetHealthCommand,
   ElasticLoadBalancingV2Client,
   ModifyListenerCommand,
   ModifyLoadBalancerAttributesCommand,
   ModifyRuleCommand,
   ModifyTargetGroupAttributesCommand,
   paginateDescribeRules,
+  RegisterTargetsCommand,
   SetRulePrioritiesCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
+import { DEFAULT_SETTINGS } from '../../lab/aws/settings.js';
 import { makeWorld, type AwsWorld } from '../../lab/aws/world.js';
 import { newAccount, ONCE, startAws } from '../support/aws.js';
 
@@ -260,5 +263,45 @@ describe('load balancers', () => {
   test('one that is unknown is an error, among others, too', async () => {
     const names = new DescribeLoadBalancersCommand({ Names: ['shop', 'nobody'] });
     await expect(client.send(names)).rejects.toMatchObject({ name: 'LoadBalancerNotFoundException' });
+  });
+});
+
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+describe('quotas', () => {
+  afterEach(() => aws.tell({ quotas: DEFAULT_SETTINGS.quotas }));
+
+  test('are AWS’s own by default', () => {
+    expect(aws.settings.quotas).toMatchObject({ listenersOfLoadBalancer: 50, rulesOfLoadBalancer: 100 });
+    expect(aws.settings.quotas).toMatchObject({ targetGroupsOfLoadBalancer: 100, targetGroupsOfAction: 5 });
+  });
+
+  test('of listeners and rules are kept', async () => {
+    aws.tell({ quotas: { listenersOfLoadBalancer: 1, rulesOfLoadBalancer: 1 } });
+    const listener = new CreateListenerCommand({
+      LoadBalancerArn: world.loadBalancer.arn,
+      Protocol: 'HTTP',
+      Port: 90,
+      DefaultActions: toBlue(),
+    });
+    await expect(client.send(listener)).rejects.toMatchObject({ name: 'TooManyListenersException' });
+    await expect(rule(60)).rejects.toMatchObject({ name: 'TooManyRulesException' });
+  });
+
+  test('of target groups count those that the load balancer has already', async () => {
+    aws.tell({ quotas: { targetGroupsOfLoadBalancer: 1 } });
+    const toGreen = [{ Type: 'forward' as const, TargetGroupArn: world.green.arn }];
+    await expect(client.send(new ModifyRuleCommand({ RuleArn: world.rule, Actions: toGreen }))).rejects.toMatchObject({
+      name: 'TooManyUniqueTargetGroupsPerLoadBalancerException',
+    });
+    await client.send(new ModifyRuleCommand({ RuleArn: world.rule, Actions: toBlue() }));
+  });
+
+  test('of targets are kept, and a request over them registers none', async () => {
+    aws.tell({ quotas: { targetsOfTargetGroup: 2 } });
+    const Targets = [9101, 9102].map((Port) => ({ Id: '127.0.0.1', Port }));
+    const register = new RegisterTargetsCommand({ TargetGroupArn: world.green.arn, Targets });
+    await expect(client.send(register)).rejects.toMatchObject({ name: 'TooManyTargetsException' });
+    const health = await client.send(new DescribeTargetHealthCommand({ TargetGroupArn: world.green.arn }));
+    expect(health.TargetHealthDescriptions?.map((one) => one.Target?.Port)).toEqual([9002]);
   });
 });

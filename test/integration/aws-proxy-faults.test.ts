@@ -222,6 +222,16 @@ describe('a replica that is behind', () => {
     expect(await weights()).toEqual([25, 75]);
   });
 
+  test('goes on with it for a time, until it catches up', async () => {
+    await weigh(50, 50);
+    expect(await weights()).toEqual([50, 50]);
+    aws.tell({ staleness: { elbv2: { ms: 600_000 } } });
+    await weigh(25, 75);
+    for (let read = 0; read < 5; read += 1) expect(await weights()).toEqual([50, 50]);
+    aws.heal();
+    expect(await weights()).toEqual([25, 75]);
+  });
+
   test('is no matter for the observer, nor of another service', async () => {
     const list = () => dns.send(new ListResourceRecordSetsCommand({ HostedZoneId: world.zone.id }));
     const before = (await list()).ResourceRecordSets?.length ?? 0;

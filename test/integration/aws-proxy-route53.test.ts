@@ -198,6 +198,22 @@ describe('a record set', () => {
     await change(remove(alias));
   });
 
+  test('that is an alias within its zone leads to a record of its type that is there', async () => {
+    const HostedZoneId = zone.replace('/hostedzone/', '');
+    const alias = (DNSName: string): ResourceRecordSet => ({
+      Name: 'example.com',
+      Type: 'A',
+      AliasTarget: { HostedZoneId, DNSName, EvaluateTargetHealth: false },
+    });
+    await expect(change(create(alias('www.example.com')))).rejects.toMatchObject({
+      message: expect.stringContaining('but that target was not found') as string,
+    });
+    await expect(change(create(alias('www.example.org')))).rejects.toMatchObject({
+      message: expect.stringContaining('does not lie within the target zone') as string,
+    });
+    await change(create(simple()), create(alias('www.example.com')));
+  });
+
   test('that is a CNAME has its name for itself, and never the zone’s', async () => {
     const cname = { ...simple(), Type: 'CNAME', ResourceRecords: [{ Value: 'lb.example.net' }] } as const;
     await change(create(simple()));

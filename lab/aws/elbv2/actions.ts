@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Action.html
  */
 import { AwsError, invalid } from '../answer.js';
+import type { Quotas } from '../settings.js';
 import { branchesOf, isBranch, textOf, type Branch, type Tree } from '../tree.js';
 import { arnOf, targetGroupsOf } from './inventory.js';
 
@@ -14,14 +15,12 @@ export interface Surroundings {
   targetGroups: Branch[];
   /** Target group → load balancers that use it. */
   use: Map<string, Set<string>>;
+  quotas: Quotas;
 }
 
 const FINAL = ['forward', 'redirect', 'fixed-response'];
 const BEFORE = ['authenticate-oidc', 'authenticate-cognito', 'jwt-validation'];
 const ORDERS = { from: 1, to: 50_000 };
-/** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html */
-const MOST_TARGET_GROUPS_OF_ACTION = 5;
-const MOST_TARGET_GROUPS_OF_LOAD_BALANCER = 100;
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupTuple.html */
 const WEIGHTS = { from: 0, to: 999 };
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupStickinessConfig.html: 7 days */
@@ -69,11 +68,11 @@ function checkedAction(action: Branch, around: Surroundings): Branch {
     const status = isBranch(config) ? (textOf(config['StatusCode']) ?? '') : '';
     if (!/^[245]\d\d$/.test(status)) throw invalid(`The status code of a fixed response must be 2XX, 4XX or 5XX`);
   }
-  return type === 'forward' ? checkedForward(action) : action;
+  return type === 'forward' ? checkedForward(action, around.quotas) : action;
 }
 
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ForwardActionConfig.html */
-function checkedForward(action: Branch): Branch {
+function checkedForward(action: Branch, quotas: Quotas): Branch {
   const single = textOf(action['TargetGroupArn']);
   const config = isBranch(action['ForwardConfig']) ? action['ForwardConfig'] : null;
   if (config === null && single === undefined) throw invalid('A target group ARN must be specified');
@@ -85,7 +84,7 @@ function checkedForward(action: Branch): Branch {
       'You can specify both a target group ARN and a forward configuration only if they name the same target group',
     );
   }
-  checkTargetGroupsOfAction(arns);
+  checkTargetGroupsOfAction(arns, quotas.targetGroupsOfAction);
   const weighted = groups.map((group): Branch => ({ ...group, Weight: textOf(group['Weight']) ?? '1' }));
   checkWeights(weighted);
   const stickiness = checkedStickiness(config?.['TargetGroupStickinessConfig']);
@@ -97,9 +96,9 @@ function checkedForward(action: Branch): Branch {
   };
 }
 
-function checkTargetGroupsOfAction(arns: string[]): void {
-  if (arns.length > MOST_TARGET_GROUPS_OF_ACTION) {
-    const message = `The maximum number of target groups of a forward action is ${MOST_TARGET_GROUPS_OF_ACTION}`;
+function checkTargetGroupsOfAction(arns: string[], most: number): void {
+  if (arns.length > most) {
+    const message = `The maximum number of target groups of a forward action is ${most}`;
     throw new AwsError('InvalidLoadBalancerAction', message);
   }
   if (new Set(arns).size !== arns.length) {
@@ -146,9 +145,10 @@ function checkAssociations(arns: string[], around: Surroundings): void {
     const message = `The following target groups cannot be associated with more than one load balancer: ${elsewhere.join(', ')}`;
     throw new AwsError('TargetGroupAssociationLimit', message);
   }
+  const most = around.quotas.targetGroupsOfLoadBalancer;
   const already = [...around.use].filter(([, users]) => users.has(loadBalancer)).map(([arn]) => arn);
-  if (new Set([...already, ...arns]).size > MOST_TARGET_GROUPS_OF_LOAD_BALANCER) {
-    const message = `The maximum number of target groups of a load balancer is ${MOST_TARGET_GROUPS_OF_LOAD_BALANCER}`;
+  if (new Set([...already, ...arns]).size > most) {
+    const message = `The maximum number of target groups of a load balancer is ${most}`;
     throw new AwsError('TooManyUniqueTargetGroupsPerLoadBalancer', message);
   }
 }

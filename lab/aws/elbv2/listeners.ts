@@ -1,6 +1,7 @@
 /** Listeners and their certificates: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyListener.html */
 import { AwsError, invalid } from '../answer.js';
 import type { Call } from '../call.js';
+import type { Quotas } from '../settings.js';
 import { branchesOf, stringsOf, textOf, type Branch } from '../tree.js';
 import type { Scope } from '../upstream.js';
 import { checkedActions, within, type Surroundings } from './actions.js';
@@ -9,10 +10,6 @@ import { arnOf, loadBalancerOfListener, type Inventory } from './inventory.js';
 /** Whether a certificate may be given to a listener: only ACM knows. Throws if not. */
 export type CheckCertificate = (scope: Scope, arn: string) => Promise<void>;
 
-/** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html */
-const MOST_LISTENERS = 50;
-const MOST_CERTIFICATES = 25;
-
 export class Listeners {
   /** Certificates for SNI, besides the default one, of each listener. moto mixes them up with it. */
   readonly #extra = new Map<string, string[]>();
@@ -20,6 +17,7 @@ export class Listeners {
   constructor(
     readonly inventory: Inventory,
     readonly checkCertificate: CheckCertificate,
+    readonly quotas: () => Quotas,
   ) {}
 
   async describe(call: Call): Promise<Branch[]> {
@@ -49,8 +47,8 @@ export class Listeners {
     const others = await this.inventory.listenersOf(call, arn);
     const samePort = others.find((one) => one['Port'] === parameters['Port']);
     if (samePort !== undefined) return this.#again(samePort, { ...parameters, DefaultActions: actions });
-    if (others.length >= MOST_LISTENERS)
-      throw new AwsError('TooManyListeners', `A load balancer has at most ${MOST_LISTENERS} listeners`);
+    const most = this.quotas().listenersOfLoadBalancer;
+    if (others.length >= most) throw new AwsError('TooManyListeners', `A load balancer has at most ${most} listeners`);
     const made = await this.inventory.write(call, 'CreateListener', { ...parameters, DefaultActions: actions });
     return this.#reread(call, arnOf(branchesOf(made['Listeners'])[0] ?? {}, 'Listener'));
   }
@@ -101,7 +99,7 @@ export class Listeners {
     const added = certificatesOf(call.parameters);
     for (const arn of added) await this.checkCertificate(call, arn);
     const arns = [...new Set([...(this.#extra.get(arnOf(listener, 'Listener')) ?? []), ...added])];
-    if (arns.length > MOST_CERTIFICATES)
+    if (arns.length > this.quotas().certificatesOfListener)
       throw new AwsError(
         'TooManyCertificates',
         'You have reached the limit on the number of certificates per load balancer',
@@ -142,7 +140,8 @@ export class Listeners {
 
   async #surroundings(scope: Scope, loadBalancer: Branch, protocol: string): Promise<Surroundings> {
     const targetGroups = await this.inventory.targetGroups(scope);
-    return { loadBalancer, protocol, targetGroups, use: await this.inventory.use(scope) };
+    const use = await this.inventory.use(scope);
+    return { loadBalancer, protocol, targetGroups, use, quotas: this.quotas() };
   }
 
   /** Idempotent: the same once more is answered with what is there. */

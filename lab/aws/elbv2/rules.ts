@@ -9,7 +9,6 @@ import type { Listeners } from './listeners.js';
 
 const PRIORITIES = { from: 1, to: 50_000 };
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html */
-const MOST_RULES = 100;
 const MOST_CONDITION_VALUES = 5;
 
 export class Rules {
@@ -44,7 +43,7 @@ export class Rules {
     const ofBalancer = (await this.inventory.rules(call)).filter(
       (rule) => rule['IsDefault'] !== 'true' && loadBalancerOfRule(arnOf(rule, 'Rule')) === loadBalancer,
     );
-    if (ofBalancer.length >= MOST_RULES) {
+    if (ofBalancer.length >= around.quotas.rulesOfLoadBalancer) {
       throw new AwsError('TooManyRules', 'You have reached the limit on the number of rules per load balancer');
     }
     const made = await this.inventory.write(call, 'CreateRule', { ...parameters, Actions: actions });

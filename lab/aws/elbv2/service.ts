@@ -32,7 +32,11 @@ export class Elbv2Service {
     const inventory = new Inventory(upstream);
     this.#inventory = inventory;
     this.#balancers = new LoadBalancers(inventory);
-    this.#listeners = new Listeners(inventory, (scope, arn) => certificates.checkUsable(scope, arn));
+    this.#listeners = new Listeners(
+      inventory,
+      (scope, arn) => certificates.checkUsable(scope, arn),
+      () => settings().quotas,
+    );
     this.#rules = new Rules(inventory, this.#listeners);
     this.#groups = new TargetGroups(inventory);
     this.#operations = this.#table();
@@ -90,7 +94,8 @@ export class Elbv2Service {
       ModifyTargetGroupAttributes: async (call) => ({ Attributes: await this.#groups.modifyAttributes(call) }),
 
       RegisterTargets: async (call) => {
-        this.#targets.register((await this.#stateOf(call)).group, call.parameters);
+        const most = this.settings().quotas.targetsOfTargetGroup;
+        this.#targets.register((await this.#stateOf(call)).group, call.parameters, most);
         return {};
       },
       DeregisterTargets: async (call) => {

@@ -35,7 +35,6 @@ export interface GroupState {
   deregistrationDelayMs: number;
 }
 
-const MOST_TARGETS = 1_000;
 const EDGE_TIMEOUT_MS = 2_000;
 
 interface Health {
@@ -82,12 +81,11 @@ const DESCRIPTIONS: Record<string, string> = {
 export class Targets {
   readonly #groups = new Map<string, Map<string, Target>>();
 
-  register(group: Branch, parameters: Branch): void {
+  register(group: Branch, parameters: Branch, most: number): void {
     const added = targetsOf(group, parameters);
     const targets = this.#of(textOf(group['TargetGroupArn']) ?? '');
     const keys = new Set([...targets.keys(), ...added.map(keyOf)]);
-    if (keys.size > MOST_TARGETS)
-      throw new AwsError('TooManyTargets', 'You have reached the limit on the number of targets');
+    if (keys.size > most) throw new AwsError('TooManyTargets', 'You have reached the limit on the number of targets');
     for (const target of added) targets.set(keyOf(target), target);
   }
 
