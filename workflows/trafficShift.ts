@@ -160,8 +160,8 @@ class Shift {
     if (hand === null) return;
     const why = hand.reason ?? 'by hand';
     if (hand.kind === 'weight') {
-      if (hand.weight !== progress.weight) await moveWeight(this.wheel, hand.weight, why, hand.by);
       Object.assign(progress, { byHand: true, waitsFor: null });
+      if (hand.weight !== progress.weight) await moveWeight(this.wheel, hand.weight, why, hand.by);
       return;
     }
     const weight = progress.weight ?? 0;

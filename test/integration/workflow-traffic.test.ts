@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DescribeListenersCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { PATIENCE } from '../../activities/aws/patience.js';
 import { activities } from '../../activities/index.js';
 import { check } from '../../lab/check.js';
@@ -103,12 +103,20 @@ function documentOf({ steps, errors = '5%' }: Change): MigrationDocument {
   };
 }
 
-const begin = (document: MigrationDocument): Promise<WorkflowHandle<typeof migration>> =>
-  client.workflow.start<typeof migration>('migration', {
+async function begin(document: MigrationDocument): Promise<WorkflowHandle<typeof migration>> {
+  const handle = await client.workflow.start<typeof migration>('migration', {
     workflowId: `shop-green-${randomUUID().slice(0, 8)}`,
     taskQueue: QUEUE,
     args: [document],
   });
+  // One that a failed test leaves would keep the listener from the next one.
+  onTestFinished(async () => {
+    if ((await handle.describe()).status.name !== 'RUNNING') return;
+    await handle.signal('abort', {});
+    await handle.result().catch(() => undefined);
+  });
+  return handle;
+}
 
 const statusOf = (handle: WorkflowHandle<typeof migration>): Promise<StatusDocument> =>
   handle.query<StatusDocument>(QUERIES.status);
