@@ -3,6 +3,7 @@ import type { Finding } from './findings.js';
 import type { NormalMigration } from './normal.js';
 import type { Stage, UnitRef } from './units.js';
 import type { UndoRecord } from './undo.js';
+import type { GateVerdict } from './verdict.js';
 
 export const STATES = [
   'running',
@@ -32,6 +33,8 @@ export interface UnitStatus {
   certificate: CertificateSummary | null;
   switches: SwitchFigures[];
   rehearsal: SwitchFigures | null;
+  /** Of the last look at metrics; absent where no gates are judged. */
+  verdicts?: GateVerdict[];
   problem: Problem | null;
 }
 

@@ -50,9 +50,22 @@ export function statusOf(state: MigrationState): StatusDocument {
 }
 
 function unitStatus(progress: UnitProgress): UnitStatus {
-  const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal } = progress;
+  const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, verdicts = [] } = progress;
   const problem = problemOfUnit(progress);
-  return { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, problem };
+  return {
+    unit,
+    stage,
+    phase,
+    state,
+    primary,
+    sync,
+    lagMs,
+    certificate,
+    switches,
+    rehearsal,
+    ...(verdicts.length === 0 ? {} : { verdicts }),
+    problem,
+  };
 }
 
 function gatesOf(state: MigrationState): GateStatus[] {

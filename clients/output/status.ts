@@ -9,6 +9,7 @@ import { bar, progressText } from './progress.js';
 import { reasonLines } from './reason.js';
 import { paintState } from './states.js';
 import { indented, table } from './table.js';
+import { verdictLines } from './verdicts.js';
 
 export interface StatusLook {
   colours: Colours;
@@ -61,6 +62,7 @@ function unitText(unit: UnitStatus, pending: PendingWork[], look: StatusLook): s
     ...syncLine(unit),
     ...certificateLine(unit, look),
     ...switchLines(unit, look),
+    ...verdictLines(unit.verdicts ?? [], colours),
     ...(unit.problem === null ? [] : problemLines(unit.problem, look)),
   ];
   return [head, ...lines.map((line) => indented(line))].join('\n');
