@@ -25,3 +25,12 @@ export function reasonOf(error: unknown, timeout: Milliseconds): string {
   }
   return error.message;
 }
+
+/** Null for what is no JSON. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

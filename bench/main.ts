@@ -1,11 +1,12 @@
 /**
- * `npm run bench -- [--runs N] [--rows N] [--tables N,N] [NAME …]`: every benchmark, or those named; tables to standard
+ * `npm run bench -- [--runs N] [--rows N] [--streams N] [--tables N,N] [NAME …]`: every benchmark, or those named; tables to standard
  * output, figures as JSON beside the labs.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchCopy, copyHolds, copyTable } from './copy.js';
 import { benchEndpoints, endpointsTable } from './endpoints.js';
+import { benchJudge, judgeTable } from './judge.js';
 import { LARGE_ROWS } from './large-table.js';
 import { benchSwitch, keep, switchTable } from './switch.js';
 import { benchTables, tablesTable } from './tables.js';
@@ -16,6 +17,7 @@ const { values: options, positionals: asked } = parseArgs({
   options: {
     runs: { type: 'string', default: '3' },
     rows: { type: 'string', default: `${LARGE_ROWS}` },
+    streams: { type: 'string', default: '200' },
     tables: { type: 'string', default: '10,100,1000,10000' },
   },
 });
@@ -50,6 +52,12 @@ const BENCHES: Record<string, () => Promise<boolean>> = {
     console.log(validationTable(figures));
     console.error(`figures: ${await keep(folder, 'validation', figures)}`);
     return validationHolds(figures);
+  },
+  judge: async () => {
+    const figures = benchJudge({ runs: Number(options.streams) });
+    console.log(judgeTable(figures));
+    console.error(`figures: ${await keep(folder, 'judge', figures)}`);
+    return true;
   },
   tables: async () => {
     const figures = await benchTables({ runs, sizes: options.tables.split(',').map(Number) });

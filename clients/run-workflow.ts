@@ -11,11 +11,14 @@ export interface Look {
   document: unknown;
   /** Of a look at rights: what the administrator says the servers are. */
   platform?: Platform;
+  /** Of a look at metrics, in milliseconds since the epoch. */
+  at?: number;
+  since?: number;
 }
 
 export async function runToResult<T>(
   temporal: Temporal,
-  type: 'preflight' | 'plan' | 'grants',
+  type: 'preflight' | 'plan' | 'grants' | 'analyze',
   { migration, taskQueue, ...input }: Look,
 ): Promise<T> {
   const handle = await temporal.client.workflow.start(type, {

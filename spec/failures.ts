@@ -22,6 +22,8 @@ export const FAILURES = {
   CopyFailed: { retryable: true },
   ReplicationBroken: { retryable: false },
   ValidationDiffers: { retryable: false },
+  /** Users fare worse than a gate allows, or it could not be proven that they don't. */
+  GateFailed: { retryable: false },
   /** The guard refused: another attempt, epoch or state than this one may act in. */
   AuthorityLost: { retryable: false },
   /** Another system identifier or timeline than when the migration began. */

@@ -245,11 +245,13 @@ export const Window = z
   })
   .describe('Weekly window, in UTC, in which an attempt may begin. Default: at any time.');
 
-const Probation = z
+export const Probation = z
   .strictObject({
-    for: duration(SECOND, 24 * 60 * MINUTE)
+    for: duration(0, 30 * MINUTE)
       .prefault('5m')
-      .describe('How long the writes are on trial after the switch.'),
+      .describe(
+        'How long the gates must have been seen to hold after the switch, before anything else goes on. Time without evidence does not count.',
+      ),
     every: duration(100).prefault('10s').describe('Rhythm of looks at the gates.'),
     gates: MetricGates.prefault([]).describe(
       'What must hold, as in watch.gates; a failure moves the writes back by itself, without loss. Default: the gates of watch.',

@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { NONE } from './fields.js';
 import { lookoutOf, type NormalDatabase, type NormalLookout, type NormalMigration } from './normal.js';
 import { parsed, unreadable, type Parsed } from './parsed.js';
-import { Copy, Cutover, Lookout, Validation, Watch, Window } from './schema.js';
+import { Copy, Cutover, Lookout, Probation, Validation, Watch, Window } from './schema.js';
 import { didYouMean } from './spelling.js';
 import { parseWindow } from './window.js';
 
@@ -69,6 +69,21 @@ export const settable: readonly SettableField[] = [
       const answer = standbys.ignore.safeParse(names.map((name) => name.trim()));
       if (!answer.success) return unreadable(answer.error.issues.map((issue) => issue.message).join('; '));
       return parsed({ ...database, cutover: { ...database.cutover, standbys: { ignore: answer.data } } });
+    },
+  },
+  {
+    path: 'cutover.probation.for',
+    meaning: Probation.shape.for.description ?? '',
+    apply: (database, value) => {
+      const { probation } = database.cutover;
+      if (probation === undefined)
+        return unreadable('this database has no probation, and none can be added on the way');
+      const answer = Probation.shape.for.safeParse(asWritten(value));
+      if (!answer.success) return unreadable(answer.error.issues.map((issue) => issue.message).join('; '));
+      return parsed({
+        ...database,
+        cutover: { ...database.cutover, probation: { ...probation, for: answer.data } },
+      });
     },
   },
   lookoutField('every', lookout.every),

@@ -3,6 +3,7 @@ import type { Finding } from './findings.js';
 import type { NormalMigration } from './normal.js';
 import type { Stage, UnitRef } from './units.js';
 import type { UndoRecord } from './undo.js';
+import type { GateVerdict } from './verdict.js';
 
 export const STATES = [
   'running',
@@ -34,6 +35,8 @@ export interface UnitStatus {
   rehearsal: SwitchFigures | null;
   /** Of units of traffic only. */
   traffic?: TrafficStatus;
+  /** Of the last look at metrics; absent where no gates are judged. */
+  verdicts?: GateVerdict[];
   problem: Problem | null;
 }
 

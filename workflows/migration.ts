@@ -18,6 +18,7 @@ import { findings, wholePlan } from './inspection.js';
 import { Interrupted } from './interrupted.js';
 import { invalid } from './phase.js';
 import { describe, isFailureOfStep } from './problem.js';
+import { onTrial } from './probation.js';
 import { bulkActivities, lightActivities, switchActivities } from './proxies.js';
 import { waitRehearsing } from './rehearsal.js';
 import { replicationSetup } from './replicationSetup.js';
@@ -28,6 +29,7 @@ import { ofDatabase, Saga, undoIncomplete } from './saga.js';
 import {
   adopt,
   newState,
+  NOT_SWITCHED,
   upcast,
   WATCH_AFRESH,
   type Interrupt,
@@ -232,7 +234,7 @@ async function provenEqual(trip: Trip, unit: UnitProgress): Promise<void> {
 
 async function switchOver(trip: Trip, unit: UnitProgress): Promise<void> {
   const { control, saga } = trip;
-  if (unit.primary === 'target') return;
+  if (unit.primary === 'target') return onTrial(trip, unit);
   await passSwitchGate(trip, unit);
   if (isTraffic(unit)) return shiftTraffic(trip, unit);
 
@@ -248,9 +250,19 @@ async function switchOver(trip: Trip, unit: UnitProgress): Promise<void> {
   unit.attempts = figures.attempt;
   unit.switches.push(figures);
   Object.assign(unit, { primary: 'target', state: 'done' });
+  Object.assign(unit, {
+    ...NOT_SWITCHED,
+    verdicts: [],
+    switchedAt: Date.now(),
+    pausedBefore: figures.pauseMs + MARGIN_MS,
+  });
   trip.lookouts?.recall(unit);
   control.touched();
+  await onTrial(trip, unit);
 }
+
+/** Before and after the pause, requests that waited for it. */
+const MARGIN_MS = 5_000;
 
 /** Approvals alone don't open it: what the lookout has found holds, and what was prepared must still be so. */
 async function passSwitchGate(trip: Trip, unit: UnitProgress): Promise<void> {

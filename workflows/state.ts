@@ -7,7 +7,7 @@ import { unitsOf, type Milliseconds, type NormalMigration } from '../spec/normal
 import type { TrafficImage } from '../activities/traffic-contract.js';
 import type { MessageRecord, Problem, TrafficStatus, UnitStatus } from '../spec/status.js';
 import type { UndoRecord } from '../spec/undo.js';
-import type { JudgeState } from '../spec/verdict.js';
+import type { GateVerdict, JudgeState } from '../spec/verdict.js';
 import { parseUnitRef, type Stage, type UnitRef } from '../spec/units.js';
 import { NOTHING_SEEN, type Memory, type Remedy } from './judgement.js';
 
@@ -85,6 +85,15 @@ export interface UnitProgress extends UnitStatus {
   /** Of the problem that the watch has found: what `retry` does about it, and that it was said. */
   remedy: Remedy;
   remedyNow: boolean;
+  /** Of the last switch; null: none. Milliseconds since the epoch. */
+  switchedAt: Milliseconds | null;
+  /** How long before that writes began to wait: what metrics show of it is no baseline. */
+  pausedBefore: Milliseconds;
+  /** Time of the probation in which the gates were seen to hold. */
+  onTrial: Milliseconds;
+  verdicts: GateVerdict[];
+  /** Between looks at metrics. */
+  judge: JudgeState | null;
   /** After the switch. `lost`: the changes can't be had any more; `given-up`: a person has said to go on without. */
   wayBack: 'open' | 'lost' | 'given-up';
 }
@@ -190,6 +199,8 @@ export const TRAFFIC_AFRESH = {
   judged: null,
   shiftBeganAt: null,
 } as const;
+/** Nothing has been judged yet. What was said before a rollback stays to be read until the next switch. */
+export const NOT_SWITCHED = { switchedAt: null, pausedBefore: 0, onTrial: 0, judge: null } as const;
 
 function newUnit(unit: UnitRef): UnitProgress {
   const isTraffic = parseUnitRef(unit)?.type === 'traffic';
@@ -214,6 +225,8 @@ function newUnit(unit: UnitRef): UnitProgress {
     alarm: null,
     warnings: [],
     stale: 'no',
+    verdicts: [],
+    ...NOT_SWITCHED,
     ...WATCH_AFRESH,
   };
 }

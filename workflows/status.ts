@@ -50,10 +50,24 @@ export function statusOf(state: MigrationState): StatusDocument {
 }
 
 function unitStatus(progress: UnitProgress): UnitStatus {
-  const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal } = progress;
+  const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, verdicts = [] } = progress;
   const problem = problemOfUnit(progress);
   const traffic = progress.traffic === undefined ? {} : { traffic: trafficStatus(progress.traffic) };
-  return { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, ...traffic, problem };
+  return {
+    unit,
+    stage,
+    phase,
+    state,
+    primary,
+    sync,
+    lagMs,
+    certificate,
+    switches,
+    rehearsal,
+    ...traffic,
+    ...(verdicts.length === 0 ? {} : { verdicts }),
+    problem,
+  };
 }
 
 /** Without its before-image, which is in the undo log. */

@@ -4,6 +4,7 @@ import { lookoutOf, type Milliseconds, type NormalDatabase } from '../spec/norma
 import { now } from './control.js';
 import { Interrupted } from './interrupted.js';
 import { judge, type Concern } from './judgement.js';
+import { areWell } from './probation.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { lightActivities, switchActivities } from './proxies.js';
 import type { UnitProgress } from './state.js';
@@ -68,7 +69,8 @@ async function look(trip: Trip, unit: UnitProgress): Promise<void> {
 
 async function databaseIsWell(trip: Trip, unit: UnitProgress, since: Milliseconds): Promise<boolean> {
   const seen = await evidence(trip, unit);
-  return seen !== null && (await isWell(trip, unit, seen, since));
+  const sound = seen !== null && (await isWell(trip, unit, seen, since));
+  return (await areWell(trip, unit, rhythm(trip, unit).gates ?? [], 'watch.gates')) && sound;
 }
 
 /** What a person's `retry` agreed to. What can't be done is a problem again. */
@@ -123,13 +125,15 @@ async function isWell(trip: Trip, unit: UnitProgress, seen: Observation, since: 
   const { memory, concern, warnings } = judge({ ...seen, problems: found }, before, since, database);
   Object.assign(unit, { memory, warnings, badLooks: memory.badLooks });
   if (concern === null) {
-    if (memory.badLooks === 0 && unit.problem !== null && unit.problem.type !== 'ValidationDiffers')
-      unit.problem = null;
+    if (memory.badLooks === 0 && unit.problem !== null && !OF_OTHERS.includes(unit.problem.type)) unit.problem = null;
     return memory.badLooks === 0;
   }
   await raise(trip, unit, concern);
   return false;
 }
+
+/** Problems that a look at the databases doesn't end. */
+const OF_OTHERS = ['ValidationDiffers', 'GateFailed'];
 
 /** Only what another look might see differently is undone by itself: the rest is for a person to decide. */
 async function raise(trip: Trip, unit: UnitProgress, concern: Concern): Promise<void> {

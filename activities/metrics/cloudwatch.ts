@@ -28,7 +28,8 @@ export function askCloudWatch(provider: NormalCloudWatch): Ask {
 function reasonOf(error: unknown, { timeout }: NormalCloudWatch): string {
   if (!(error instanceof Error)) return 'unknown error';
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return `no answer within ${timeout} ms`;
-  return `${error.name}: ${error.message}`.slice(0, 300);
+  // An answer that is no JSON comes with advice on further lines.
+  return `${error.name}: ${error.message.split('\n')[0]}`.slice(0, 300);
 }
 
 async function evidenceOf(provider: NormalCloudWatch, question: Question): Promise<Evidence> {

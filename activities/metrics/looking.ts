@@ -14,7 +14,6 @@ import {
   type SubjectSide,
   type TimeRange,
 } from '../../spec/verdict.js';
-import { askCloudWatch } from './cloudwatch.js';
 import type { Ask, Evidence } from './evidence.js';
 import { estimateOf, judgeLook, referenceOf, type Lack, type Look } from './judge.js';
 import { askPrometheus } from './prometheus.js';
@@ -49,7 +48,8 @@ function askOf(provider: NormalProvider): Ask {
     case 'prometheus':
       return askPrometheus(provider);
     case 'cloudWatch':
-      return askCloudWatch(provider);
+      // Its client is large, and few need it.
+      return async (question) => (await import('./cloudwatch.js')).askCloudWatch(provider)(question);
     case 'webhook':
       return askWebhook(provider);
     case 'smoke':

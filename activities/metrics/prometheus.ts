@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { NormalMetricGate } from '../../spec/gates.js';
 import type { NormalPrometheus } from '../../spec/metrics.js';
 import type { Milliseconds } from '../../spec/normal.js';
-import { reasonOf, textOf } from '../http-answer.js';
+import { jsonOf, reasonOf, textOf } from '../http-answer.js';
 import type { Ask, Evidence, Question } from './evidence.js';
 import { reveal } from './secrets-of.js';
 import { filled, queriesOf, type Queries } from './templates.js';
@@ -244,12 +244,4 @@ async function samples(provider: NormalPrometheus, query: string, at: Millisecon
 function numberOf(text: string): number {
   if (text === '+Inf') return Infinity;
   return text === '-Inf' ? -Infinity : Number(text);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,7 +1,7 @@
 /** A judge of the user's own: asked by POST, it answers a verdict or figures. */
 import { z } from 'zod';
 import type { NormalWebhook } from '../../spec/metrics.js';
-import { reasonOf, textOf } from '../http-answer.js';
+import { jsonOf, reasonOf, textOf } from '../http-answer.js';
 import type { Ask, Evidence, Question } from './evidence.js';
 import { reveal } from './secrets-of.js';
 
@@ -76,12 +76,4 @@ function evidenceOf(answer: z.output<typeof Answer>, scrub: (text: string) => st
   if ('bad' in answer) return { kind: 'counts', ...answer };
   const { value, lower = null, upper = null, samples = null } = answer;
   return { kind: 'figure', value, lower, upper, samples };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

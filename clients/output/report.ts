@@ -20,7 +20,7 @@ export interface Report {
   historyEvents: number;
   units: Pick<
     UnitStatus,
-    'unit' | 'state' | 'primary' | 'sync' | 'certificate' | 'switches' | 'rehearsal' | 'problem'
+    'unit' | 'state' | 'primary' | 'sync' | 'certificate' | 'switches' | 'rehearsal' | 'verdicts' | 'problem'
   >[];
   gates: MigrationView['status']['gates'];
   findings: MigrationView['status']['findings'];
@@ -41,8 +41,9 @@ export function reportOf({ status, execution }: MigrationView): Report {
     endedAt: execution.closedAt,
     planDigest: status.planDigest,
     historyEvents: execution.historyEvents,
-    units: status.units.map(({ unit, state, primary, sync, certificate, switches, rehearsal, problem }) => ({
+    units: status.units.map(({ unit, state, primary, sync, certificate, switches, rehearsal, verdicts, problem }) => ({
       ...{ unit, state, primary, sync, certificate, switches, rehearsal, problem },
+      ...(verdicts === undefined ? {} : { verdicts }),
     })),
     gates: status.gates,
     findings: status.findings,
@@ -96,7 +97,15 @@ function unitSection(unit: Report['units'][number]): string {
     ...copySection(unit),
     ...certificateSection(unit),
     ...switchSections(unit),
+    ...verdictSection(unit),
   ].join('\n');
+}
+
+/** Of the last look at metrics. */
+function verdictSection({ verdicts = [] }: Pick<UnitStatus, 'verdicts'>): string[] {
+  if (verdicts.length === 0) return [];
+  const rows = verdicts.map(({ gate, verdict, decision, explanation }) => [gate, verdict, decision, explanation]);
+  return ['', '### The judge', '', ...grid(['Gate', 'Look', 'Decision', 'Why'], rows)];
 }
 
 function copySection({ sync }: Pick<UnitStatus, 'sync'>): string[] {

@@ -10,6 +10,7 @@ import { reasonLines } from './reason.js';
 import { paintState } from './states.js';
 import { indented, table } from './table.js';
 import { trafficLines } from './traffic.js';
+import { verdictLines } from './verdicts.js';
 
 export interface StatusLook {
   colours: Colours;
@@ -66,6 +67,7 @@ function unitText(unit: UnitStatus, { status, pending }: MigrationView, look: St
     ...syncLine(unit),
     ...certificateLine(unit, look),
     ...switchLines(unit, look),
+    ...verdictLines(unit.verdicts ?? [], colours),
     ...(unit.problem === null ? [] : problemLines(unit.problem, look)),
   ];
   return [head, ...lines.map((line) => indented(line))].join('\n');

@@ -55,6 +55,15 @@ export function durationArgument(text: string): number {
   return parsed.value;
 }
 
+/** In milliseconds since the epoch: a time, or how long ago. */
+export function timeArgument(text: string): number {
+  const ago = parseDuration(text);
+  const at = ago.ok ? Date.now() - ago.value : Date.parse(text);
+  if (!Number.isFinite(at))
+    throw new InvalidArgumentError('Expected a time, 2026-05-01T22:00:00Z, or how long ago, 15m.');
+  return at;
+}
+
 export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
   return Number(text);

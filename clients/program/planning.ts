@@ -1,12 +1,13 @@
 /** Before anything moves: validate, preflight, plan, start. */
 import { Option, type Command } from 'commander';
 import { PLATFORMS } from '../../spec/grants.js';
+import type { AnalyzeOptions } from '../commands/analyze.js';
 import type { PlanOptions } from '../commands/plan.js';
 import type { PreflightOptions } from '../commands/preflight.js';
 import type { StartOptions } from '../commands/start.js';
 import type { ValidateOptions } from '../commands/validate.js';
 import type { Invocation } from '../program.js';
-import { examples, outputOption, outputOrFileOption, taskQueueOption, withWait } from './options.js';
+import { examples, outputOption, outputOrFileOption, taskQueueOption, timeArgument, withWait } from './options.js';
 
 const FILE = 'specification, YAML or JSON; - reads it from stdin';
 
@@ -92,6 +93,37 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
       finish(await (await import('../commands/plan.js')).plan(terminal, file, options));
     });
 
+  program
+    .command('analyze')
+    .summary('ask the judge, without moving anything')
+    .description(
+      'Asks the judge once at every gate of a specification: what the metrics say now, or said at another time, and why. Moves nothing. What breaches fails here at once, however short; in a migration it has to last.',
+    )
+    .argument('<file>', FILE)
+    .addOption(
+      new Option('--at <time>', 'when to look: 2026-05-01T22:00:00Z, or how long ago, 15m').argParser(timeArgument),
+    )
+    .addOption(
+      new Option(
+        '--since <time>',
+        'as if the step had begun then (default: the longest window of a gate before)',
+      ).argParser(timeArgument),
+    )
+    .addOption(outputOption())
+    .addOption(taskQueueOption())
+    .addHelpText(
+      'after',
+      examples(
+        'godwit analyze move.yaml',
+        'godwit analyze move.yaml --at 2026-05-01T22:00:00Z --since 2026-05-01T21:30:00Z',
+        'godwit analyze move.yaml -o json | jq .overall',
+      ) + EXIT_ANALYZE,
+    )
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<AnalyzeOptions>();
+      finish(await (await import('../commands/analyze.js')).analyze(terminal, file, options));
+    });
+
   withWait(
     program
       .command('start')
@@ -121,6 +153,8 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
 }
 
 const EXIT_PREFLIGHT = '\n\nExit codes: 0 nothing in the way, 1 errors found, 2 the specification is wrong.';
+const EXIT_ANALYZE =
+  '\n\nExit codes: 0 all gates pass, 1 one fails, 2 the specification is wrong, 3 it can not be told.';
 const EXIT_PLAN = `
 
 Exit codes: 0 planned, 2 the specification is wrong; with --detailed-exitcode 0 ready and no gate

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { planDatabase } from '../../activities/plan/database.js';
 import { STAGES } from '../../spec/units.js';
+import { catalogOf } from '../support/catalog.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 
 let pair: ServerPair;

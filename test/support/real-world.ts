@@ -191,6 +191,7 @@ export class RealWorld {
   async specification(
     databases: Record<string, DatabaseDocument>,
     gates: MigrationDocument['spec']['gates'] = {},
+    metrics: MigrationDocument['spec']['metrics'] = {},
   ): Promise<{ id: string; file: string; document: MigrationDocument }> {
     shops += 1;
     const id = `move-${process.pid}-${shops}`;
@@ -198,7 +199,7 @@ export class RealWorld {
       apiVersion: 'godwit.dev/v1alpha1',
       kind: 'Migration',
       metadata: { name: id },
-      spec: { databases, gates },
+      spec: { databases, gates, metrics },
     };
     const file = join(this.folder, `${id}.json`);
     await writeFile(file, JSON.stringify(document));

@@ -9,7 +9,16 @@ function shop(): NormalMigration {
     apiVersion: 'godwit.dev/v1alpha1',
     kind: 'Migration',
     metadata: { name: 'shop' },
-    spec: { databases: { orders: { source: { url: { env: 'S' } }, target: { url: { env: 'T' } } } } },
+    spec: {
+      metrics: { prom: { prometheus: { url: 'http://localhost:9090', template: 'http' } } },
+      databases: {
+        orders: {
+          source: { url: { env: 'S' } },
+          target: { url: { env: 'T' } },
+          cutover: { probation: { gates: [{ errorRatio: {} }] } },
+        },
+      },
+    },
   });
   if (!answer.ok) throw new Error('the sample is wrong');
   return answer.normal;
@@ -27,6 +36,7 @@ describe('settings of a running migration', () => {
     ['databases.orders.cutover.standbys.ignore', 'none', { cutover: { standbys: { ignore: [] } } }],
     ['databases.orders.lookout.maxRetainedWal', '10GB', { lookout: { maxRetainedWal: 10_000_000_000 } }],
     ['databases.orders.lookout.onLimit', 'drop', { lookout: { onLimit: 'drop' } }],
+    ['databases.orders.cutover.probation.for', '0s', { cutover: { probation: { for: 0 } } }],
     ['databases.orders.cutover.attempts', 9, { cutover: { attempts: 9 } }],
     ['databases.orders.cutover.waitBetweenAttempts', '10m', { cutover: { waitBetweenAttempts: 600_000 } }],
     [
