@@ -7,6 +7,9 @@ import { groupName, stickinessOf } from './actions.js';
 import { PATIENCE } from '../patience.js';
 import type { AlbMove } from './change.js';
 
+/** The newest whole ones are counted. */
+const PERIODS = 3;
+
 export async function proveAlb(
   { route, clients }: AlbMove,
   image: AlbImage,
@@ -14,9 +17,11 @@ export async function proveAlb(
   sinceMs: number,
 ): Promise<TrafficProof> {
   const { metrics: period } = PATIENCE;
-  const from = Math.ceil(sinceMs / period) * period;
   const to = Math.floor(Date.now() / period) * period;
-  if (to <= from) return insufficient('no whole minute of metrics has passed since the change');
+  // What was sent before the change took effect everywhere would be counted with it for ever.
+  const settled = Math.ceil(sinceMs / period) * period + period;
+  const from = Math.max(settled, to - PERIODS * period);
+  if (to <= from) return insufficient('no whole minute of metrics has passed since the change had settled');
   const { blue, green } = await requestsAt(clients, image.loadBalancer, route, new Date(from), new Date(to));
   const seen = blue + green;
   if (seen === 0) return insufficient('CloudWatch has counted no request at either target group since the change');
