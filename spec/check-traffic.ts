@@ -21,15 +21,17 @@ export function checkTraffic(
 
 function checkJudged(
   path: PathSegment[],
-  { gates, steps = [], watch, blue, green }: ParsedTraffic,
+  { gates, steps, watch, blue, green }: ParsedTraffic,
   providers: readonly NormalProvider[],
 ): SpecProblem[] {
-  const isJudged = [gates, watch.gates, ...steps.map((step) => step.gates ?? [])].some((list) => list.length > 0);
+  const written = [gates, watch.gates, ...(steps ?? []).map((step) => step.gates ?? [])];
+  // Those of a preset come by themselves where there is one to ask.
+  const isJudged = written.some((list) => list.length > 0) || (steps === undefined && providers.length === 1);
   const place = (...more: PathSegment[]) => ({ path: [...path, ...more], providers, blue: true });
   return [
     ...checkLabels(path, { green, blue }, isJudged && providers.some(({ kind }) => kind === 'prometheus')),
     ...checkMetricGates(gates, place('gates')),
-    ...steps.flatMap((step, index) => checkMetricGates(step.gates ?? [], place('steps', index, 'gates'))),
+    ...(steps ?? []).flatMap((step, index) => checkMetricGates(step.gates ?? [], place('steps', index, 'gates'))),
     ...checkMetricGates(watch.gates, place('watch', 'gates')),
   ];
 }

@@ -56,6 +56,8 @@ export interface TrafficStatus {
   waitsFor: string | null;
   /** Of the last look: in words and figures. */
   verdicts: string[];
+  /** When the first weight above 0 was written, milliseconds since the epoch: what was before is the baseline. */
+  shiftBeganAt: number | null;
   /** Every weight that was written: newest last. */
   log: { at: string; weight: number; why: string; by: string | null }[];
 }

@@ -188,7 +188,7 @@ export class Control {
     const parsed = parseMessage('rehearse', payload);
     if (!parsed.ok) return;
     const asked = this.state.units.filter(
-      ({ unit }) => parsed.message.unit === undefined || unit === parsed.message.unit,
+      ({ unit, traffic }) => traffic === undefined && (parsed.message.unit ?? unit) === unit,
     );
     this.state.rehearsals.push(...asked.map(({ unit }) => ({ unit, record: this.state.messageCount })));
   }
@@ -367,9 +367,11 @@ export class Control {
     if (this.state.finalizing) return 'This stage has no way back: mend the cause, then `retry`';
     const switched = this.state.units.some(({ switchBegan }) => switchBegan);
     const holds =
-      unit === null || !unit.switchBegan
-        ? 'Nothing was switched: the source takes the writes'
-        : `The writes are on the ${unit.primary}, as far as is known`;
+      unit?.traffic !== undefined
+        ? `Green has ${unit.traffic.weight ?? 0} % of the traffic, as was written last`
+        : unit === null || !unit.switchBegan
+          ? 'Nothing was switched: the source takes the writes'
+          : `The writes are on the ${unit.primary}, as far as is known`;
     return `${holds}. Mend the cause, then \`retry\`; or \`${switched ? 'rollback' : 'abort'}\``;
   }
 

@@ -88,6 +88,7 @@ function noRehearsal(state: MigrationState, unit: string | undefined): string | 
   if (state.undoing !== 'nothing' || state.interrupt !== null) return 'it is being undone';
   if (state.finalizing) return 'finalize has begun';
   const asked = state.units.filter((progress) => unit === undefined || progress.unit === unit);
+  if (asked.every(({ traffic }) => traffic !== undefined)) return 'traffic has no rehearsal: its first step is one';
   const switched = asked.find((progress: UnitProgress) => progress.switchBegan);
   return switched === undefined ? null : `${switched.unit} is already switching or switched`;
 }

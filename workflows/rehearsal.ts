@@ -21,8 +21,8 @@ function ready({ state }: Trip): UnitProgress | undefined {
   return state.units.find((unit) => canRehearse(unit) && state.rehearsals.some((asked) => asked.unit === unit.unit));
 }
 
-function canRehearse({ prepared, switchBegan, problem, phase }: UnitProgress): boolean {
-  return prepared && !switchBegan && problem === null && phase !== REHEARSAL;
+function canRehearse({ prepared, switchBegan, problem, phase, traffic }: UnitProgress): boolean {
+  return traffic === undefined && prepared && !switchBegan && problem === null && phase !== REHEARSAL;
 }
 
 /** False: none was asked for. */

@@ -45,8 +45,6 @@ export interface TrafficProgress extends TrafficStatus {
   hand: Hand | null;
   /** What the judge has seen at this step. */
   judged: JudgeState | null;
-  /** When the first weight above 0 was written, milliseconds since the epoch: what was before is the baseline. */
-  shiftBeganAt: Milliseconds | null;
 }
 
 export interface UnitProgress extends UnitStatus {

@@ -72,8 +72,8 @@ function unitStatus(progress: UnitProgress): UnitStatus {
 
 /** Without its before-image, which is in the undo log. */
 export function trafficStatus(progress: TrafficProgress): TrafficStatus {
-  const { weight, wanted, step, held, byHand, waitsFor, verdicts, log } = progress;
-  return { weight, wanted, step, held, byHand, waitsFor, verdicts, log };
+  const { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, log } = progress;
+  return { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, log };
 }
 
 function gatesOf(state: MigrationState): GateStatus[] {

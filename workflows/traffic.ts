@@ -68,14 +68,18 @@ export async function moveWeight(wheel: Wheel, weight: number, why: string, by: 
   const { settlesInMs } = await control.step(() =>
     activities(wheel).setTraffic({ move: move(), image: imageOf(wheel), from: progress.weight, to: weight }),
   );
-  Object.assign(progress, { weight, wanted: null, held: 0, verdicts: [], judged: null });
-  if (weight > 0) progress.shiftBeganAt ??= Date.now();
-  progress.log = [...progress.log, { at: now(), weight, why, by }].slice(-LOG_KEPT);
+  noteWeight(progress, weight, why, by);
   await wheel.tell();
   if (settlesInMs === 0) return;
   unit.note = `waits ${Math.ceil(settlesInMs / 1_000)} s until no resolver holds the old records any more`;
   await control.sleep(() => settlesInMs);
   unit.note = null;
+}
+
+function noteWeight(progress: TrafficProgress, weight: number, why: string, by: string | null): void {
+  Object.assign(progress, { weight, wanted: null, held: 0, verdicts: [], judged: null });
+  if (weight > 0) progress.shiftBeganAt ??= Date.now();
+  progress.log = [...progress.log, { at: now(), weight, why, by }].slice(-LOG_KEPT);
 }
 
 /** A write whose answer nobody has heard is made once more, so that it is known again what is there. */
@@ -94,8 +98,13 @@ export async function backToBlue(wheel: Wheel, why: string, by: string | null): 
   if (!healthy) {
     throw failed('Blocked', `blue is not healthy, so the traffic stays where it is (${why}): ${explanation}`);
   }
-  if (progress.wanted !== null) await settleWeight(wheel);
-  if (progress.weight !== 0) await moveWeight(wheel, 0, why, by);
+  if (progress.wanted === null) {
+    if (progress.weight !== 0) await moveWeight(wheel, 0, why, by);
+  } else {
+    // It isn't known which of two weights is there; writing the wanted one first could give a bad green more.
+    await control.step(() => activities(wheel).undoShift(change));
+    noteWeight(progress, 0, why, by);
+  }
   Object.assign(progress, { ...TRAFFIC_AFRESH, verdicts: progress.verdicts });
 }
 

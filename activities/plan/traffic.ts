@@ -36,7 +36,9 @@ function stepsOf(traffic: NormalTraffic): PlanPart['steps'] {
   const { unit, steps, watch } = traffic;
   const { place } = ends(traffic);
   const hold = steps.reduce((sum, step) => sum + step.hold, 0);
-  const path = steps.map(({ weight }) => `${weight} %`).join(', ');
+  const path = steps
+    .map(({ weight, approvals }) => `${weight} %${approvals === 0 ? '' : ` (gate switch:${unit}:${weight})`}`)
+    .join(', ');
   const step = (stage: PlanStep['stage'], rest: Described): PlanPart['steps'][number] => ({ unit, stage, ...rest });
   const back = 'put the before-image back whole, in one write';
   return [

@@ -25,7 +25,9 @@ export function nextSteps(status: StatusDocument): string[] {
 
 /** Before the first switch there is nothing to roll back, and it would be refused. */
 function rollBack({ migration, units, undoLog }: StatusDocument): string[] {
-  const begun = undoLog.some(({ activity, state }) => activity === 'undoSwitch' && state !== 'done');
+  const begun = undoLog.some(
+    ({ activity, state }) => (activity === 'undoSwitch' || activity === 'undoShift') && state !== 'done',
+  );
   return begun || units.some(({ primary }) => primary === 'target') ? [`godwit rollback ${migration}`] : [];
 }
 
