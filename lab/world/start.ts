@@ -163,7 +163,6 @@ async function ensure(
 ): Promise<void> {
   const known = state.components.find((component) => component.name === name);
   if (known?.process && runs(known.process)) return;
-  const others = state.components.filter((one) => one !== known);
   await onFreePorts(async (pick) => {
     const fresh = async (before: number | null | undefined, what: string): Promise<number> =>
       before ? still(before, what) : pick();
@@ -175,7 +174,8 @@ async function ensure(
       port: kind === 'load' ? 0 : await fresh(known?.port, name),
       uiPort: kind === 'temporal' ? await fresh(known?.uiPort, 'web UI') : null,
     };
-    state.components = [...others, component];
+    // Others start at the same time.
+    state.components = [...state.components.filter((one) => one.name !== name), component];
     await start({
       port: component.port,
       uiPort: component.uiPort,
