@@ -4,6 +4,7 @@ import { defineCheck } from '../../activities/preflight/check.js';
 import { connect, disconnect } from '../../activities/preflight/connections.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import type { PostgresServer } from '../../lab/postgres.js';
+import { catalogOf } from '../support/catalog.js';
 import { find } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 
@@ -21,10 +22,12 @@ beforeAll(async () => {
 });
 afterAll(() => pair.destroy());
 
-/** A database that wrote anything has used a transaction id. */
-async function nextTransaction(server: PostgresServer): Promise<string | undefined> {
-  const rows = await server.query<{ next: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as next');
-  return rows[0]?.next;
+/** A transaction that wrote anything has taken an id, also one that was rolled back. */
+async function nextTransaction(server: PostgresServer): Promise<number> {
+  const rows = await server.query<{ next: number }>(
+    'select pg_snapshot_xmax(pg_current_snapshot())::text::int as next',
+  );
+  return rows[0]?.next ?? 0;
 }
 
 const errorsOf = async (move: DatabaseMove): Promise<string[]> =>
@@ -42,10 +45,15 @@ test('two servers that are ready have nothing to mend but the missing endpoint',
   for (const finding of findings) expect(finding.unit).toBe('database/shop');
 });
 
-test('preflight writes nothing on either side', async () => {
-  const before = [await nextTransaction(pair.source), await nextTransaction(pair.target)];
+test('preflight leaves nothing on either side: it tries the way between the servers once each, and rolls that back', async () => {
+  const look = async () => Promise.all([pair.source, pair.target].map((server) => catalogOf(server, 'shop')));
+  const before = await look();
+  const transactions = await Promise.all([nextTransaction(pair.source), nextTransaction(pair.target)]);
   await preflightDatabase(moveOf(pair, 'shop'));
-  expect([await nextTransaction(pair.source), await nextTransaction(pair.target)]).toEqual(before);
+  expect(await Promise.all([nextTransaction(pair.source), nextTransaction(pair.target)])).toEqual(
+    transactions.map((next) => next + 1),
+  );
+  expect(await look()).toEqual(before);
 });
 
 test('a check that tries to write is refused by the server, and becomes a finding', async () => {
