@@ -75,7 +75,7 @@ export class MotoServer {
   }
 }
 
-/** Whether a moto of this URL can be used. */
+/** Whether a moto of this URL can be used. What is asked stays small; its `data.json` is 5 MB of every account there. */
 export async function motoAnswers(url: string): Promise<boolean> {
-  return (await fetch(`${url}/moto-api/data.json`, { signal: AbortSignal.timeout(5_000) })).ok;
+  return (await fetch(`${url}/moto-api/config`, { signal: AbortSignal.timeout(5_000) })).ok;
 }
