@@ -16,7 +16,7 @@ import { finalize } from './finalize.js';
 import { initialSync } from './initialSync.js';
 import { findings, wholePlan } from './inspection.js';
 import { Interrupted } from './interrupted.js';
-import { invalid } from './phase.js';
+import { invalid, normalOf } from './phase.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { onTrial } from './probation.js';
 import { bulkActivities, lightActivities, switchActivities } from './proxies.js';
@@ -37,18 +37,7 @@ import {
   type UnitProgress,
 } from './state.js';
 import { finalizeTraffic, prepareTraffic, rollTrafficBack, shiftTraffic } from './traffic-stages.js';
-import {
-  atOnce,
-  child,
-  enter,
-  failed,
-  gatesOf,
-  isTraffic,
-  moveOfUnit,
-  normalOf,
-  overUnits,
-  type Trip,
-} from './trip.js';
+import { atOnce, child, enter, failed, gatesOf, isTraffic, moveOfUnit, overUnits, type Trip } from './trip.js';
 import { validation } from './validation.js';
 import { watchedLongEnough, watchUntil } from './watching.js';
 

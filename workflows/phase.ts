@@ -18,7 +18,7 @@ import { isFailureOfStep } from './problem.js';
 import { lightActivities } from './proxies.js';
 import { rooted } from './rooted.js';
 import { ofDatabase, Saga, undoIncomplete } from './saga.js';
-import { adopt, newState, type UnitProgress } from './state.js';
+import { adopt, newState, type MigrationState, type UnitProgress } from './state.js';
 import type { UndoneStep } from './undo-steps.js';
 
 /** From a migration to a phase: normal already, with nothing but the one unit. */
@@ -94,10 +94,7 @@ export async function unitPhase<R>(
     const running: UnitPhase = {
       control,
       unit,
-      normal: () => {
-        if (state.normal === null) throw invalid('the specification has not been read');
-        return state.normal;
-      },
+      normal: () => normalOf(control),
       saga: child ? null : saga,
       note: (note) => {
         unit.note = note;
@@ -185,6 +182,11 @@ export function trafficMoveOf(migration: string, normal: NormalMigration, unit: 
   const traffic = normal.traffic?.find((one) => one.unit === unit);
   if (traffic === undefined) throw invalid(`there is no unit ${unit} in the specification`);
   return { migration, key: scopeKey(migration, unit), traffic };
+}
+
+export function normalOf({ state }: { state: MigrationState }): NormalMigration {
+  if (state.normal === null) throw invalid('the specification has not been read');
+  return state.normal;
 }
 
 export function databasesOf(normal: NormalMigration | null): NormalMigration['databases'] {

@@ -8,7 +8,8 @@ import { Interrupted } from './interrupted.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { lightActivities } from './proxies.js';
 import type { UnitProgress } from './state.js';
-import { enter, moveOfUnit, normalOf, type Trip } from './trip.js';
+import { enter, moveOfUnit, type Trip } from './trip.js';
+import { normalOf } from './phase.js';
 
 /** Longer than its trial, this long, nobody could tell how users fare; then a person is asked, and no timer runs. */
 const PATIENCE: Milliseconds = 10 * 60_000;

@@ -10,10 +10,7 @@ import { child, enter, trafficMoveOfUnit, type Trip } from './trip.js';
 
 function wheelOf(trip: Trip, unit: UnitProgress): Wheel {
   const { control } = trip;
-  const tell = async (): Promise<void> => {
-    control.touched();
-    return Promise.resolve();
-  };
+  const tell = (): Promise<void> => Promise.resolve(control.touched());
   return { control, unit, move: () => trafficMoveOfUnit(trip, unit), tell };
 }
 

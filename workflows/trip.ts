@@ -5,11 +5,11 @@ import type { TrafficMove } from '../activities/traffic-contract.js';
 import type { FailureType } from '../spec/failures.js';
 import { gateOf } from '../spec/approvals.js';
 import { visitInOrder, type Direction } from '../spec/graph.js';
-import { unitsOf, type NormalGate, type NormalMigration } from '../spec/normal.js';
+import { unitsOf, type NormalGate } from '../spec/normal.js';
 import type { Stage } from '../spec/units.js';
 import type { Control } from './control.js';
 import type { Lookouts } from './lookouts.js';
-import { invalid, moveOf, normalOfOne, trafficMoveOf, type ChildInput } from './phase.js';
+import { moveOf, normalOf, normalOfOne, trafficMoveOf, type ChildInput } from './phase.js';
 import type { Saga } from './saga.js';
 import type { MigrationState, UnitProgress } from './state.js';
 
@@ -19,11 +19,6 @@ export interface Trip {
   state: MigrationState;
   /** Null in a run that began before there were any. */
   lookouts: Lookouts | null;
-}
-
-export function normalOf({ state }: Trip): NormalMigration {
-  if (state.normal === null) throw invalid('the specification has not been read');
-  return state.normal;
 }
 
 /** As the settings are now. */

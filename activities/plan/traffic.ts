@@ -15,7 +15,8 @@ export async function planTraffic(move: TrafficMove): Promise<PlanPart<TrafficFa
   // What can't be read is among the findings; a plan of it can't be started.
   const image = await trafficActivities.captureTraffic(move).catch(() => null);
   const found = image === null ? null : createHash('sha256').update(stringify(image)).digest('hex');
-  return { facts: { unit: traffic.unit, ...ends(traffic), found }, steps: stepsOf(traffic), findings };
+  const route = ends(traffic);
+  return { facts: { unit: traffic.unit, ...route, found }, steps: stepsOf(traffic, route.place), findings };
 }
 
 function ends({ route }: NormalTraffic): { place: string; blue: string; green: string } {
@@ -32,32 +33,31 @@ function ends({ route }: NormalTraffic): { place: string; blue: string; green: s
   return { place, blue: values(route.blue), green: values(route.green) };
 }
 
-function stepsOf(traffic: NormalTraffic): PlanPart['steps'] {
+function stepsOf(traffic: NormalTraffic, place: string): PlanPart['steps'] {
   const { unit, steps, watch } = traffic;
-  const { place } = ends(traffic);
   const hold = steps.reduce((sum, step) => sum + step.hold, 0);
   const path = steps
     .map(({ weight, approvals }) => `${weight} %${approvals === 0 ? '' : ` (gate switch:${unit}:${weight})`}`)
     .join(', ');
   const step = (stage: PlanStep['stage'], rest: Described): PlanPart['steps'][number] => ({ unit, stage, ...rest });
-  const back = 'put the before-image back whole, in one write';
+  const back = 'give all traffic back to blue, in one write';
   return [
     step('prepare', {
       title: 'attach green with weight 0, and wait until it is healthy',
       touches: [place, ...prepared(traffic)],
-      undo: back,
+      undo: 'put the before-image back whole, in one write',
       estimate: { seconds: null, basis: 'as long as green needs to become healthy' },
     }),
     step('switch', {
       title: `move the traffic in ${steps.length} steps: ${path}`,
       touches: [place],
-      undo: 'give all traffic back to blue, in one write',
+      undo: back,
       estimate: { seconds: Math.round(hold / 1_000), basis: 'sum of all holds' },
     }),
     step('watch', {
       title: 'watch green, with blue kept ready',
       touches: [],
-      undo: 'give all traffic back to blue, in one write',
+      undo: back,
       estimate: { seconds: Math.round(watch.for / 1_000), basis: 'watch.for' },
     }),
     step('finalize', {

@@ -18,7 +18,6 @@ import { faultPoint } from '../fault.js';
 import { failure } from '../failure.js';
 import { Attempt, otherSide, readAuthority, type AuthorityRow } from './authority.js';
 import { blockersOf, endAutovacuum, outwaitAutovacuum } from './blockers.js';
-import { publisherOf } from './connection.js';
 import { sqlState } from './errors.js';
 import {
   fenceStatements,
@@ -510,8 +509,7 @@ class Switch {
    * that is open in the cluster. The subscription stays disabled; making it proves rights, network path and publication.
    */
   async #proveWayBack(): Promise<void> {
-    const names = scopeNames(this.#move.key);
-    const name = names.slot(this.#to);
+    const name = scopeNames(this.#move.key).slot(this.#to);
     await requireStandbysSeen(this.#fromSession);
     const images = await this.#endpoints.images(await readImages(this.#attempt));
     await this.#rememberImages(images);
@@ -524,12 +522,7 @@ class Switch {
     }
     try {
       await withTimeout(this.#fromSession, LINK_PATIENCE_MS, () =>
-        ensureSubscription(this.#fromSession, {
-          name,
-          publication: names.publication,
-          publisher: publisherOf(this.#move.database, this.#to),
-          enabled: false,
-        }),
+        ensureSubscription(this.#fromSession, this.#move.database, this.#move.key, this.#to, false),
       );
     } catch (error) {
       const { message, repair } = await explainLink(error, this.#move, this.#to);

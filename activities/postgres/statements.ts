@@ -22,3 +22,6 @@ export interface TableName {
 }
 
 export const qualified = (table: TableName): string => `${identifier(table.schema)}.${identifier(table.name)}`;
+
+/** Tells tables apart, as a key of maps and sets: names hold any character. */
+export const nameOf = ({ schema, name }: TableName): string => JSON.stringify([schema, name]);

@@ -2,7 +2,7 @@
 import type { NormalMultiHost } from '../../spec/normal.js';
 import { resolveTables, type ScopeTable } from '../postgres/scope.js';
 import type { Session } from '../postgres/session.js';
-import { statement } from '../postgres/statements.js';
+import { nameOf, statement } from '../postgres/statements.js';
 import { defineCheck, type Found, type Look } from './check.js';
 import { each, listed } from './evidence.js';
 
@@ -126,8 +126,8 @@ export const multiHostScope = defineCheck<'multi-host-partial-scope'>({
   find: async (source, look) => {
     if (multiHostOf(look) === null || look.tables.length === 0) return [];
     const all = await resolveTables(source, { include: ['*.*'], exclude: [] });
-    const moving = new Set(look.tables.map(({ schema, name }) => JSON.stringify([schema, name])));
-    const staying = all.filter(({ schema, name }) => !moving.has(JSON.stringify([schema, name])));
+    const moving = new Set(look.tables.map(nameOf));
+    const staying = all.filter((table) => !moving.has(nameOf(table)));
     const partly = look.tables.filter(({ rowFilter }) => rowFilter != null);
     if (staying.length === 0 && partly.length === 0) return [];
     const named = (tables: ScopeTable[]): string => listed(tables.map(({ schema, name }) => `${schema}.${name}`));

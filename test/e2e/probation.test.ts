@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { switchWindows } from '../../lab/check.js';
+import { ensurePrometheus } from '../../lab/components.js';
 import { Prometheus } from '../../lab/prometheus.js';
-import { alone, cacheFolder } from '../../lab/setup/cache.js';
-import { prometheusBinary } from '../../lab/setup/prometheus.js';
 import { MeteredApp } from '../support/metered-app.js';
 import { say } from '../support/progress.js';
 import { NOTHING_LOST, RealWorld } from '../support/real-world.js';
@@ -19,7 +18,7 @@ let code = 200;
 let served: Promise<void>;
 
 beforeAll(async () => {
-  const binary = await alone(cacheFolder(), () => prometheusBinary(say));
+  const binary = await ensurePrometheus({ onProgress: say });
   world = await RealWorld.start({ built: 2 });
   app = await MeteredApp.start();
   prometheus = await Prometheus.start({

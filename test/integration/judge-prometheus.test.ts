@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { judge } from '../../activities/metrics/looking.js';
+import { ensurePrometheus } from '../../lab/components.js';
 import { Prometheus } from '../../lab/prometheus.js';
-import { alone, cacheFolder } from '../../lab/setup/cache.js';
-import { prometheusBinary } from '../../lab/setup/prometheus.js';
 import type { NormalMetricGate } from '../../spec/gates.js';
 import type { NormalPrometheus } from '../../spec/metrics.js';
 import type { JudgeAnswer, JudgeInput, JudgeState } from '../../spec/verdict.js';
@@ -20,7 +19,7 @@ let began: number;
 const apps: Record<string, MeteredApp> = {};
 
 beforeAll(async () => {
-  const binary = await alone(cacheFolder(), () => prometheusBinary(say));
+  const binary = await ensurePrometheus({ onProgress: say });
   folder = await mkdtemp(join(tmpdir(), 'godwit-prometheus-'));
   for (const name of ['good', 'bad', 'idle', 'reset', 'gone', 'slow']) apps[name] = await MeteredApp.start();
   began = Date.now();

@@ -21,6 +21,7 @@ import { copyRange } from './rows.js';
 import { admit, SyncRun } from './sessions.js';
 import { joinSnapshot, type Snapshot } from './snapshot.js';
 import { throttled } from './throttle.js';
+import { nameOf } from '../statements.js';
 
 /** Between two looks for a snapshot to read. */
 const LOOK_MS = 100;
@@ -245,5 +246,3 @@ async function tell(target: Session, key: string, copier: number, name: string, 
   if (copier > 0) return;
   await target.run('update godwit.copy_run set copy_ms = copy_ms + $2 where scope = $1', [key, Math.round(tookMs)]);
 }
-
-const nameOf = (table: { schema: string; name: string }): string => JSON.stringify([table.schema, table.name]);

@@ -18,18 +18,17 @@ import { cancellation } from '../../activity-context.js';
 import type { DatabaseMove } from '../../contract.js';
 import { failure } from '../../failure.js';
 import { faultPoint } from '../../fault.js';
-import { publisherOf } from '../connection.js';
 import { lockStatements, patiently } from '../fence.js';
 import { awaitMarker, insertMarker, markerTable } from '../marker.js';
 import { groupKey, scopeNames } from '../names.js';
 import { isBroken, slotOf } from '../replication/health.js';
-import { publish } from '../replication/publication.js';
+import { publish, publishedTables } from '../replication/publication.js';
 import { dropSlot } from '../replication/slot.js';
 import { dropSubscription, ensureSubscription } from '../replication/subscription.js';
 import type { ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
-import { identifier, statement, type TableName } from '../statements.js';
+import { identifier, nameOf, statement, type TableName } from '../statements.js';
 import type { SyncProgress } from './progress.js';
 import { isSubscribed } from './sessions.js';
 
@@ -47,8 +46,6 @@ export interface Group {
   lsn: string | null;
   files: string;
 }
-
-const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
 
 /** Oldest first. */
 export async function groupsOf(target: Session, key: string): Promise<Group[]> {
@@ -146,11 +143,7 @@ export async function closeGroup(sides: Sides, key: string, tables: ScopeTable[]
     const whole = follows && group.state === 'live' ? await wholeTables(sides, key, tables) : [];
     await target.transaction(async () => {
       if (whole.length > 0) {
-        await target.run(
-          `insert into godwit.copy_group_table (scope, seq, schema_name, table_name)
-           select $1, $2, t.schema, t.name from json_to_recordset($3::json) as t(schema text, name text)`,
-          [key, group.seq, JSON.stringify(whole)],
-        );
+        await addMembers(target, key, group.seq, whole);
         await target.run(`update godwit.copy_group set state = 'closing' where scope = $1 and seq = $2`, [
           key,
           group.seq,
@@ -201,6 +194,14 @@ async function wholeTables({ source, target }: Sides, key: string, tables: Scope
     }
   }
   return candidates.filter((table) => done.has(nameOf(table)) && !unfinished.has(nameOf(table)));
+}
+
+export async function addMembers(target: Session, key: string, seq: number, tables: ScopeTable[]): Promise<void> {
+  await target.run(
+    `insert into godwit.copy_group_table (scope, seq, schema_name, table_name)
+     select $1, $2, t.schema, t.name from json_to_recordset($3::json) as t(schema text, name text)`,
+    [key, seq, JSON.stringify(tables)],
+  );
 }
 
 export async function membersOf(
@@ -258,12 +259,7 @@ async function handOver(
 ): Promise<void> {
   const { key } = move;
   const own = groupKey(key, seq);
-  await ensureSubscription(sides.target, {
-    name: scopeNames(own).slot('source'),
-    publication: scopeNames(own).publication,
-    publisher: publisherOf(move.database, 'source'),
-    enabled: true,
-  });
+  await ensureSubscription(sides.target, move.database, own, 'source');
   await caughtUp(sides, own);
   // What an interrupted run has handed over already stays where it is.
   const published = await publishedTables(sides.source, key);
@@ -283,14 +279,6 @@ async function handOver(
   }
   await setState(sides.target, key, seq, 'handed-over');
   await faultPoint('sync.handed-over');
-}
-
-async function publishedTables(source: Session, key: string): Promise<Set<string>> {
-  const rows = await source.rows<TableName & Record<string, unknown>>(
-    'select schemaname as schema, tablename as name from pg_publication_tables where pubname = $1',
-    [scopeNames(key).publication],
-  );
-  return new Set(rows.map(nameOf));
 }
 
 /** Until all that the source has committed so far is applied. Looked at for as long as it takes: a group has hours to catch up with. */

@@ -33,6 +33,7 @@ import { storedRanges, type StoredRange } from './ranges.js';
 import { reconcileTable } from './resume.js';
 import { admit, endReaders, isSubscribed, SyncRun } from './sessions.js';
 import { filesOf, joinSnapshot, takeSnapshot, type Snapshot } from './snapshot.js';
+import { nameOf } from '../statements.js';
 
 /** Between two looks at whether the snapshot is still there and still needed. */
 const LOOK_MS = 500;
@@ -282,8 +283,6 @@ async function plan(
   }
   return contended ? null : kept;
 }
-
-const nameOf = (table: { schema: string; name: string }): string => JSON.stringify([table.schema, table.name]);
 
 /**
  * No slot is left that nobody reads: it would hold WAL back until the source's disk is full. Only with the holder's lock: a

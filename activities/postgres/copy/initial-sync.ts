@@ -6,8 +6,6 @@ import type { SyncFigures } from '../../../spec/status.js';
 import type { DatabaseMove } from '../../contract.js';
 import { cancellation, stoppable } from '../../activity-context.js';
 import { failure } from '../../failure.js';
-import { publisherOf } from '../connection.js';
-import { scopeNames } from '../names.js';
 import { scopeTables } from '../scope.js';
 import type { Session } from '../session.js';
 import { ensureSubscription } from '../replication/subscription.js';
@@ -86,13 +84,7 @@ async function finish(move: DatabaseMove): Promise<SyncFigures> {
     await mergeGroups(move, sides, tables, progress);
     signal.throwIfAborted();
     progress.begin('tables', tables.length, 'starting replication');
-    const names = scopeNames(key);
-    await ensureSubscription(sides.target, {
-      name: names.slot('source'),
-      publication: names.publication,
-      publisher: publisherOf(move.database, 'source'),
-      enabled: true,
-    });
+    await ensureSubscription(sides.target, move.database, key, 'source');
     return await figuresOf(sides.target, key);
   } finally {
     signal.removeEventListener('abort', stop);

@@ -2,7 +2,7 @@
 import type { Bytes } from '../../../spec/normal.js';
 import type { ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
-import { identifier, qualified, statement, type TableName } from '../statements.js';
+import { identifier, nameOf, qualified, statement, type TableName } from '../statements.js';
 
 const TABLES = statement(import.meta.url, '../sql/copy_tables.sql');
 const COLUMNS = statement(import.meta.url, '../sql/copy_columns.sql');
@@ -49,7 +49,6 @@ export async function describeTables(session: Session, tables: ScopeTable[]): Pr
     COLUMNS,
     input,
   );
-  const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
   const byName = new Map(columns.map((row) => [nameOf(row), row]));
   const filterBy = new Map(tables.map((table) => [nameOf(table), table.rowFilter]));
   return sizes.map((table) => ({

@@ -17,8 +17,7 @@ import type { DatabaseMove } from '../../contract.js';
 import { failure } from '../../failure.js';
 import { faultPoint } from '../../fault.js';
 import { readAuthority } from '../authority.js';
-import { publisherOf } from '../connection.js';
-import { caughtUp, dropGroup, groupsOf, isFollowing, membersOf, setState } from '../copy/groups.js';
+import { addMembers, caughtUp, dropGroup, groupsOf, isFollowing, membersOf, setState } from '../copy/groups.js';
 import { describeTables } from '../copy/plan.js';
 import { RateLimit } from '../copy/rate.js';
 import { copyRange } from '../copy/rows.js';
@@ -33,16 +32,14 @@ import { compareTables, tablesWithRows } from '../schema/compare.js';
 import { resolveTables, scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
-import { statement, type TableName } from '../statements.js';
-import { publish } from './publication.js';
+import { nameOf, statement, type TableName } from '../statements.js';
+import { publish, publishedTables } from './publication.js';
 import { dropSlot } from './slot.js';
 import { dropStatements, dropSubscription, ensureSubscription, stopSubscription } from './subscription.js';
 
 const NEW_PARTITIONS = statement(import.meta.url, '../sql/drift.sql');
 
 const LOCK_TRY_MS = 1_000;
-
-const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
 
 /**
  * Takes partitions along that are new on the source; answers how many. Whatever it was interrupted at, running it again
@@ -95,12 +92,8 @@ async function unfinished(target: Session, key: string): Promise<{ seq: number }
 /** Of partitioned tables in scope. Once all is published, those too that an earlier run has taken into the scope, and no further. */
 async function newPartitions(source: Session, move: DatabaseMove, following: boolean): Promise<ScopeTable[]> {
   const added = await source.rows<TableName & Record<string, unknown>>(NEW_PARTITIONS, [move.key]);
-  const published = await source.rows<TableName & Record<string, unknown>>(
-    'select schemaname as schema, tablename as name from pg_publication_tables where pubname = $1',
-    [scopeNames(move.key).publication],
-  );
   const names = new Set(added.map(nameOf));
-  const known = new Set(published.map(nameOf));
+  const known = await publishedTables(source, move.key);
   const scope = new Set((await scopeTables(source, move.key)).map(nameOf));
   return (await resolveTables(source, move.database.tables)).filter(
     (table) =>
@@ -188,11 +181,7 @@ async function copyIn(run: SyncRun, { source, target }: Sides, fresh: ScopeTable
           `insert into godwit.copy_group (scope, seq, state, lsn) values ($1, $2, 'adopting', $3::pg_lsn)`,
           [key, seq, snapshot.lsn],
         );
-        await writer.run(
-          `insert into godwit.copy_group_table (scope, seq, schema_name, table_name)
-           select $1, $2, t.schema, t.name from json_to_recordset($3::json) as t(schema text, name text)`,
-          [key, seq, JSON.stringify(leaves)],
-        );
+        await addMembers(writer, key, seq, leaves);
       }, 'begin; set local synchronous_commit = on');
     } finally {
       await snapshot.session.close();
@@ -212,12 +201,7 @@ async function bring(move: DatabaseMove, sides: Sides, seq: number): Promise<num
   const state = async (): Promise<string | undefined> =>
     (await groupsOf(sides.target, key)).find((group) => group.seq === seq)?.state;
   if ((await state()) === 'adopting') {
-    await ensureSubscription(sides.target, {
-      name: scopeNames(own).slot('source'),
-      publication: scopeNames(own).publication,
-      publisher: publisherOf(move.database, 'source'),
-      enabled: true,
-    });
+    await ensureSubscription(sides.target, move.database, own, 'source');
     await caughtUp(sides, own);
     await unsubscribe(sides, names.slot('source'));
     await faultPoint('adopt.unsubscribed');
@@ -236,12 +220,7 @@ async function bring(move: DatabaseMove, sides: Sides, seq: number): Promise<num
     await setState(sides.target, key, seq, 'merged');
     await faultPoint('adopt.merged');
   }
-  await ensureSubscription(sides.target, {
-    name: names.slot('source'),
-    publication: names.publication,
-    publisher: publisherOf(move.database, 'source'),
-    enabled: true,
-  });
+  await ensureSubscription(sides.target, move.database, key, 'source');
   await faultPoint('adopt.subscribed');
   await dropGroup(sides, key, seq);
   return members.length;

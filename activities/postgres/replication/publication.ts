@@ -14,7 +14,7 @@ import {
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides } from '../sides.js';
-import { identifier, type TableName } from '../statements.js';
+import { identifier, nameOf, type TableName } from '../statements.js';
 import { isSubscribed } from '../copy/sessions.js';
 import { onEachSide, requireWriterIsSource } from './each-side.js';
 import { requireLink } from './link.js';
@@ -75,13 +75,8 @@ export async function publish(session: Session, key: string, tables: ScopeTable[
     );
     return;
   }
-  const found = await session.rows<TableName>(
-    'select schemaname as schema, tablename as name from pg_publication_tables where pubname = $1',
-    [names.publication],
-  );
-  const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
-  const same = new Set(found.map(nameOf));
-  if (found.length === wanted.length && wanted.every((table) => same.has(nameOf(table)))) return;
+  const same = await publishedTables(session, key);
+  if (same.size === wanted.length && wanted.every((table) => same.has(nameOf(table)))) return;
   await session.run(`alter publication ${identifier(names.publication)} set table ${list}`);
 }
 
@@ -109,4 +104,13 @@ export async function undoPublication(move: DatabaseMove): Promise<void> {
     await requireWriterIsSource(session, side, move.key);
     await session.run(`drop publication if exists ${identifier(scopeNames(move.key).publication)}`);
   });
+}
+
+/** By `nameOf`. */
+export async function publishedTables(session: Session, key: string): Promise<Set<string>> {
+  const rows = await session.rows<TableName & Record<string, unknown>>(
+    'select schemaname as schema, tablename as name from pg_publication_tables where pubname = $1',
+    [scopeNames(key).publication],
+  );
+  return new Set(rows.map(nameOf));
 }

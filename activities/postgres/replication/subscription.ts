@@ -1,43 +1,53 @@
 /** Subscriptions by name: made on slots that exist already, dropped without asking the publisher. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Milliseconds } from '../../../spec/normal.js';
+import type { Milliseconds, NormalDatabase } from '../../../spec/normal.js';
+import type { Primary } from '../../../spec/status.js';
 import { failure } from '../../failure.js';
-import { connectionString, type Publisher } from '../connection.js';
+import { connectionString, publisherOf, type Publisher } from '../connection.js';
 import { sqlState } from '../errors.js';
+import { scopeNames } from '../names.js';
 import type { Session } from '../session.js';
 import { identifier, literal } from '../statements.js';
 
 /** An apply worker ends within milliseconds of being told. */
 const WORKER_END_TIMEOUT_MS = 10_000;
 
-export interface SubscriptionOptions {
-  /** Name of the subscription, and of the slot on the publisher. */
+export interface TriedSubscription {
   name: string;
   publication: string;
   /** What the subscribing server connects to itself. */
   publisher: Publisher;
-  /** False: proves rights and the network path now, applies nothing until `enableSubscription`. */
-  enabled: boolean;
 }
 
 /**
- * CREATE SUBSCRIPTION on an existing slot, without table synchronization, if it isn't there. Connects to the publisher,
- * so it fails here, and not in a switch, when there is no way to it.
+ * CREATE SUBSCRIPTION to the publication and the existing slot of a scope, or of a group of it, without table
+ * synchronization, if it isn't there. Connects to the publisher, so it fails here, and not in a switch, when there is no
+ * way to it.
  * https://www.postgresql.org/docs/current/sql-createsubscription.html
+ * @param key of the scope, or of the group
+ * @param enabled false: proves rights and the network path now, applies nothing until `enableSubscription`
  */
-export async function ensureSubscription(session: Session, options: SubscriptionOptions): Promise<void> {
-  const found = await session.row('select from pg_subscription where subname = $1', [options.name]);
+export async function ensureSubscription(
+  session: Session,
+  database: NormalDatabase,
+  key: string,
+  from: Primary,
+  enabled = true,
+): Promise<void> {
+  const { publication, slot } = scopeNames(key);
+  const name = slot(from);
+  const found = await session.row('select from pg_subscription where subname = $1', [name]);
   if (found !== undefined) {
-    if (options.enabled) await enableSubscription(session, options.name);
+    if (enabled) await enableSubscription(session, name);
     return;
   }
-  const connection = await connectionString(options.publisher, options.name);
+  const connection = await connectionString(publisherOf(database, from), name);
   await hideFromLog(session);
   // Without two_phase, which version 15 was the first to know: off is its default.
   await session.run(
-    `create subscription ${identifier(options.name)} connection ${literal(connection)}
-     publication ${identifier(options.publication)}
-     with (create_slot = false, copy_data = false, enabled = ${options.enabled}, slot_name = ${literal(options.name)})`,
+    `create subscription ${identifier(name)} connection ${literal(connection)}
+     publication ${identifier(publication)}
+     with (create_slot = false, copy_data = false, enabled = ${enabled}, slot_name = ${literal(name)})`,
   );
 }
 
@@ -48,7 +58,7 @@ export async function ensureSubscription(session: Session, options: Subscription
  */
 export async function trySubscription(
   session: Session,
-  { name, publication, publisher }: Omit<SubscriptionOptions, 'enabled'>,
+  { name, publication, publisher }: TriedSubscription,
   patience: Milliseconds,
 ): Promise<void> {
   const connection = await connectionString(publisher, name);
@@ -67,7 +77,7 @@ export async function trySubscription(
 /** Lets a subscription that is there follow its publisher to where the URL leads now; does nothing when there is none. */
 export async function followPublisher(
   session: Session,
-  { name, publisher }: Pick<SubscriptionOptions, 'name' | 'publisher'>,
+  { name, publisher }: Omit<TriedSubscription, 'publication'>,
 ): Promise<void> {
   const found = await session.row('select from pg_subscription where subname = $1', [name]);
   if (found === undefined) return;

@@ -3,7 +3,7 @@ import { failure } from '../../failure.js';
 import { sqlState } from '../errors.js';
 import type { ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
-import { qualified } from '../statements.js';
+import { nameOf, qualified } from '../statements.js';
 import { inParallel } from '../copy/parallel.js';
 import type { SyncProgress } from '../copy/progress.js';
 import type { SyncRun } from '../copy/sessions.js';
@@ -92,8 +92,6 @@ function deferredFailure(error: unknown, one: Deferred): unknown {
 }
 
 type Sizes = Map<string, number>;
-
-const nameOf = (table: { schema: string; name: string }): string => JSON.stringify([table.schema, table.name]);
 
 async function sizesOf(session: Session, tables: ScopeTable[]): Promise<Sizes> {
   const rows = await session.rows<{ schema: string; name: string; bytes: string }>(

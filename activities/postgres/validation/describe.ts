@@ -1,7 +1,7 @@
 /** Reads what tables look like on both sides, and makes sure that they can be compared. */
 import { failure } from '../../failure.js';
 import type { Session } from '../session.js';
-import { statement, type TableName } from '../statements.js';
+import { nameOf, statement, type TableName } from '../statements.js';
 import { TableStatements, type ComparedTable, type SideShape, type TableToCompare } from './compared-table.js';
 import { isInteger, type ColumnShape, type Dialect, type KeyShape, type TypeShape } from './expression.js';
 
@@ -101,8 +101,6 @@ function keyNames(key: KeyShape): string[] {
   if (key.kind === 'none') return [];
   return key.kind === 'integer' ? [key.column.name] : key.columns.map((column) => column.name);
 }
-
-const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
 
 function mismatch(table: TableName, what: string): Error {
   return failure(

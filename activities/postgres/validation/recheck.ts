@@ -3,7 +3,7 @@ import type { Milliseconds } from '../../../spec/normal.js';
 import type { DatabaseMove } from '../../contract.js';
 import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
-import { statement, type TableName } from '../statements.js';
+import { nameOf, statement, type TableName } from '../statements.js';
 import { hasCertificates } from './certificate.js';
 import { statementsOn, type Key } from './compared-table.js';
 import { describeTables } from './describe.js';
@@ -77,8 +77,6 @@ export async function recheckSuspects(
     differences: outcome.confirmed.length,
   };
 }
-
-const nameOf = (table: TableName): string => JSON.stringify([table.schema, table.name]);
 
 function groupByTable(suspects: Suspect[]): Map<string, [Suspect, ...Suspect[]]> {
   const tables = new Map<string, [Suspect, ...Suspect[]]>();
