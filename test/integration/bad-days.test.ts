@@ -221,7 +221,8 @@ describe('no connection left', () => {
         pair,
         name,
         'create table account (id int primary key, balance int); insert into account values (1, 1)',
-        SHORT_LEASE,
+        // The storms come up within the pause.
+        { cutover: { ...SHORT_LEASE.cutover, maxPause: 30_000 } },
       );
       const storms: Storm[] = [];
       injectFaults(async (point) => {
