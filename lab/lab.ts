@@ -1,11 +1,12 @@
 /** A whole world on this machine, of real parts. It outlives the process that started it, until `down`. */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { ensureComponents, type OnProgress } from './components.js';
+import { ensureComponents, ensureMoto, ensurePrometheus, type OnProgress } from './components.js';
 import { reachable } from './reachable.js';
 import { alone } from './setup/cache.js';
 import { DEMO_SIZE, type ShopSize } from './shop/create.js';
-import { writeFiles, type Environment, type LabFiles } from './world/files.js';
+import type { TrafficPlaces } from './traffic-world.js';
+import { filesIn, writeFiles, type Environment, type LabFiles } from './world/files.js';
 import { healthOf, type ComponentHealth } from './world/health.js';
 import { environmentOf } from './world/environment.js';
 import { runs } from './world/process-identity.js';
@@ -24,6 +25,11 @@ export interface LabOptions {
   size?: ShopSize;
   /** Requests a second that clients of the shop send for as long as the lab stands. @default none */
   load?: number;
+  /**
+   * AWS with a load balancer and DNS, Prometheus, and the shop as blue and green services; what AWS held isn't kept by `down`.
+   * @default whether the lab of this folder had it
+   */
+  traffic?: boolean;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -65,6 +71,11 @@ export class Lab {
     return alone(folder, async () => {
       const state = (await readState(folder)) ?? (await emptyState(folder));
       const components = await ensureComponents({ onProgress, env: withoutOurTemporal(env, state) });
+      const hasTraffic = options.traffic ?? state.components.some(({ kind }) => kind === 'traffic');
+      const needed = { onProgress, env };
+      const traffic = hasTraffic
+        ? { python: await ensureMoto(needed), prometheus: await ensurePrometheus(needed) }
+        : null;
       const before = state.components.filter(({ process: identity }) => identity !== null && runs(identity));
       const save = (): void => writeState(folder, state);
       save();
@@ -74,6 +85,7 @@ export class Lab {
           components,
           size: options.size ?? DEMO_SIZE,
           load: options.load ?? null,
+          traffic,
           onProgress,
           save,
         });
@@ -83,7 +95,7 @@ export class Lab {
       }
       const environment = environmentOf(state);
       if (environment === null) throw new Error(`the lab in ${folder} is not whole`);
-      return new Lab(folder, state, environment, await writeFiles(folder, environment, pgbouncerConfig(state)));
+      return new Lab(folder, state, environment, await writeFiles(folder, state, environment));
     });
   }
 
@@ -99,10 +111,7 @@ export class Lab {
       state: whole ? 'up' : components.some((component) => component.state !== 'stopped') ? 'partly' : 'down',
       components,
       environment,
-      files:
-        environment === null
-          ? null
-          : { environment: join(folder, 'environment'), migration: join(folder, 'shop.yaml') },
+      files: environment === null ? null : filesIn(folder, state),
     };
   }
 
@@ -121,6 +130,11 @@ export class Lab {
     });
     if (options.remove) await rm(folder, { recursive: true, force: true });
     return stopped;
+  }
+
+  /** Null: it serves none. */
+  get traffic(): TrafficPlaces | null {
+    return this.#state.traffic;
   }
 
   down(options: { remove?: boolean } = {}): Promise<number> {
@@ -147,13 +161,11 @@ export class Lab {
   }
 }
 
-const pgbouncerConfig = (state: LabState): string => join(state.data, 'pgbouncer', 'pgbouncer.ini');
-
 async function emptyState(folder: string): Promise<LabState> {
   const data = join(await reachable(folder), 'data');
   await mkdir(data, { recursive: true });
   await chmod(data, 0o755);
-  return { version: 1, data, temporalAddress: null, filled: false, components: [] };
+  return { version: 1, data, temporalAddress: null, filled: false, traffic: null, components: [] };
 }
 
 /** Whoever read the lab's own variables into a shell has TEMPORAL_ADDRESS set to what we are about to start. */

@@ -9,14 +9,20 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ChangeResourceRecordSetsCommand, CreateHostedZoneCommand, Route53Client } from '@aws-sdk/client-route-53';
+import {
+  ChangeResourceRecordSetsCommand,
+  CreateHostedZoneCommand,
+  Route53Client,
+  type ResourceRecordSet,
+} from '@aws-sdk/client-route-53';
 import { AppProcess } from './app/app-process.js';
 import { AwsProxy, type ClientConfiguration } from './aws/proxy.js';
+import type { Place } from './dns/listener.js';
 import { NameServers, type NameServersOptions } from './dns/name-servers.js';
 import { Resolver } from './dns/resolver.js';
 import { EdgeProcess } from './edge/edge-process.js';
 import type { EdgeOptions } from './edge/edge.js';
-import { Prometheus } from './prometheus.js';
+import { Prometheus, type PrometheusOptions } from './prometheus.js';
 import { forward, LoadBalancers, type MadeBalancer } from './traffic/load-balancers.js';
 
 export interface TrafficWorldOptions {
@@ -26,6 +32,8 @@ export interface TrafficWorldOptions {
   moto: string;
   /** Twelve digits. */
   account?: string;
+  /** Of AWS. @default any that is free */
+  port?: number;
   /** Of the shop, where both versions connect: a pooler that a cutover moves, or the server itself. */
   database: string;
   /** Path of its binary; null: nobody scrapes. @default null */
@@ -44,10 +52,17 @@ export interface Estate {
   zone: string;
   /** An alias record of the load balancer. */
   name: string;
+  /** A simple CNAME record of it, as a name has that shall move to another load balancer. */
+  www: string;
+  /** Another load balancer, which leads to green alone. */
+  next: MadeBalancer;
 }
 
 export const ZONE = 'example.org';
 const NAME = `shop.${ZONE}`;
+const WWW = `www.${ZONE}`;
+/** Seconds. */
+const WWW_TTL = 5;
 const BLUE = { id: '10.0.0.10', port: 8080 };
 const GREEN = { id: '10.0.0.20', port: 8080 };
 
@@ -67,6 +82,20 @@ interface WorldParts {
   estate: Estate;
   /** Of the load balancer's listener, by its address. */
   url: string;
+}
+
+/** How another process reaches a world. */
+export interface TrafficPlaces {
+  /** With the name that users know: of `Estate.www`. */
+  url: string;
+  /** Where their resolvers begin. */
+  dns: Place;
+  /** Of a worker. */
+  environment: Record<string, string>;
+  estate: Estate;
+  metrics: TrafficWorld['metrics'];
+  /** Take `PUT /behaviour`. */
+  controls: Record<'blue' | 'green', string>;
 }
 
 export class TrafficWorld {
@@ -116,8 +145,7 @@ export class TrafficWorld {
 
   /** Where Prometheus scrapes. */
   get metrics(): Record<'edge' | 'blue' | 'green', string> {
-    const [edge, blue, green] = [this.edge, this.blue, this.green].map(({ controlUrl }) => `${controlUrl}/metrics`);
-    return { edge: edge ?? '', blue: blue ?? '', green: green ?? '' };
+    return metricsOf(this);
   }
 
   /** Of a worker. */
@@ -130,6 +158,18 @@ export class TrafficWorld {
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       GODWIT_DNS: `${address}:${port}`,
+    };
+  }
+
+  get places(): TrafficPlaces {
+    const { environment, estate, metrics, blue, green } = this;
+    return {
+      url: `http://${estate.www}:${new URL(this.url).port}`,
+      dns: this.nameServers.root,
+      environment,
+      estate,
+      metrics,
+      controls: { blue: blue.controlUrl, green: green.controlUrl },
     };
   }
 
@@ -155,7 +195,10 @@ async function startParts(
   const { folder, database } = options;
   await mkdir(folder, { recursive: true });
   const identity = options.account === undefined ? {} : { account: options.account };
-  const aws = await AwsProxy.start({ moto: options.moto });
+  const aws = await AwsProxy.start({
+    moto: options.moto,
+    ...(options.port === undefined ? {} : { port: options.port }),
+  });
   stopping(aws, () => aws.stop());
   const [blue, green] = await Promise.all(
     (['blue', 'green'] as const).map(async (version) => {
@@ -183,8 +226,9 @@ async function startParts(
   const resolver = await Resolver.listen({ root: nameServers.root });
   stopping(resolver, () => resolver.close());
   const binary = options.prometheus ?? null;
+  const jobs = scrapedOf(metricsOf({ edge, blue, green }));
   const prometheus =
-    binary === null ? null : await startPrometheus(join(folder, 'prometheus'), binary, edge, [blue, green]);
+    binary === null ? null : await Prometheus.start({ folder: join(folder, 'prometheus'), binary, jobs });
   if (prometheus !== null) stopping(prometheus, () => prometheus.stop());
   const listener = (await edge.listeners()).find(({ listenerArn }) => listenerArn === estate.listener);
   if (listener === undefined) throw new Error('the edge does not serve the listener of the shop');
@@ -192,9 +236,18 @@ async function startParts(
   return { aws, account: aws.client(identity), edge, nameServers, resolver, blue, green, prometheus, estate, url };
 }
 
-function startPrometheus(folder: string, binary: string, edge: EdgeProcess, apps: AppProcess[]): Promise<Prometheus> {
-  const shop = apps.map(({ controlUrl, version }) => ({ address: new URL(controlUrl).host, labels: { version } }));
-  return Prometheus.start({ folder, binary, jobs: { edge: [{ address: new URL(edge.controlUrl).host }], shop } });
+function metricsOf({ edge, blue, green }: Pick<TrafficWorld, 'edge' | 'blue' | 'green'>): TrafficWorld['metrics'] {
+  const page = ({ controlUrl }: { controlUrl: string }): string => `${controlUrl}/metrics`;
+  return { edge: page(edge), blue: page(blue), green: page(green) };
+}
+
+/** Jobs of Prometheus. */
+export function scrapedOf({ edge, ...shop }: TrafficWorld['metrics']): PrometheusOptions['jobs'] {
+  const address = (url: string): string => new URL(url).host;
+  return {
+    edge: [{ address: address(edge) }],
+    shop: Object.entries(shop).map(([version, url]) => ({ address: address(url), labels: { version } })),
+  };
 }
 
 async function makeEstate(account: ClientConfiguration): Promise<Estate> {
@@ -211,11 +264,24 @@ async function makeEstate(account: ClientConfiguration): Promise<Estate> {
     );
     const zone = HostedZone?.Id ?? '';
     const alias = { HostedZoneId: balancer.zoneId, DNSName: balancer.dnsName, EvaluateTargetHealth: false };
-    const change = { Action: 'CREATE', ResourceRecordSet: { Name: NAME, Type: 'A', AliasTarget: alias } } as const;
-    await route53.send(new ChangeResourceRecordSetsCommand({ HostedZoneId: zone, ChangeBatch: { Changes: [change] } }));
-    return { balancer, listener, blueGroup, greenGroup, zone, name: NAME };
+    const records: ResourceRecordSet[] = [
+      { Name: NAME, Type: 'A', AliasTarget: alias },
+      { Name: WWW, Type: 'CNAME', TTL: WWW_TTL, ResourceRecords: [{ Value: balancer.dnsName }] },
+    ];
+    const Changes = records.map((one) => ({ Action: 'CREATE', ResourceRecordSet: one }) as const);
+    await route53.send(new ChangeResourceRecordSetsCommand({ HostedZoneId: zone, ChangeBatch: { Changes } }));
+    return { balancer, listener, blueGroup, greenGroup, zone, name: NAME, www: WWW, next: await nextBalancer(elb) };
   } finally {
     elb.close();
     route53.destroy();
   }
+}
+
+async function nextBalancer(elb: LoadBalancers): Promise<MadeBalancer> {
+  const next = await elb.balancer('shop-next');
+  // A target group belongs to one load balancer, so this has one of its own.
+  const group = await elb.targetGroup('shop-next');
+  await elb.register(group, GREEN);
+  await elb.listener(next.arn, forward({ [group]: 1 }));
+  return next;
 }

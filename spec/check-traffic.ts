@@ -36,8 +36,19 @@ function checkJudged(
   ];
 }
 
-function checkGroups(path: PathSegment[], { blue, green }: ParsedTraffic): SpecProblem[] {
-  const problems: SpecProblem[] = [];
+/** Seconds below a minute; https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricStat.html */
+const SHORT_PERIODS = [1, 5, 10, 20, 30];
+
+function checkPeriod(path: PathSegment[], { alb }: ParsedTraffic): SpecProblem[] {
+  const seconds = (alb?.metricPeriod ?? 60_000) / 1_000;
+  if (SHORT_PERIODS.includes(seconds) || seconds % 60 === 0) return [];
+  const message = `expected a period of CloudWatch: ${SHORT_PERIODS.join(', ')} seconds or whole minutes, found ${seconds} s`;
+  return [{ path: [...path, 'alb', 'metricPeriod'], about: 'value', message }];
+}
+
+function checkGroups(path: PathSegment[], traffic: ParsedTraffic): SpecProblem[] {
+  const { blue, green } = traffic;
+  const problems = checkPeriod(path, traffic);
   for (const [colour, member] of [
     ['blue', blue],
     ['green', green],

@@ -37,6 +37,8 @@ export interface NormalAlb {
   blue: string;
   green: string;
   settings: 'compare' | 'apply' | 'ignore';
+  /** Of the load balancer's metrics; absent in migrations that began before there was a choice. */
+  metricPeriod?: Milliseconds;
 }
 
 export interface NormalRoute53 {

@@ -62,9 +62,9 @@ function presetSteps(preset: keyof typeof PRESETS, providers: readonly NormalPro
 
 function routeOf({ alb, route53, blue, green }: ParsedTraffic): NormalAlb | NormalRoute53 {
   if (alb !== undefined) {
-    const { listener, rules = null, settings } = alb;
+    const { listener, rules = null, settings, metricPeriod } = alb;
     const groups = { blue: blue?.targetGroup ?? '', green: green.targetGroup ?? '' };
-    return { kind: 'alb', listener, rules, ...groups, settings };
+    return { kind: 'alb', listener, rules, ...groups, settings, metricPeriod };
   }
   if (route53 === undefined) throw new TypeError('traffic has exactly one route');
   const { zone, name: recordName, type, ttl } = route53;

@@ -62,12 +62,17 @@ const Alb = z.strictObject({
     .describe(
       "Health check, deregistration delay, slow start, stickiness and algorithm of green's target group. compare: they must be those of blue. apply: they are made so, and put back by an undo. ignore: not looked at.",
     ),
+  metricPeriod: duration(SECOND, 5 * 60 * SECOND)
+    .prefault('1m')
+    .describe(
+      'How often the load balancer sends its metrics, by which requests are counted: a period of CloudWatch. AWS: 1m. A stand-in may be faster.',
+    ),
 });
 
 const Route53 = z.strictObject({
   zone: z
     .string()
-    .regex(/^(\/hostedzone\/)?Z[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
+    .regex(/^(\/hostedzone\/)?[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
     .transform((id) => id.replace('/hostedzone/', ''))
     .describe('Id of the hosted zone.'),
   name: dnsName().describe('Name of the records.'),
@@ -81,7 +86,7 @@ const Alias = z.strictObject({
   dnsName: dnsName().describe('Name of the load balancer or other target, as the API shows it.'),
   zone: z
     .string()
-    .regex(/^Z[A-Z0-9]{1,32}$/, { error: 'expected the hosted zone id of the alias target, such as Z215JYRZR1TBD5' })
+    .regex(/^[A-Z0-9]{1,32}$/, { error: 'expected the hosted zone id of the alias target, such as Z215JYRZR1TBD5' })
     .describe("Hosted zone id of the target; of a load balancer its CanonicalHostedZoneId, not the record's zone."),
   evaluateTargetHealth: z.boolean().prefault(true).describe('Whether unhealthy targets are left out of answers.'),
 });

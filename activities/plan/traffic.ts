@@ -43,25 +43,25 @@ function stepsOf(traffic: NormalTraffic, place: string): PlanPart['steps'] {
   const back = 'give all traffic back to blue, in one write';
   return [
     step('prepare', {
-      title: 'attach green with weight 0, and wait until it is healthy',
+      title: 'Attach green with weight 0, and wait until it is healthy',
       touches: [place, ...prepared(traffic)],
       undo: 'put the before-image back whole, in one write',
       estimate: { seconds: null, basis: 'as long as green needs to become healthy' },
     }),
     step('switch', {
-      title: `move the traffic in ${steps.length} steps: ${path}`,
+      title: `Move the traffic in ${steps.length} steps: ${path}`,
       touches: [place],
       undo: back,
       estimate: { seconds: Math.round(hold / 1_000), basis: 'sum of all holds' },
     }),
     step('watch', {
-      title: 'watch green, with blue kept ready',
+      title: 'Watch green, with blue kept ready',
       touches: [],
       undo: back,
       estimate: { seconds: Math.round(watch.for / 1_000), basis: 'watch.for' },
     }),
     step('finalize', {
-      title: 'detach blue',
+      title: 'Detach blue',
       touches: [place],
       undo: null,
       estimate: { seconds: null, basis: 'stickiness and deregistration delay' },

@@ -6,9 +6,11 @@ export interface DemoOptions {
   output: 'table' | 'json';
   /** Leave the lab running afterwards. */
   keep?: boolean;
+  badGreen?: boolean;
 }
 
 export async function demo(terminal: Terminal, options: DemoOptions): Promise<ExitCode> {
-  const held = await runDemo(terminal, { json: options.output === 'json', keep: options.keep === true });
+  const { output, keep = false, badGreen = false } = options;
+  const held = await runDemo(terminal, { json: output === 'json', keep, badGreen });
   return held ? EXIT.done : EXIT.failed;
 }

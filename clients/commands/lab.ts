@@ -11,6 +11,8 @@ import type { Colours, Terminal } from '../terminal.js';
 export interface LabOptions extends OutputFlags {
   /** Of `down`: its data, too. */
   remove?: boolean;
+  /** Of `up`: what traffic moves through, too. */
+  traffic?: boolean;
 }
 
 export async function lab(terminal: Terminal, what: 'up' | 'down' | 'status', options: LabOptions): Promise<ExitCode> {
@@ -19,7 +21,8 @@ export async function lab(terminal: Terminal, what: 'up' | 'down' | 'status', op
   switch (what) {
     case 'up': {
       const onProgress = (event: SetupEvent) => terminal.note(setupText(event, terminal.colours));
-      const up = await Lab.up({ folder, env: terminal.env, onProgress }).catch((error: unknown) => {
+      const traffic = options.traffic === undefined ? {} : { traffic: options.traffic };
+      const up = await Lab.up({ folder, env: terminal.env, onProgress, ...traffic }).catch((error: unknown) => {
         throw notUp(error);
       });
       return show(terminal, await up.status(), options);
@@ -68,7 +71,7 @@ function statusText(status: LabStatus, colours: Colours): string {
           'Use it in a shell:',
           `  . ${status.files.environment}`,
           '  godwit worker &',
-          `  godwit start ${status.files.migration}`,
+          `  godwit start ${status.files.whole ?? status.files.migration}`,
         ]
       : ['`godwit lab up` starts what does not run.'];
   return [table(['PART', 'STATE', 'ADDRESS', 'PID', 'LOG'], rows, colours), '', ...next].join('\n');

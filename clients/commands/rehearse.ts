@@ -46,7 +46,10 @@ export async function rehearse(terminal: Terminal, id: string, options: ControlO
 function rehearsed(before: MigrationView, unit: string | undefined): Goal {
   const wasAt = new Map(before.status.units.map((known) => [known.unit, known.rehearsal?.at ?? null]));
   return (view) => {
-    const asked = view.status.units.filter((known) => unit === undefined || known.unit === unit);
+    // Only databases have a cutover to rehearse.
+    const asked = view.status.units.filter(
+      (known) => known.traffic === undefined && (unit === undefined || known.unit === unit),
+    );
     if (
       asked.length > 0 &&
       asked.every((known) => known.rehearsal !== null && known.rehearsal.at !== wasAt.get(known.unit))

@@ -1,10 +1,11 @@
 /** What the demo proves: figures that were measured, and the promises they are held against. */
 import type { Verdict } from '../../lab/check.js';
 import type { WindowFigures } from '../../lab/load.js';
-import type { CertificateSummary, SwitchFigures, SyncFigures } from '../../spec/status.js';
+import type { CertificateSummary, SwitchFigures, SyncFigures, UnitStatus } from '../../spec/status.js';
 import { bytes, count, duration, fine } from '../output/figures.js';
 import { pairs, table } from '../output/table.js';
 import type { Colours } from '../terminal.js';
+import type { Answered } from './answered.js';
 
 export interface SwitchEvidence {
   direction: SwitchFigures['direction'];
@@ -13,6 +14,27 @@ export interface SwitchEvidence {
   worstLatencyMs: number;
   failed: number;
   steps: SwitchFigures['steps'];
+}
+
+export interface TrafficEvidence {
+  unit: string;
+  /** Percent that green got, in the order of time. */
+  moves: { at: string; weight: number; why: string }[];
+}
+
+/** How a green that turned bad was met. */
+export interface BadGreenEvidence {
+  /** Percent that green had then. */
+  weight: number;
+  /** Share of its requests that it failed from then on, 0 to 1. */
+  errorRate: number;
+  /** Milliseconds from then until the judge decided, and until the last request came to green. */
+  detectedMs: number;
+  goneMs: number;
+  /** In the judge's words. */
+  why: string;
+  /** Requests that green failed. */
+  failed: number;
 }
 
 export interface Evidence {
@@ -26,40 +48,55 @@ export interface Evidence {
   certificate: CertificateSummary | null;
   rehearsalPauseMs: number | null;
   switches: SwitchEvidence[];
+  traffic: TrafficEvidence[];
+  /** Null: green stayed good. */
+  badGreen: BadGreenEvidence | null;
   requests: { sent: number; failed: number; unknown: number; lost: number; doubled: number; perSecond: number };
   momentsWithTwoWriters: number;
   ledgerBalances: boolean;
   historyEvents: number;
   /** Where the whole report lies. */
   report: string;
-  promises: { promise: string; held: boolean }[];
+  promises: Promised[];
+}
+
+export interface Promised {
+  promise: string;
+  held: boolean;
 }
 
 export interface Measured {
   tookMs: number;
   state: string;
-  sync: SyncFigures | null;
-  lagMs: number | null;
-  certificate: CertificateSummary | null;
-  rehearsal: SwitchFigures | null;
+  database: UnitStatus;
   switches: { figures: SwitchFigures; clients: WindowFigures }[];
+  traffic: TrafficEvidence[];
+  badGreen: BadGreenEvidence | null;
+  /** Who answered users each time that all had arrived, as it should have been and as it was. */
+  stays: { expected: 'blue' | 'green'; answered: Answered }[];
   verdict: Verdict;
   loadSeconds: number;
   historyEvents: number;
   report: string;
+  /** Those of the one story alone. */
+  promises: Promised[];
 }
 
 export function evidenceOf(measured: Measured): Evidence {
-  const { verdict, switches, certificate } = measured;
+  const { verdict, switches, database, badGreen } = measured;
   const ledgerBalances =
     verdict.ledger.accountsOff === 0 &&
     Number(verdict.ledger.entriesSum) === 0 &&
     Number(verdict.ledger.balancesSum) === 0;
+  const others = verdict.requests.failed + verdict.requests.unknown - (badGreen?.failed ?? 0);
   const promises = [
-    { promise: 'the migration came to its end', held: measured.state === 'migrated' },
-    { promise: 'writes moved there, back, and there again', held: switches.length === 3 && verdict.handovers === 3 },
-    { promise: 'both databases were proven equal', held: certificate?.verdict === 'equal' },
-    { promise: 'no request failed', held: verdict.requests.failed === 0 && verdict.requests.unknown === 0 },
+    ...measured.promises,
+    { promise: 'users were where the steps had led them', held: measured.stays.every(asExpected) },
+    { promise: 'both databases were proven equal', held: database.certificate?.verdict === 'equal' },
+    {
+      promise: badGreen === null ? 'no request failed' : 'no request failed but those of the bad green',
+      held: others === 0,
+    },
     { promise: 'no acknowledged write was lost', held: verdict.lost.length === 0 && verdict.misplaced.length === 0 },
     { promise: 'no write was made twice', held: verdict.doubled.length === 0 && verdict.unexpected.length === 0 },
     { promise: 'never two writers', held: verdict.twoWriters.length === 0 },
@@ -71,10 +108,10 @@ export function evidenceOf(measured: Measured): Evidence {
     ok: promises.every(({ held }) => held),
     tookMs: Math.round(measured.tookMs),
     state: measured.state,
-    sync: measured.sync,
-    lagMs: measured.lagMs,
-    certificate,
-    rehearsalPauseMs: measured.rehearsal?.pauseMs ?? null,
+    sync: database.sync,
+    lagMs: database.lagMs,
+    certificate: database.certificate,
+    rehearsalPauseMs: database.rehearsal?.pauseMs ?? null,
     switches: switches.map(({ figures, clients }) => ({
       direction: figures.direction,
       pauseMs: figures.pauseMs,
@@ -82,6 +119,8 @@ export function evidenceOf(measured: Measured): Evidence {
       failed: clients.failed + clients.unknown,
       steps: figures.steps,
     })),
+    traffic: measured.traffic,
+    badGreen,
     requests: {
       sent: verdict.requests.sent,
       failed: verdict.requests.failed,
@@ -98,7 +137,19 @@ export function evidenceOf(measured: Measured): Evidence {
   };
 }
 
+/** Nobody else has answered, and somebody has. */
+const asExpected = ({ expected, answered }: Measured['stays'][number]): boolean =>
+  Object.keys(answered).join() === expected;
+
 export function evidenceText(evidence: Evidence, colours: Colours): string {
+  const promises = evidence.promises.map(({ promise, held }) =>
+    held ? `${colours.green('✓')} ${promise}` : `${colours.red('✗')} ${promise}`,
+  );
+  const parts = [figuresText(evidence, colours), switchesText(evidence, colours), trafficText(evidence, colours)];
+  return [...parts, promises.join('\n')].join('\n\n');
+}
+
+function figuresText(evidence: Evidence, colours: Colours): string {
   const { sync, certificate, requests } = evidence;
   const copied =
     sync === null
@@ -108,7 +159,7 @@ export function evidenceText(evidence: Evidence, colours: Colours): string {
     certificate === null
       ? 'none'
       : `${certificate.verdict}: ${count(certificate.rows)} rows compared at ${certificate.lsn} in ${duration(certificate.tookMs)}`;
-  const figures = pairs(
+  return pairs(
     [
       ['Copied', copied],
       ['Lag before the switch', evidence.lagMs === null ? 'unknown' : `${fine(evidence.lagMs)}`],
@@ -118,6 +169,7 @@ export function evidenceText(evidence: Evidence, colours: Colours): string {
         'Requests',
         `${count(requests.sent)} sent (${count(requests.perSecond)} a second), ${requests.failed + requests.unknown} failed, ${requests.lost} lost, ${requests.doubled} doubled`,
       ],
+      ...badGreenRows(evidence),
       ['Moments with two writers', String(evidence.momentsWithTwoWriters)],
       ['History', `${count(evidence.historyEvents)} events`],
       ['Report', evidence.report],
@@ -125,9 +177,23 @@ export function evidenceText(evidence: Evidence, colours: Colours): string {
     ],
     colours,
   );
-  const switches = table(
+}
+
+function badGreenRows({ badGreen: bad, requests }: Evidence): [string, string][] {
+  if (bad === null) return [];
+  const share = (100 * bad.failed) / requests.sent;
+  return [
+    ['Green turned bad', `at ${bad.weight} %: it failed ${Math.round(bad.errorRate * 100)} % of its requests`],
+    ['Detected', `after ${duration(bad.detectedMs)}: ${bad.why}`],
+    ['All users at blue again', `after ${duration(bad.goneMs)}`],
+    ['Requests it failed', `${count(bad.failed)}, ${share.toFixed(2)} % of all`],
+  ];
+}
+
+function switchesText({ switches }: Evidence, colours: Colours): string {
+  return table(
     ['SWITCH', 'WRITE PAUSE', 'WORST CLIENT LATENCY', 'FAILED'],
-    evidence.switches.map((one) => [
+    switches.map((one) => [
       one.direction === 'forward' ? 'source → target' : 'target → source',
       fine(one.pauseMs),
       fine(one.worstLatencyMs),
@@ -135,8 +201,19 @@ export function evidenceText(evidence: Evidence, colours: Colours): string {
     ]),
     colours,
   );
-  const promises = evidence.promises.map(({ promise, held }) =>
-    held ? `${colours.green('✓')} ${promise}` : `${colours.red('✗')} ${promise}`,
-  );
-  return [figures, '', switches, '', ...promises].join('\n');
 }
+
+function trafficText({ traffic }: Evidence, colours: Colours): string {
+  return table(
+    ['TRAFFIC', 'AT GREEN, %', 'FIRST', 'LAST'],
+    traffic.map(({ unit, moves }) => [
+      unit,
+      moves.map(({ weight }) => weight).join(' → '),
+      timeOf(moves[0]),
+      timeOf(moves.at(-1)),
+    ]),
+    colours,
+  );
+}
+
+const timeOf = (move: { at: string } | undefined): string => move?.at.slice(11, 19) ?? '';

@@ -47,6 +47,10 @@ function unitLines(old: UnitStatus | null, unit: UnitStatus): string[] {
     const to = figures.direction === 'forward' ? 'target' : 'source';
     lines.push(`writes go to the ${to} now; they paused for ${fine(figures.pauseMs)}`);
   }
+  const known = new Set(old?.traffic?.log.map(({ at }) => at));
+  for (const { at, weight, why, by } of unit.traffic?.log ?? []) {
+    if (!known.has(at)) lines.push(`green gets ${weight} % (${why}${by === null ? '' : `, by ${by}`})`);
+  }
   if (unit.rehearsal !== null && old?.rehearsal?.at !== unit.rehearsal.at) {
     lines.push(`rehearsed: writes paused for ${fine(unit.rehearsal.pauseMs)}`);
   }

@@ -14,15 +14,16 @@ export function addSetupCommands(program: Command, { terminal, finish }: Invocat
     .command('demo')
     .summary('see it all, on this machine')
     .description(
-      'Starts a lab of real servers, puts load on a sample shop, moves its database to another server, back, and forward again, and shows the proof. Takes about 3 minutes once the parts are there.',
+      'Starts a lab of real servers, puts load on a sample shop, moves its database to another server and its users to a new version, all of it back, and forward again, and shows the proof. Takes about 3 minutes once the parts are there.',
     )
     .addOption(
       new Option('-o, --output <format>', 'how to print the evidence').choices(['table', 'json']).default('table'),
     )
+    .option('--bad-green', 'let the new version turn bad at 25 %, and see everything go back by itself')
     .option('--keep', 'leave the lab running afterwards')
     .addHelpText(
       'after',
-      `${examples('godwit demo', 'godwit demo --keep', 'godwit demo -o json')}\n\nExit code 0 only if every promise held.`,
+      `${examples('godwit demo', 'godwit demo --bad-green', 'godwit demo --keep', 'godwit demo -o json')}\n\nExit code 0 only if every promise held.`,
     )
     .action(async (options: DemoOptions) => {
       finish(await (await import('../commands/demo.js')).demo(terminal, options));
@@ -47,6 +48,12 @@ export function addSetupCommands(program: Command, { terminal, finish }: Invocat
       .addOption(outputOption())
       .addHelpText('after', examples(`godwit lab ${what}`));
     if (what === 'down') command.option('--remove', 'and remove its data');
+    if (what === 'up') {
+      command.option(
+        '--traffic',
+        'with the traffic to it: a stand-in for AWS with its load balancers and name servers, Prometheus, and the shop as blue and green',
+      );
+    }
     command.action(async (options: LabOptions) => {
       finish(await (await import('../commands/lab.js')).lab(terminal, what, options));
     });

@@ -245,6 +245,15 @@ export class NameServers {
           const data = this.#addressOf(host) ?? '';
           return set(host, 'A', [{ ...about(host), type: 'A', data }]);
         }),
+        // Of AWS's own zone, which belongs to no account; a CNAME record leads there.
+        ...[...this.#balancers].map(([dnsName, { addresses }]) => {
+          const host = lower(dnsName);
+          return set(
+            host,
+            'A',
+            addresses.map((data) => ({ ...about(host), type: 'A', data })),
+          );
+        }),
       ],
     };
   }

@@ -2,7 +2,8 @@
 import { PgBouncer } from '../pgbouncer.js';
 import { PostgresServer } from '../postgres.js';
 import { SHOP } from '../shop/create.js';
-import type { Environment } from './files.js';
+import type { TrafficPlaces } from '../traffic-world.js';
+import type { Environment, TrafficEnvironment } from './files.js';
 import type { ComponentState, LabState } from './state.js';
 
 const url = (port: number, database: string, user: string, password: string): string =>
@@ -24,5 +25,15 @@ export function environmentOf(state: LabState): Environment | null {
     GODWIT_PGBOUNCER_ADMIN_URL: url(pooler.port, 'pgbouncer', PgBouncer.admin, PgBouncer.adminPassword),
     TEMPORAL_ADDRESS: address,
     SHOP_URL: url(pooler.port, SHOP.database, SHOP.user, SHOP.password),
+    ...(state.traffic === null ? {} : trafficEnvironment(state.traffic)),
+  };
+}
+
+function trafficEnvironment({ url: shop, dns, environment, controls }: TrafficPlaces): TrafficEnvironment {
+  return {
+    ...environment,
+    SHOP_WEB_URL: shop,
+    SHOP_DNS: `${dns.address}:${dns.port}`,
+    GREEN_CONTROL_URL: controls.green,
   };
 }

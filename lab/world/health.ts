@@ -1,5 +1,6 @@
 /** Whether a part of a lab does its work: not that its process is there, but that it answers. */
 import pg from 'pg';
+import { motoAnswers } from '../aws/moto.js';
 import { PgBouncer } from '../pgbouncer.js';
 import { answers } from '../temporal.js';
 import { SEARCH_ATTRIBUTES } from '../../spec/messages.js';
@@ -23,11 +24,11 @@ export interface ComponentHealth {
 const ANSWER_WITHIN_MS = 5_000;
 
 export async function healthOf(component: ComponentState): Promise<ComponentHealth> {
-  const { name, port, uiPort, log, process: identity } = component;
+  const { name, kind, port, uiPort, log, process: identity } = component;
   const known = {
     name,
     address: port === 0 ? null : `127.0.0.1:${port}`,
-    page: uiPort === null ? null : `http://127.0.0.1:${uiPort}`,
+    page: uiPort !== null ? `http://127.0.0.1:${uiPort}` : kind === 'prometheus' ? `http://127.0.0.1:${port}` : null,
     log,
   };
   if (identity === null || !runs(identity)) return { ...known, state: 'stopped', pid: null, problem: null };
@@ -47,6 +48,16 @@ async function probe({ kind, port }: ComponentState): Promise<void> {
       throw new Error('the search attributes are missing; `godwit namespace setup` registers them');
     case 'postgres':
       return query(superuserUrl(port, 'postgres'), 'select 1');
+    case 'moto':
+      if (await motoAnswers(`http://127.0.0.1:${port}`)) return;
+      throw new Error('it does not answer');
+    case 'traffic':
+      // Unsigned, so refused: by the stand-in for AWS, which is alive then.
+      await fetch(`http://127.0.0.1:${port}`, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+      return;
+    case 'prometheus':
+      await fetch(`http://127.0.0.1:${port}/-/ready`, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+      return;
     case 'load':
       // It asks; that it runs is all there is to know. Its log has the figures.
       return;

@@ -13,6 +13,7 @@ import { onFreePorts } from '../free-port.js';
 import { isFree } from './port.js';
 import { environmentOf, superuserUrl } from './environment.js';
 import { identityOf, runs } from './process-identity.js';
+import { startTraffic, type TrafficComponents } from './start-traffic.js';
 import type { ComponentState, LabState } from './state.js';
 
 /** Measured: 900,000 rows in 7 s on 2 cores. */
@@ -25,6 +26,8 @@ export interface StartInput {
   size: ShopSize;
   /** Requests a second that clients of the shop send for as long as the lab stands; null: none. */
   load: number | null;
+  /** What the part that serves traffic needs; null: there is none. */
+  traffic: TrafficComponents | null;
   onProgress: OnProgress;
   /** Writes `state` down. */
   save: () => void;
@@ -54,17 +57,21 @@ export async function startServers(input: StartInput): Promise<void> {
     input.save();
   }
   await step('starting PgBouncer', 'less than 1 s', () => pgbouncer(input));
-  const rate = input.load;
+  const { traffic, load: rate } = input;
+  if (traffic !== null) {
+    const title = 'starting AWS, a load balancer, name servers, Prometheus, and the shop as blue and green';
+    await step(title, 'about 6 s', () => startTraffic(input, traffic));
+  }
   if (rate !== null) await step(`starting ${rate} requests a second`, 'less than 1 s', () => load(input, rate));
 }
 
 /** Enough to keep two cores busy: eight answered no more requests a second, and waited for each other inside Postgres. */
 const POOL_SIZE = '3';
 
-function pgbouncer(input: StartInput): Promise<void> {
+async function pgbouncer(input: StartInput): Promise<void> {
   const folder = join(input.state.data, 'pgbouncer');
   const { port: source } = named(input.state, 'source');
-  return ensure(input, 'pgbouncer', 'pgbouncer', join(folder, 'pgbouncer.log'), ({ port, detached }) =>
+  await ensure(input, 'pgbouncer', 'pgbouncer', join(folder, 'pgbouncer.log'), ({ port, detached }) =>
     PgBouncer.start({
       folder,
       databases: { [SHOP.database]: { host: '127.0.0.1', port: source, dbname: SHOP.database } },
@@ -79,11 +86,11 @@ function pgbouncer(input: StartInput): Promise<void> {
 }
 
 /** Outlives us as the servers do, and keeps no record; what the demo measures with is another one. */
-function load(input: StartInput, rate: number): Promise<void> {
+async function load(input: StartInput, rate: number): Promise<void> {
   const url = environmentOf(input.state)?.SHOP_URL;
   if (url === undefined) throw new Error('a load needs the whole lab');
   const log = join(input.state.data, 'load.log');
-  return ensure(input, 'load', 'load', log, async ({ detached }) => {
+  await ensure(input, 'load', 'load', log, async ({ detached }) => {
     const { command, args } = moduleCommand(import.meta.url, '../load/run');
     const env = { ...process.env, SHOP_URL: url, LOAD_RATE: String(rate) };
     const started = LabProcess.start({ name: 'the load', command, args, log, env, detached });
@@ -129,9 +136,9 @@ async function temporal(input: StartInput): Promise<void> {
   state.temporalAddress = null;
 }
 
-function postgres(input: StartInput, name: 'source' | 'target'): Promise<void> {
+async function postgres(input: StartInput, name: 'source' | 'target'): Promise<void> {
   const folder = join(input.state.data, name);
-  return ensure(input, name, 'postgres', join(folder, 'postgres.log'), ({ port, detached }) =>
+  await ensure(input, name, 'postgres', join(folder, 'postgres.log'), ({ port, detached }) =>
     PostgresServer.start({
       name,
       folder,
@@ -153,16 +160,16 @@ async function shop({ state, size }: StartInput): Promise<void> {
   }
 }
 
-/** Starts a server unless it runs, and remembers it from the first moment. */
-async function ensure(
-  { state, save }: StartInput,
+/** Starts a server unless it runs, and remembers it from the first moment. Answers whether it had to. */
+export async function ensure(
+  { state, save }: Pick<StartInput, 'state' | 'save'>,
   name: string,
   kind: ComponentState['kind'],
   log: string,
   start: (place: Place) => Promise<unknown>,
-): Promise<void> {
+): Promise<boolean> {
   const known = state.components.find((component) => component.name === name);
-  if (known?.process && runs(known.process)) return;
+  if (known?.process && runs(known.process)) return false;
   await onFreePorts(async (pick) => {
     const fresh = async (before: number | null | undefined, what: string): Promise<number> =>
       before ? still(before, what) : pick();
@@ -185,6 +192,7 @@ async function ensure(
       },
     });
   });
+  return true;
 }
 
 /** A lab that was down comes back on its ports, since poolers, subscriptions and people's shells know them. */

@@ -3,10 +3,11 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { TrafficPlaces } from '../traffic-world.js';
 
 const ComponentState = z.object({
   name: z.string(),
-  kind: z.enum(['temporal', 'postgres', 'pgbouncer', 'load']),
+  kind: z.enum(['temporal', 'postgres', 'pgbouncer', 'load', 'moto', 'traffic', 'prometheus']),
   /** Null: stopped, or not ours to stop. */
   process: z.object({ pid: z.number(), startedAt: z.string() }).nullable(),
   /** 0: it listens on none. */
@@ -25,6 +26,8 @@ const LabState = z.object({
   temporalAddress: z.string().nullable(),
   /** The shop has its rows. */
   filled: z.boolean(),
+  /** Of the part that serves traffic; null: none, or not yet. */
+  traffic: z.custom<TrafficPlaces>().nullable().default(null),
   components: z.array(ComponentState),
 });
 export type LabState = z.infer<typeof LabState>;

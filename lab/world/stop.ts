@@ -4,10 +4,13 @@ import { runs, type ProcessIdentity } from './process-identity.js';
 import type { ComponentState } from './state.js';
 
 /** Clients first, then what they talk to. */
-const ORDER: ComponentState['kind'][] = ['load', 'pgbouncer', 'postgres', 'temporal'];
+const ORDER: ComponentState['kind'][] = ['load', 'prometheus', 'traffic', 'moto', 'pgbouncer', 'postgres', 'temporal'];
 /** The orderly end: for Postgres a fast shutdown, which cuts its clients. */
 const SIGNAL: Record<ComponentState['kind'], NodeJS.Signals> = {
   load: 'SIGTERM',
+  prometheus: 'SIGTERM',
+  traffic: 'SIGTERM',
+  moto: 'SIGTERM',
   pgbouncer: 'SIGTERM',
   postgres: 'SIGINT',
   temporal: 'SIGTERM',

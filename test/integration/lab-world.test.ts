@@ -141,7 +141,14 @@ test('down never touches a process that only has the number of one of ours', asy
   const pid = bystander.pid ?? -1;
   const source = { name: 'source', kind: 'postgres', process: { pid, startedAt: 'another time' }, port: 1 } as const;
   const components = [{ ...source, uiPort: null, log: '' }];
-  writeState(folder, { version: 1, data: join(folder, 'data'), temporalAddress: null, filled: false, components });
+  writeState(folder, {
+    version: 1,
+    data: join(folder, 'data'),
+    temporalAddress: null,
+    filled: false,
+    traffic: null,
+    components,
+  });
   expect(await Lab.down(folder)).toBe(0);
   expect(identityOf(pid)).not.toBeNull();
   bystander.kill();

@@ -36,7 +36,7 @@ let workers: Workers;
 let records = 0;
 
 beforeAll(async () => {
-  Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 5_000, metrics: 5_000 });
+  Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 5_000 });
   pair = await startPair();
   await createShopDatabase(pair.source);
   await fillShop(pair.source, SMALL_SIZE);
@@ -85,7 +85,7 @@ function documentOf({ steps, errors = '5%' }: Change): MigrationDocument {
       metrics: { prom: { prometheus: { url: world.prometheus?.url ?? '', template: 'http' } } },
       traffic: {
         web: {
-          alb: { listener, settings: 'ignore' },
+          alb: { listener, settings: 'ignore', metricPeriod: '5s' },
           blue: { targetGroup: blueGroup, labels: { version: 'blue' } },
           green: { targetGroup: greenGroup, labels: { version: 'green' } },
           steps: steps ?? [

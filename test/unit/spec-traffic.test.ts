@@ -110,6 +110,11 @@ test.each<[string, Record<string, unknown>, string]>([
     'alb.listener: expected an ARN of elasticloadbalancing, listener/app/',
   ],
   [
+    'a period that CloudWatch has none of',
+    { web: { ...WEB, alb: { listener: LISTENER, metricPeriod: '15s' } } },
+    'alb.metricPeriod: expected a period of CloudWatch: 1, 5, 10, 20, 30 seconds or whole minutes, found 15 s',
+  ],
+  [
     'a circle',
     { web: { ...WEB, dependsOn: ['traffic/names'] }, names: { ...NAMES, dependsOn: ['traffic/web'] } },
     'found a circle',

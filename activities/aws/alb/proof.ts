@@ -1,14 +1,17 @@
 /** Whether the requests follow the weights, by what the load balancer counts at each target group. */
 import { GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import type { Milliseconds } from '../../../spec/normal.js';
+import type { NormalAlb } from '../../../spec/normal-traffic.js';
 import type { AlbImage, TrafficProof } from '../../traffic-contract.js';
 import { shareText, verdictOn } from '../binomial.js';
 import type { AwsClients } from '../clients.js';
 import { groupName, stickinessOf } from './actions.js';
-import { PATIENCE } from '../patience.js';
 import type { AlbMove } from './change.js';
 
 /** The newest whole ones are counted. */
 const PERIODS = 3;
+/** Load balancers send their metrics once a minute: whole minutes after a change are counted alone. */
+const METRIC_PERIOD: Milliseconds = 60_000;
 
 export async function proveAlb(
   { route, clients }: AlbMove,
@@ -16,13 +19,13 @@ export async function proveAlb(
   weight: number,
   sinceMs: number,
 ): Promise<TrafficProof> {
-  const { metrics: period } = PATIENCE;
+  const period = route.metricPeriod ?? METRIC_PERIOD;
   const to = Math.floor(Date.now() / period) * period;
   // What was sent before the change took effect everywhere would be counted with it for ever.
   const settled = Math.ceil(sinceMs / period) * period + period;
   const from = Math.max(settled, to - PERIODS * period);
-  if (to <= from) return insufficient('no whole minute of metrics has passed since the change had settled');
-  const { blue, green } = await requestsAt(clients, image.loadBalancer, route, new Date(from), new Date(to));
+  if (to <= from) return insufficient(`no whole period of metrics (${period / 1_000} s) has passed since the change had settled`);
+  const { blue, green } = await requestsAt(clients, image.loadBalancer, route, period, new Date(from), new Date(to));
   const seen = blue + green;
   if (seen === 0) return insufficient('CloudWatch has counted no request at either target group since the change');
   const verdict = verdictOn(green, seen, weight / 100);
@@ -44,7 +47,8 @@ const insufficient = (explanation: string): TrafficProof => ({
 async function requestsAt(
   { cloudwatch }: AwsClients,
   loadBalancer: string,
-  groups: { blue: string; green: string },
+  groups: Pick<NormalAlb, 'blue' | 'green'>,
+  period: Milliseconds,
   from: Date,
   to: Date,
 ): Promise<{ blue: number; green: number }> {
@@ -59,7 +63,7 @@ async function requestsAt(
           { Name: 'LoadBalancer', Value: dimension(loadBalancer).replace(/^loadbalancer\//, '') },
         ],
       },
-      Period: PATIENCE.metrics / 1_000,
+      Period: period / 1_000,
       Stat: 'Sum',
     },
   });
