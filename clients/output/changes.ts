@@ -1,5 +1,5 @@
 /** What changed between two looks at a migration, one plain line each: for logs, pipes and `--wait`. */
-import type { StatusDocument, UnitStatus } from '../../spec/status.js';
+import type { StatusDocument, TrafficStatus, UnitStatus } from '../../spec/status.js';
 import type { MigrationView } from '../view.js';
 import { bytes, clock, duration, fine, plural } from './figures.js';
 import { approveCommand } from './next.js';
@@ -47,9 +47,8 @@ function unitLines(old: UnitStatus | null, unit: UnitStatus): string[] {
     const to = figures.direction === 'forward' ? 'target' : 'source';
     lines.push(`writes go to the ${to} now; they paused for ${fine(figures.pauseMs)}`);
   }
-  const known = new Set(old?.traffic?.log.map(({ at }) => at));
-  for (const { at, weight, why, by } of unit.traffic?.log ?? []) {
-    if (!known.has(at)) lines.push(`green gets ${weight} % (${why}${by === null ? '' : `, by ${by}`})`);
+  for (const { weight, why, by } of newWeights(old, unit)) {
+    lines.push(`green gets ${weight} % (${why}${by === null ? '' : `, by ${by}`})`);
   }
   if (unit.rehearsal !== null && old?.rehearsal?.at !== unit.rehearsal.at) {
     lines.push(`rehearsed: writes paused for ${fine(unit.rehearsal.pauseMs)}`);
@@ -58,6 +57,14 @@ function unitLines(old: UnitStatus | null, unit: UnitStatus): string[] {
     lines.push(`problem: ${unit.problem.message}`, `next: ${unit.problem.next}`);
   }
   return lines.map((line) => `${unit.unit}: ${line}`);
+}
+
+/** The log keeps the newest weights only. Who looks for the first time wants to know where it is, not how it came there. */
+function newWeights(old: UnitStatus | null, { traffic }: UnitStatus): TrafficStatus['log'] {
+  if (traffic === undefined) return [];
+  if (old?.traffic === undefined) return traffic.log.slice(-1);
+  const known = new Set(old.traffic.log.map(({ at }) => at));
+  return traffic.log.filter(({ at }) => !known.has(at));
 }
 
 /** Only what stops it: the rest is in `godwit status`. */

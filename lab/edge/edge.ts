@@ -195,7 +195,7 @@ export class Edge {
     const { cloudWatchEveryMs } = this.#options;
     if (cloudWatchEveryMs === null) return;
     await this.#every(cloudWatchEveryMs, async () => {
-      const data = this.metrics.take(new Date());
+      const data = this.metrics.take();
       const put = this.#accounts.map(async ({ cloudWatch, balancers }) => {
         const own = data.filter(({ Dimensions }) => balancers.has(Dimensions?.at(-1)?.Value ?? ''));
         if (own.length === 0) return;

@@ -22,6 +22,8 @@ interface Series {
   name: string;
   place: Place;
   unit: StandardUnit;
+  /** Milliseconds since the epoch, whole seconds: told late, it is still counted when it was. */
+  second: number;
   /** Value → how often. */
   values: Map<number, number>;
 }
@@ -100,18 +102,18 @@ export class EdgeMetrics {
   }
 
   /** What came since the last time. What didn't happen isn't told: ALB has no zeros of counts, either. */
-  take(at: Date): MetricDatum[] {
+  take(): MetricDatum[] {
     for (const { healthy, unhealthy, ...place } of this.#hosts()) {
       this.#put('HealthyHostCount', place, 'Count', healthy);
       this.#put('UnHealthyHostCount', place, 'Count', unhealthy);
     }
     const taken = [...this.#series.values()];
     this.#series = new Map();
-    return taken.flatMap(({ name, place, unit, values }) =>
+    return taken.flatMap(({ name, place, unit, second, values }) =>
       chunks([...values], VALUES_A_DATUM).map((some) => ({
         MetricName: name,
         Dimensions: dimensions(place),
-        Timestamp: at,
+        Timestamp: new Date(second),
         Unit: unit,
         Values: some.map(([value]) => value),
         Counts: some.map(([, count]) => count),
@@ -134,8 +136,9 @@ export class EdgeMetrics {
   }
 
   #put(name: string, place: Place, unit: StandardUnit, value: number): void {
-    const key = `${name} ${place.loadBalancer} ${place.targetGroup}`;
-    const series = this.#series.get(key) ?? { name, place, unit, values: new Map<number, number>() };
+    const second = Math.floor(Date.now() / 1_000) * 1_000;
+    const key = `${name} ${place.loadBalancer} ${place.targetGroup} ${second}`;
+    const series = this.#series.get(key) ?? { name, place, unit, second, values: new Map<number, number>() };
     series.values.set(value, (series.values.get(value) ?? 0) + 1);
     this.#series.set(key, series);
   }

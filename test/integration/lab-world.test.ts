@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { Resolver } from '../../lab/dns/resolver.js';
 import { Lab, type LabStatus } from '../../lab/lab.js';
 import { SMALL_SIZE } from '../../lab/shop/create.js';
 import { identityOf } from '../../lab/world/process-identity.js';
@@ -74,6 +75,32 @@ test('a lab may stand under load, which ends with it', async () => {
   await expect.poll(muchAsked, { timeout: 30_000 }).toBe(true);
   expect(await lab.down()).toBe(4);
 });
+
+test('a lab that serves traffic has all that it goes through, and a migration of it; down ends that, too', async () => {
+  const withTraffic = (): Promise<Lab> => Lab.up({ folder, size: SMALL_SIZE, traffic: true, env: sharedTemporal() });
+  const lab = await withTraffic();
+  expect(statesOf(await lab.status())).toMatchObject({ moto: 'running', aws: 'running', prometheus: 'running' });
+  expect(await asUserOf(lab)).toBe('blue');
+  const text = await readFile(lab.files.whole ?? '', 'utf8');
+  const loaded = loadMigration(text);
+  expect(loaded.ok && loaded.normal.traffic?.map(({ unit }) => unit)).toEqual(['traffic/web', 'traffic/names']);
+  expect(await lab.down()).toBe(6);
+
+  // It has what it had, without being asked for it again; what AWS holds is new.
+  const again = await up();
+  expect(await asUserOf(again)).toBe('blue');
+  expect(await readFile(again.files.whole ?? '', 'utf8')).not.toBe(text);
+});
+
+/** Who answers somebody who looks the shop up by its name. */
+async function asUserOf({ environment }: Lab): Promise<string | undefined> {
+  const { SHOP_WEB_URL = '', SHOP_DNS = '' } = environment;
+  const [address = '', port] = SHOP_DNS.split(':');
+  const url = new URL(SHOP_WEB_URL);
+  const [host] = await new Resolver({ root: { address, port: Number(port) } }).addresses(url.hostname);
+  const response = await fetch(`http://${host}:${url.port}/browse`);
+  return response.headers.get('x-version') ?? undefined;
+}
 
 test('a lab outlives the process that made it, and another one stops it to the last process', async () => {
   const maker = inAnotherProcess('leave');

@@ -103,6 +103,22 @@ describe('what --wait and a watched pipe print', () => {
     ]);
   });
 
+  test('is each weight of traffic once, and at first only where it is', () => {
+    const log = [0, 10, 25].map((weight) => ({ at: `12:00:${weight + 10}`, weight, why: 'a step', by: null }));
+    const traffic = { wanted: null, step: 0, held: 0, byHand: false, waitsFor: null, verdicts: [], shiftBeganAt: null };
+    const at = (known: number) => {
+      const weights = log.slice(0, known);
+      const weight = weights.at(-1)?.weight ?? null;
+      return view({ units: [unit({ unit: 'traffic/web', traffic: { ...traffic, weight, log: weights } })] });
+    };
+    expect(lines(null, at(2)).at(-1)).toBe('traffic/web: green gets 10 % (a step)');
+    expect(lines(at(1), at(3))).toEqual([
+      'traffic/web: green gets 10 % (a step)',
+      'traffic/web: green gets 25 % (a step)',
+    ]);
+    expect(lines(at(3), at(3))).toEqual([]);
+  });
+
   test('is a line for each tenth of a copy, not for each look', () => {
     const at = (bytes: number) => view({}, [copying(bytes)]);
     expect(lines(at(50_000_000), at(60_000_000))).toEqual([]);

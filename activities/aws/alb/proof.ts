@@ -24,7 +24,8 @@ export async function proveAlb(
   // What was sent before the change took effect everywhere would be counted with it for ever.
   const settled = Math.ceil(sinceMs / period) * period + period;
   const from = Math.max(settled, to - PERIODS * period);
-  if (to <= from) return insufficient(`no whole period of metrics (${period / 1_000} s) has passed since the change had settled`);
+  if (to <= from)
+    return insufficient(`no whole period of metrics (${period / 1_000} s) has passed since the change had settled`);
   const { blue, green } = await requestsAt(clients, image.loadBalancer, route, period, new Date(from), new Date(to));
   const seen = blue + green;
   if (seen === 0) return insufficient('CloudWatch has counted no request at either target group since the change');
@@ -78,8 +79,9 @@ async function requestsAt(
         ...(token === undefined ? {} : { NextToken: token }),
       }),
     );
-    for (const { Id, Values = [] } of answer.MetricDataResults ?? []) {
-      const sum = Values.reduce((all, value) => all + value, 0);
+    for (const { Id, Values = [], Timestamps = [] } of answer.MetricDataResults ?? []) {
+      // CloudWatch rounds StartTime down, to whole minutes where the period is 1 s; what was before is not asked for.
+      const sum = Values.reduce((all, value, at) => ((Timestamps[at] ?? to) < from ? all : all + value), 0);
       if (Id === 'blue' || Id === 'green') counts[Id] += sum;
     }
     token = answer.NextToken;

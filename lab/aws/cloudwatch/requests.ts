@@ -46,9 +46,11 @@ const query = z.object({
   ReturnData: z.boolean().default(true),
   MetricStat: z.object({
     Metric: z.object({ Namespace: namespace, MetricName: z.string(), Dimensions: dimensions }),
-    Period: z.number().refine((seconds) => [1, 5, 10, 30].includes(seconds) || (seconds > 0 && seconds % 60 === 0), {
-      message: 'must be 1, 5, 10, 30 or a multiple of 60',
-    }),
+    Period: z
+      .number()
+      .refine((seconds) => [1, 5, 10, 20, 30].includes(seconds) || (seconds > 0 && seconds % 60 === 0), {
+        message: 'must be 1, 5, 10, 30 or a multiple of 60',
+      }),
     Stat: z.string(),
     Unit: z.string().optional(),
   }),

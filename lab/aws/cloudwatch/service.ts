@@ -85,7 +85,7 @@ export class CloudWatchService {
 
   #points(scope: Scope, request: GetRequest, { MetricStat: stat }: MetricQuery): Point[] {
     const { Namespace: namespace, MetricName: name, Dimensions: dimensions } = stat.Metric;
-    const from = Math.floor(request.StartTime / MINUTE_MS) * MINUTE_MS;
+    const from = Math.floor(request.StartTime / roundingOf(stat.Period)) * roundingOf(stat.Period);
     const now = Date.now();
     const data = (this.#metrics.get(inScope(scope, { namespace, name, dimensions }))?.data ?? []).filter(
       (datum) =>
@@ -119,6 +119,9 @@ export class CloudWatchService {
       }));
   }
 }
+
+/** Milliseconds to which a start is rounded down. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html */
+const roundingOf = (period: number): number => ([5, 10, 20, 30].includes(period) ? period * 1_000 : MINUTE_MS);
 
 const inScope = (scope: Scope, metric: MetricName): string => `${scope.account} ${scope.region} ${keyOf(metric)}`;
 
