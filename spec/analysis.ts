@@ -4,6 +4,7 @@ import type { Milliseconds, NormalMigration } from './normal.js';
 import type { NormalTraffic } from './normal-traffic.js';
 import { parsed, unreadable, type Parsed } from './parsed.js';
 import { didYouMean } from './spelling.js';
+import { isTrigger } from './triggers.js';
 import type { UnitRef } from './units.js';
 import { overallOf, type Decision, type GateVerdict, type Subject } from './verdict.js';
 
@@ -25,12 +26,15 @@ export interface JudgedPlace {
 
 export function analysisOf(at: number, since: number, places: JudgedPlace[]): Analysis {
   return {
-    overall: overallOf(places.flatMap(({ verdicts }) => verdicts)),
+    overall: overallOf(places.flatMap(({ verdicts }) => verdicts).filter(isOfWeight)),
     at: new Date(at).toISOString(),
     since: new Date(since).toISOString(),
     places,
   };
 }
+
+/** Nothing has to be proven to a trigger. */
+const isOfWeight = ({ gate, decision }: GateVerdict): boolean => !isTrigger(gate) || decision !== 'hold';
 
 /** What is asked about; null: all of it. */
 export interface Choice {
@@ -67,9 +71,9 @@ export function gatesToJudge(normal: NormalMigration, { unit, step }: Choice): P
   const places = [
     ...databases.flatMap(({ unit: of, cutover, watch }): GatesToJudge[] => [
       { ...ASKED_HERE, unit: of, place: 'cutover.probation', gates: cutover.probation?.gates ?? [] },
-      { ...ASKED_HERE, unit: of, place: 'watch.gates', gates: watch.gates ?? [] },
+      { ...ASKED_HERE, unit: of, place: WATCHED, gates: watch.gates ?? [] },
     ]),
-    ...moved.flatMap((one) => ofTraffic(one, step)),
+    ...moved.flatMap((one) => gatesOfTraffic(one, step)),
   ].filter(({ gates }) => gates.length > 0);
   if (places.length > 0) return parsed(places);
   const where = [...(unit === null ? [] : [unit]), ...(step === null ? [] : [`the step of ${step} %`])].join(', ');
@@ -78,6 +82,8 @@ export function gatesToJudge(normal: NormalMigration, { unit, step }: Choice): P
   );
 }
 
+export const WATCHED = 'watch.gates';
+export const TRIGGERED = 'triggers';
 const ASKED_HERE = { subject: ALONE, taskQueue: null };
 
 function noSuchStep(step: number, unit: string | null, traffic: NormalTraffic[]): string {
@@ -86,8 +92,9 @@ function noSuchStep(step: number, unit: string | null, traffic: NormalTraffic[])
   return `there is no step of ${step} %; ${weights.join('; ')}`;
 }
 
-/** Steps with the same gates are judged once. */
-function ofTraffic({ unit, subject, taskQueue, steps, watch }: NormalTraffic, only: number | null): GatesToJudge[] {
+/** All lists of a unit of traffic; steps with the same gates are one. `only`: those of this step, and the triggers. */
+export function gatesOfTraffic(traffic: NormalTraffic, only: number | null): GatesToJudge[] {
+  const { unit, subject, taskQueue, steps, watch, triggers = [] } = traffic;
   const base = { unit, subject, taskQueue };
   const chosen = steps.filter(({ weight }) => only === null || weight === only);
   const alike = new Map<string, { weights: number[]; gates: NormalMetricGate[] }>();
@@ -102,7 +109,8 @@ function ofTraffic({ unit, subject, taskQueue, steps, watch }: NormalTraffic, on
     return { ...base, place, gates };
   });
   if (chosen.length === 0) return [];
-  return only === null ? [...atSteps, { ...base, place: 'watch.gates', gates: watch.gates }] : atSteps;
+  const later = only === null ? [{ ...base, place: WATCHED, gates: watch.gates }] : [];
+  return [...atSteps, ...later, { ...base, place: TRIGGERED, gates: triggers }];
 }
 
 /** The longest that a look of these goes back at first. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { gatesToJudge, type GatesToJudge } from '../../spec/analysis.js';
+import { analysisOf, gatesToJudge, type GatesToJudge } from '../../spec/analysis.js';
 import { normalizeMigration } from '../../spec/normalize.js';
 import type { NormalMigration } from '../../spec/normal.js';
 
@@ -29,6 +29,7 @@ function normalOf(web: object, more: object = {}): NormalMigration {
   return answer.normal;
 }
 
+const OFF = { availability: { onFailure: 'none' }, latency: { onFailure: 'none' } };
 const STEPS = [{ weight: 10 }, { weight: 25, gates: [error('0.5%')] }, { weight: 50 }, { weight: 100 }];
 const DATABASES = {
   databases: {
@@ -52,7 +53,7 @@ const limits = (places: GatesToJudge[]) =>
   places.map(({ unit, place, gates }) => [unit, place, gates.map(({ limit }) => limit.absolute)]);
 
 describe('what analyze judges', () => {
-  const normal = normalOf({ steps: STEPS, gates: [error('1%')] }, DATABASES);
+  const normal = normalOf({ steps: STEPS, gates: [error('1%')], triggers: OFF }, DATABASES);
 
   test('are the gates of databases and of traffic; steps that share theirs are asked once', () => {
     expect(limits(chosen(normal))).toEqual([
@@ -71,6 +72,20 @@ describe('what analyze judges', () => {
     });
   });
 
+  test('are the triggers too, to which nothing has to be proven', () => {
+    const places = chosen(normalOf({ steps: STEPS }));
+    expect(places.map(({ place, gates }) => [place, gates.map(({ name }) => name)])).toEqual([
+      ['step 25 %', ['error-ratio']],
+      ['triggers', ['trigger-availability', 'trigger-latency']],
+    ]);
+    const verdict = { verdict: 'no-data', onFailure: 'undo', explanation: '', figures: null, breachMs: 0 } as const;
+    const overall = (gate: string, decision: 'hold' | 'fail') =>
+      analysisOf(1, 0, [{ unit: 'traffic/web', place: '', verdicts: [{ ...verdict, gate, decision }] }]).overall;
+    expect(overall('error-ratio', 'hold')).toBe('hold');
+    expect(overall('trigger-latency', 'hold')).toBe('pass');
+    expect(overall('trigger-latency', 'fail')).toBe('fail');
+  });
+
   test('is one unit or one step where that is wanted', () => {
     expect(limits(chosen(normal, { unit: 'database/orders' }))).toEqual([['database/orders', 'watch.gates', [0.02]]]);
     expect(limits(chosen(normal, { unit: 'traffic/web', step: 25 }))).toEqual([['traffic/web', 'step 25 %', [0.005]]]);
@@ -86,7 +101,7 @@ describe('what analyze judges', () => {
   });
 
   test('refuses what has no gates, and says where they are written', () => {
-    const bare = normalOf({ steps: [{ weight: 50, gates: [error('1%')] }, { weight: 100 }] });
+    const bare = normalOf({ steps: [{ weight: 50, gates: [error('1%')] }, { weight: 100 }], triggers: OFF });
     expect(refused(bare, { step: 100 })).toThrow('the step of 100 % has no gates to judge');
     const unwatched = normalOf(
       { steps: STEPS },
