@@ -4,6 +4,7 @@
  * away makes the whole screen jump.
  */
 import sliceAnsi from 'slice-ansi';
+import type { Series } from '../../spec/recent.js';
 import type { UnitStatus } from '../../spec/status.js';
 import type { Colours } from '../terminal.js';
 import type { MigrationView } from '../view.js';
@@ -21,15 +22,24 @@ export interface Screen {
 }
 
 const BAR_WIDTH = 16;
+/** Below this many columns words matter more than bars. */
+const NARROW = 60;
+const NARROW_BAR_WIDTH = 6;
+/** Of a line, for the figures of the newest looks. */
+const SPARKLINE_SHARE = 1 / 5;
 const NEWEST_MESSAGES = 3;
 
 /** @param hint stays at the end, however little room there is */
 export function watchText(view: MigrationView, look: StatusLook, screen: Screen, hint: string): string {
-  const { status } = view;
+  const { columns } = screen;
+  const status = {
+    ...view.status,
+    units: view.status.units.map((unit) => newest(unit, Math.max(1, columns * SPARKLINE_SHARE))),
+  };
   const width = Math.max(0, ...status.units.map(({ unit }) => unit.length));
   const sections = [
     heading(view, look),
-    ...status.units.map((unit) => [unitLine(unit, view, look, width), ...below(unit, look)].join('\n')),
+    ...status.units.map((unit) => [unitLine(unit, view, look, { width, columns }), ...below(unit, look)].join('\n')),
     troubles(view, look),
     next(status, look),
     messages(view, look),
@@ -38,21 +48,45 @@ export function watchText(view: MigrationView, look: StatusLook, screen: Screen,
   return fitted(text, hint, screen, look.colours);
 }
 
-function unitLine(unit: UnitStatus, view: MigrationView, look: StatusLook, width: number): string {
+/** Only so many looks of its series. */
+function newest(unit: UnitStatus, looks: number): UnitStatus {
+  const kept = (recent: Series[] | undefined) =>
+    recent === undefined ? {} : { recent: recent.map((one) => ({ ...one, values: one.values.slice(-looks) })) };
+  const { traffic, recent } = unit;
+  return {
+    ...unit,
+    ...kept(recent),
+    ...(traffic === undefined ? {} : { traffic: { ...traffic, ...kept(traffic.recent) } }),
+  };
+}
+
+function unitLine(
+  unit: UnitStatus,
+  view: MigrationView,
+  look: StatusLook,
+  { width, columns }: { width: number; columns: number },
+): string {
   const { colours } = look;
-  const parts = [colours.bold(unit.unit.padEnd(width)), paintState(unit.state, colours), ...goingOn(unit, view, look)];
+  const bars = columns < NARROW ? NARROW_BAR_WIDTH : BAR_WIDTH;
+  const doing = goingOn(unit, view, look, bars);
+  const parts = [colours.bold(unit.unit.padEnd(width)), paintState(unit.state, colours), ...doing];
   return `${parts.join('  ')}${leftText(unit)}`;
 }
 
-function goingOn(unit: UnitStatus, { status, pending }: MigrationView, { colours }: StatusLook): string[] {
+function goingOn(
+  unit: UnitStatus,
+  { status, pending }: MigrationView,
+  { colours }: StatusLook,
+  bars: number,
+): string[] {
   const { traffic, stage, phase } = unit;
   const running = pending.find(({ progress }) => progress?.unit === unit.unit)?.progress ?? null;
-  if (running !== null) return [running.phase, colours.cyan(bar(running, BAR_WIDTH)), progressText(running)];
+  if (running !== null) return [running.phase, colours.cyan(bar(running, bars)), progressText(running)];
   if (traffic !== undefined && traffic.weight !== null) {
     const steps = stepsOf(unit, status)?.length ?? 0;
     const at = unit.stage === 'switch' && steps > 0 ? [`step ${Math.min(steps, traffic.step + 1)} of ${steps}`] : [];
     const waits = unit.stage === 'switch' ? [waitText(unit, status)] : [`${stage} / ${phase}`];
-    return [meter(traffic, colours, BAR_WIDTH), ...at, ...waits];
+    return [meter(traffic, colours, bars), ...at, ...waits];
   }
   if (traffic !== undefined) return [`${stage} / ${phase}`, attachText(traffic)];
   return [`${stage} / ${phase}`, `${place(unit)}${lagText(unit, colours)}`];

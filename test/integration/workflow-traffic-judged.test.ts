@@ -79,18 +79,20 @@ test('triggers without evidence hold nothing', async () => {
   await load.stop();
 });
 
-test("a person's rollback goes back in steps, so that blue can warm up; a breach goes back at once", async () => {
+/** All users are at green, for long. */
+const watched = (): MigrationDocument =>
+  shop.document({
+    steps: [{ weight: 100, hold: '0s' }],
+    triggers: { latency: { for: '1s', onFailure: 'undo' } },
+    undo: { steps: [60, 30], hold: '1s' },
+    watch: { for: '1h', every: '500ms' },
+  });
+
+const weights = (status: StatusDocument) => trafficOf(status)?.log.map(({ weight }) => weight);
+
+test("a person's rollback goes back in steps, so that blue can warm up", async () => {
   const load = await shop.load();
-  await expect.poll(async () => (await load.snapshot()).sent, { timeout: 60_000 }).toBeGreaterThan(600);
-  const handle = await shop.begin(
-    shop.document({
-      steps: [{ weight: 100, hold: '0s' }],
-      triggers: { latency: { for: '1s', onFailure: 'undo' } },
-      undo: { steps: [60, 30], hold: '1s' },
-      watch: { for: '1h', every: '500ms' },
-    }),
-  );
-  const weights = (status: StatusDocument) => trafficOf(status)?.log.map(({ weight }) => weight);
+  const handle = await shop.begin(watched());
   await until(handle, ({ stage }) => stage === 'watch');
   await handle.signal('rollback', { by: 'ana' });
   const calm = await until(handle, ({ state }) => state === 'rolled-back');
@@ -100,14 +102,20 @@ test("a person's rollback goes back in steps, so that blue can warm up; a breach
       ?.log.map(({ why }) => why)
       .slice(2),
   ).toEqual(['rolled back, step 1 of 2', 'rolled back, step 2 of 2', 'rolled back']);
+  await handle.signal('abort', {});
+  expect(await handle.result()).toMatchObject({ state: 'undone' });
+});
 
-  await handle.signal('switch', { by: 'ana' });
-  await until(handle, ({ stage, state }) => stage === 'watch' && state === 'running');
+test('a breach in the watch goes back at once, whatever the steps back', async () => {
+  const load = await shop.load();
+  await expect.poll(async () => (await load.snapshot()).sent, { timeout: 60_000 }).toBeGreaterThan(600);
+  const handle = await shop.begin(watched());
+  await until(handle, ({ stage }) => stage === 'watch');
   await shop.world.green.behave({ slow: { median: 300, p99: 900 } });
   const pressed = await until(handle, ({ state }) => state === 'rolled-back');
-  expect(weights(pressed)).toEqual([0, 100, 60, 30, 0, 100, 0]);
-  expect(pressed.messages.at(-1)).toMatchObject({ name: 'rollback', by: 'the gates of traffic/web' });
   await shop.world.green.behave({ slow: null });
+  expect(weights(pressed)).toEqual([0, 100, 0]);
+  expect(pressed.messages.at(-1)).toMatchObject({ name: 'rollback', by: 'the gates of traffic/web' });
   await handle.signal('abort', {});
   expect(await handle.result()).toMatchObject({ state: 'undone' });
   await load.stop();

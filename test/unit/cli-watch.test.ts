@@ -155,6 +155,13 @@ describe('godwit status --watch', () => {
     );
   });
 
+  test('keeps words and few bars where it is narrow', () => {
+    const values = Array.from({ length: LOOKS_KEPT }, () => 0.01);
+    const lines = shown(moving(web({}, { recent: [{ ...ERRORS, values }] })), { columns: 50, rows: 50 });
+    expect(lines).toContain('traffic/web  running  ██████  green 25 %  step 2 …');
+    expect(lines).toContain('  ✓ error-ratio: ██████████ green 10 of 1,000 = 1…');
+  });
+
   test('is never wider than the terminal, with colours or without', () => {
     for (const colour of [false, true]) {
       for (const columns of [20, 40, 80]) {
