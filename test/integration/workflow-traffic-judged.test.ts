@@ -80,10 +80,10 @@ test('triggers without evidence hold nothing', async () => {
 });
 
 /** All users are at green, for long. */
-const watched = (): MigrationDocument =>
+const watched = (latency: { for?: string; onFailure: 'undo' | 'none' }): MigrationDocument =>
   shop.document({
     steps: [{ weight: 100, hold: '0s' }],
-    triggers: { latency: { for: '1s', onFailure: 'undo' } },
+    triggers: { latency },
     undo: { steps: [60, 30], hold: '1s' },
     watch: { for: '1h', every: '500ms' },
   });
@@ -92,7 +92,7 @@ const weights = (status: StatusDocument) => trafficOf(status)?.log.map(({ weight
 
 test("a person's rollback goes back in steps, so that blue can warm up", async () => {
   const load = await shop.load();
-  const handle = await shop.begin(watched());
+  const handle = await shop.begin(watched({ onFailure: 'none' }));
   await until(handle, ({ stage }) => stage === 'watch');
   await handle.signal('rollback', { by: 'ana' });
   const calm = await until(handle, ({ state }) => state === 'rolled-back');
@@ -104,12 +104,13 @@ test("a person's rollback goes back in steps, so that blue can warm up", async (
   ).toEqual(['rolled back, step 1 of 2', 'rolled back, step 2 of 2', 'rolled back']);
   await handle.signal('abort', {});
   expect(await handle.result()).toMatchObject({ state: 'undone' });
+  await load.stop();
 });
 
 test('a breach in the watch goes back at once, whatever the steps back', async () => {
   const load = await shop.load();
   await expect.poll(async () => (await load.snapshot()).sent, { timeout: 60_000 }).toBeGreaterThan(600);
-  const handle = await shop.begin(watched());
+  const handle = await shop.begin(watched({ for: '1s', onFailure: 'undo' }));
   await until(handle, ({ stage }) => stage === 'watch');
   await shop.world.green.behave({ slow: { median: 300, p99: 900 } });
   const pressed = await until(handle, ({ state }) => state === 'rolled-back');
