@@ -45,14 +45,6 @@ function checkJudged(path: PathSegment[], traffic: ParsedTraffic, providers: rea
   ];
 }
 
-function checkNames(path: PathSegment[], gates: ParsedMetricGate[]): SpecProblem[] {
-  return gates.flatMap(({ name }, index): SpecProblem[] => {
-    if (name === undefined || !isTrigger(name)) return [];
-    const message = `expected another name, found ${name}, which is that of a trigger`;
-    return [{ path: [...path, index, 'name'], about: 'value', message }];
-  });
-}
-
 function checkGroups(path: PathSegment[], { blue, green }: ParsedTraffic): SpecProblem[] {
   const problems: SpecProblem[] = [];
   for (const [colour, member] of [
@@ -145,6 +137,15 @@ function checkLabels(
   const message =
     'expected labels on blue and on green that tell their series apart, such as { version: v2 }; Prometheus is asked by them';
   return [{ path: [...path, 'green'], about: 'value', message }];
+}
+
+/** Triggers have theirs for themselves. */
+function checkNames(path: PathSegment[], gates: ParsedMetricGate[]): SpecProblem[] {
+  return gates.flatMap(({ name }, index): SpecProblem[] => {
+    if (name === undefined || !isTrigger(name)) return [];
+    const message = `expected another name, found ${name}, which is that of a trigger`;
+    return [{ path: [...path, index, 'name'], about: 'value', message }];
+  });
 }
 
 /** Two units that write the same place would each take the other for a stranger. */

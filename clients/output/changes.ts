@@ -47,10 +47,9 @@ function unitLines(old: UnitStatus | null, unit: UnitStatus): string[] {
     const to = figures.direction === 'forward' ? 'target' : 'source';
     lines.push(`writes go to the ${to} now; they paused for ${fine(figures.pauseMs)}`);
   }
-  const weight = unit.traffic?.weight ?? null;
-  if (weight !== null && weight !== old?.traffic?.weight) {
-    const why = unit.traffic?.log.at(-1)?.why;
-    lines.push(`green gets ${weight} % of the traffic${why === undefined ? '' : `: ${why}`}`);
+  const known = new Set(old?.traffic?.log.map(({ at }) => at));
+  for (const { at, weight, why, by } of unit.traffic?.log ?? []) {
+    if (!known.has(at)) lines.push(`green gets ${weight} % (${why}${by === null ? '' : `, by ${by}`})`);
   }
   if (unit.rehearsal !== null && old?.rehearsal?.at !== unit.rehearsal.at) {
     lines.push(`rehearsed: writes paused for ${fine(unit.rehearsal.pauseMs)}`);

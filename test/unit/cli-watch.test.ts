@@ -199,8 +199,8 @@ describe('a watched pipe', () => {
     changes(before, after, NOW).map((line) => line.replace(/^12:00:00 {2}/, ''));
 
   test('gets a line for each weight, and none for each look', () => {
-    expect(lines(moving(web({}, { weight: 10 })), moving(web()))).toEqual([
-      'traffic/web: green gets 25 % of the traffic: step 2 of 5',
+    expect(lines(moving(web({}, { weight: 10, log: [] })), moving(web()))).toEqual([
+      'traffic/web: green gets 25 % (step 2 of 5)',
     ]);
     expect(lines(moving(web()), moving(web({}, { held: 80_000, recent: [] })))).toEqual([]);
   });
