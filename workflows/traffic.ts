@@ -98,7 +98,8 @@ export async function settleWeight(wheel: Wheel): Promise<void> {
 
 /**
  * Down the steps of `undo`, so that a blue that is cold warms up: it must be healthy before each of them. What is left of the way
- * is `backToBlue`'s, and all of it where the last look found a breach, green isn't healthy, or it isn't known which weight is there.
+ * is \`backToBlue\`'s, which asks a person if blue isn't; and all of it where the last look found a breach, green isn't healthy, or it
+ * isn't known which weight is there.
  */
 export async function backInSteps(wheel: Wheel, why: string): Promise<void> {
   const { control, move } = wheel;
@@ -108,7 +109,8 @@ export async function backInSteps(wheel: Wheel, why: string): Promise<void> {
   const change = { move: move(), image: imageOf(wheel) };
   for (const [index, weight] of steps.entries()) {
     if (progress.weight === null || progress.wanted !== null || weight >= progress.weight) continue;
-    await requireBlue(wheel, why);
+    const blue = await control.step(() => activities(wheel).blueHealth(change));
+    if (!blue.healthy) return;
     await moveWeight(wheel, weight, `${why}, step ${index + 1} of ${steps.length}`, null);
     for (let held = 0; held < hold; held += move().traffic.every) {
       const { healthy } = await control.step(() => activities(wheel).greenHealth(change));
@@ -118,20 +120,16 @@ export async function backInSteps(wheel: Wheel, why: string): Promise<void> {
   }
 }
 
-async function requireBlue(wheel: Wheel, why: string): Promise<void> {
-  const change = { move: wheel.move(), image: imageOf(wheel) };
-  const { healthy, explanation } = await wheel.control.step(() => activities(wheel).blueHealth(change));
-  if (healthy) return;
-  throw failed('Blocked', `blue is not healthy, so the traffic stays where it is (${why}): ${explanation}`);
-}
-
 /** Everybody back to blue, which must be healthy; green stays attached. */
 export async function backToBlue(wheel: Wheel, why: string, by: string | null): Promise<void> {
   const { control, move } = wheel;
   const progress = progressOf(wheel);
   if (progress.weight === null && progress.wanted === null) return;
   const change = { move: move(), image: imageOf(wheel) };
-  await requireBlue(wheel, why);
+  const { healthy, explanation } = await control.step(() => activities(wheel).blueHealth(change));
+  if (!healthy) {
+    throw failed('Blocked', `blue is not healthy, so the traffic stays where it is (${why}): ${explanation}`);
+  }
   if (progress.wanted === null) {
     if (progress.weight !== 0) await moveWeight(wheel, 0, why, by);
   } else {
