@@ -17,12 +17,7 @@ export function checkTraffic(
     return [{ path, about: 'value', message: `expected one way to move it, alb or route53, found ${found}` }];
   }
   const members = alb === undefined ? checkRecords(path, traffic) : checkGroups(path, traffic);
-  return [
-    ...members,
-    ...checkSteps(path, traffic),
-    ...checkUndo(path, traffic),
-    ...checkJudged(path, traffic, providers),
-  ];
+  return [...members, ...checkSteps(path, traffic), ...checkJudged(path, traffic, providers)];
 }
 
 function checkJudged(path: PathSegment[], traffic: ParsedTraffic, providers: readonly NormalProvider[]): SpecProblem[] {
@@ -101,7 +96,11 @@ function checkRecords(path: PathSegment[], { route53, blue, green }: ParsedTraff
   return problems;
 }
 
-function checkSteps(path: PathSegment[], { steps, preset }: ParsedTraffic): SpecProblem[] {
+function checkSteps(path: PathSegment[], traffic: ParsedTraffic): SpecProblem[] {
+  return [...checkWayThere(path, traffic), ...checkWayBack(path, traffic)];
+}
+
+function checkWayThere(path: PathSegment[], { steps, preset }: ParsedTraffic): SpecProblem[] {
   if (steps === undefined) return [];
   if (preset !== undefined) {
     return [{ path: [...path, 'preset'], about: 'key', message: 'expected either preset or steps, found both' }];
@@ -118,7 +117,7 @@ function checkSteps(path: PathSegment[], { steps, preset }: ParsedTraffic): Spec
   return [{ path: [...path, 'steps', steps.length - 1, 'weight'], about: 'value', message }];
 }
 
-function checkUndo(path: PathSegment[], { undo }: ParsedTraffic): SpecProblem[] {
+function checkWayBack(path: PathSegment[], { undo }: ParsedTraffic): SpecProblem[] {
   return undo.steps.flatMap((weight, index): SpecProblem[] => {
     const before = undo.steps[index - 1] ?? 100;
     if (weight < before) return [];

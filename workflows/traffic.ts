@@ -98,7 +98,7 @@ export async function settleWeight(wheel: Wheel): Promise<void> {
 
 /**
  * Down the steps of `undo`, so that a blue that is cold warms up: it must be healthy before each of them. What is left of the way
- * is \`backToBlue\`'s, which asks a person if blue isn't; and all of it where the last look found a breach, green isn't healthy, or it
+ * is `backToBlue`'s, which asks a person if blue isn't; and all of it where the last look found a breach, green isn't healthy, or it
  * isn't known which weight is there.
  */
 export async function backInSteps(wheel: Wheel, why: string): Promise<void> {

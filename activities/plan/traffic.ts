@@ -74,6 +74,15 @@ function stepsOf(traffic: NormalTraffic, place: string): PlanPart['steps'] {
   ];
 }
 
+function prepared({ route }: NormalTraffic): string[] {
+  if (route.kind === 'route53')
+    return ['TTL of the records, until the end', 'a TXT record that keeps other migrations away'];
+  return [
+    'a tag that keeps other migrations away',
+    ...(route.settings === 'apply' ? [`settings of ${route.green}`] : []),
+  ];
+}
+
 function backText({ undo }: NormalTraffic): string {
   if (undo === undefined || undo.steps.length === 0) return 'give all traffic back to blue, in one write';
   const steps = undo.steps.map((weight) => `${weight} %`).join(', ');
@@ -86,13 +95,4 @@ function guardsOf(traffic: NormalTraffic, isMeant: (place: string) => boolean): 
     .flatMap(({ place, gates }) =>
       gates.map((gate) => `${place === WATCHED || place === TRIGGERED ? '' : `${place}: `}${guardText(gate)}`),
     );
-}
-
-function prepared({ route }: NormalTraffic): string[] {
-  if (route.kind === 'route53')
-    return ['TTL of the records, until the end', 'a TXT record that keeps other migrations away'];
-  return [
-    'a tag that keeps other migrations away',
-    ...(route.settings === 'apply' ? [`settings of ${route.green}`] : []),
-  ];
 }
