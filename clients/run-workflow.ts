@@ -14,6 +14,9 @@ export interface Look {
   /** Of a look at metrics, in milliseconds since the epoch. */
   at?: number;
   since?: number;
+  /** TYPE/NAME, and percent: whose gates are asked. */
+  unit?: string;
+  step?: number;
 }
 
 export async function runToResult<T>(

@@ -12,7 +12,9 @@ export interface Terminal {
   note(text: string): void;
   /** A person sits at both ends, so a question will be answered and a screen may be redrawn. */
   readonly interactive: boolean;
+  /** As they are now: people pull at their windows. */
   readonly columns: number;
+  readonly rows: number;
   readonly colours: Colours;
   readonly env: NodeJS.ProcessEnv;
   readInput(): Promise<string>;
@@ -35,6 +37,7 @@ export function mutedTerminal(): Terminal {
     note: () => undefined,
     interactive: false,
     columns: 100,
+    rows: 40,
     colours: picocolors.createColors(false),
     env: {},
     readInput: () => Promise.resolve(''),
@@ -54,7 +57,12 @@ export function processTerminal(): Terminal {
     out: (text) => void stdout.write(`${text}\n`),
     note: (text) => void stderr.write(`${text}\n`),
     interactive: stdin.isTTY && stdout.isTTY,
-    columns: stdout.columns || 100,
+    get columns() {
+      return stdout.columns || 100;
+    },
+    get rows() {
+      return stdout.rows || 40;
+    },
     colours: picocolors.createColors(wantsColour(env, stdout.isTTY)),
     env,
     readInput: () => readAll(stdin),

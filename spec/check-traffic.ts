@@ -1,9 +1,10 @@
 /** What no schema can say of a unit of traffic. */
-import { checkMetricGates } from './gates.js';
+import { checkMetricGates, type ParsedMetricGate } from './gates.js';
 import type { PathSegment } from './json-schema.js';
 import type { NormalProvider } from './metrics.js';
 import type { SpecProblem } from './problems.js';
-import type { ParsedTraffic } from './traffic.js';
+import { askableOf, isLabelled, type ParsedTraffic } from './traffic.js';
+import { asksByLabels, checkTriggers, isTrigger } from './triggers.js';
 
 export function checkTraffic(
   path: PathSegment[],
@@ -19,20 +20,23 @@ export function checkTraffic(
   return [...members, ...checkSteps(path, traffic), ...checkJudged(path, traffic, providers)];
 }
 
-function checkJudged(
-  path: PathSegment[],
-  { gates, steps, watch, blue, green }: ParsedTraffic,
-  providers: readonly NormalProvider[],
-): SpecProblem[] {
+function checkJudged(path: PathSegment[], traffic: ParsedTraffic, providers: readonly NormalProvider[]): SpecProblem[] {
+  const { gates, steps, watch, triggers, blue, green } = traffic;
   const written = [gates, watch.gates, ...(steps ?? []).map((step) => step.gates ?? [])];
   // Those of a preset come by themselves where there is one to ask.
   const isJudged = written.some((list) => list.length > 0) || (steps === undefined && providers.length === 1);
-  const place = (...more: PathSegment[]) => ({ path: [...path, ...more], providers, blue: true });
+  const byLabels =
+    (isJudged && providers.some(({ kind }) => kind === 'prometheus')) || asksByLabels(triggers, providers);
+  const check = (list: ParsedMetricGate[], ...more: PathSegment[]): SpecProblem[] => {
+    const here = [...path, ...more];
+    return [...checkNames(here, list), ...checkMetricGates(list, { path: here, providers, blue: true })];
+  };
   return [
-    ...checkLabels(path, { green, blue }, isJudged && providers.some(({ kind }) => kind === 'prometheus')),
-    ...checkMetricGates(gates, place('gates')),
-    ...(steps ?? []).flatMap((step, index) => checkMetricGates(step.gates ?? [], place('steps', index, 'gates'))),
-    ...checkMetricGates(watch.gates, place('watch', 'gates')),
+    ...checkLabels(path, { green, blue }, byLabels),
+    ...check(gates, 'gates'),
+    ...(steps ?? []).flatMap((step, index) => check(step.gates ?? [], 'steps', index, 'gates')),
+    ...check(watch.gates, 'watch', 'gates'),
+    ...checkTriggers([...path, 'triggers'], triggers, { ...askableOf(traffic, providers), labelled: true }),
   ];
 }
 
@@ -103,7 +107,11 @@ function checkRecords(path: PathSegment[], { route53, blue, green }: ParsedTraff
   return problems;
 }
 
-function checkSteps(path: PathSegment[], { steps, preset }: ParsedTraffic): SpecProblem[] {
+function checkSteps(path: PathSegment[], traffic: ParsedTraffic): SpecProblem[] {
+  return [...checkWayThere(path, traffic), ...checkWayBack(path, traffic)];
+}
+
+function checkWayThere(path: PathSegment[], { steps, preset }: ParsedTraffic): SpecProblem[] {
   if (steps === undefined) return [];
   if (preset !== undefined) {
     return [{ path: [...path, 'preset'], about: 'key', message: 'expected either preset or steps, found both' }];
@@ -120,16 +128,34 @@ function checkSteps(path: PathSegment[], { steps, preset }: ParsedTraffic): Spec
   return [{ path: [...path, 'steps', steps.length - 1, 'weight'], about: 'value', message }];
 }
 
+function checkWayBack(path: PathSegment[], { undo }: ParsedTraffic): SpecProblem[] {
+  return undo.steps.flatMap((weight, index): SpecProblem[] => {
+    const before = undo.steps[index - 1] ?? 100;
+    if (weight < before) return [];
+    const message = `expected less than the ${before} % before it, found ${weight} %: traffic goes back to blue`;
+    return [{ path: [...path, 'undo', 'steps', index], about: 'value', message }];
+  });
+}
+
 /** Without them green's requests can't be told from blue's, and a bad green would hide among them. */
 function checkLabels(
   path: PathSegment[],
   { blue, green }: Pick<ParsedTraffic, 'blue' | 'green'>,
   asked: boolean,
 ): SpecProblem[] {
-  if (!asked || JSON.stringify(blue?.labels ?? {}) !== JSON.stringify(green.labels)) return [];
+  if (!asked || isLabelled({ blue, green })) return [];
   const message =
     'expected labels on blue and on green that tell their series apart, such as { version: v2 }; Prometheus is asked by them';
   return [{ path: [...path, 'green'], about: 'value', message }];
+}
+
+/** Triggers have theirs for themselves. */
+function checkNames(path: PathSegment[], gates: ParsedMetricGate[]): SpecProblem[] {
+  return gates.flatMap(({ name }, index): SpecProblem[] => {
+    if (name === undefined || !isTrigger(name)) return [];
+    const message = `expected another name, found ${name}, which is that of a trigger`;
+    return [{ path: [...path, index, 'name'], about: 'value', message }];
+  });
 }
 
 /** Two units that write the same place would each take the other for a stranger. */

@@ -14,6 +14,10 @@ export interface NormalTraffic {
   aws: AwsAccess;
   /** Rising, and the last one is 100. */
   steps: TrafficStep[];
+  /** What puts traffic back, or asks, besides the gates; absent in runs that knew none. */
+  triggers?: NormalMetricGate[];
+  /** Weights of a rollback that nothing presses, falling; absent in runs that knew none. */
+  undo?: { steps: number[]; hold: Milliseconds };
   /** Rhythm of looks while the traffic moves. */
   every: Milliseconds;
   /** Longest time without progress. */

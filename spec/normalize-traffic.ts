@@ -4,7 +4,8 @@ import type { NormalProvider } from './metrics.js';
 import { Gate } from './schema.js';
 import { DEFAULT_TASK_QUEUES, type NormalGate } from './normal.js';
 import type { NormalAlb, NormalRoute53, NormalTraffic, Route53Member, TrafficStep } from './normal-traffic.js';
-import { PRESETS, Step, type ParsedStep, type ParsedTraffic } from './traffic.js';
+import { askableOf, PRESETS, Step, type ParsedStep, type ParsedTraffic } from './traffic.js';
+import { normalTriggers } from './triggers.js';
 import { unitRef, unitRefs } from './units.js';
 import type { SubjectSide } from './verdict.js';
 
@@ -13,7 +14,7 @@ export function normalTraffic(
   written: ParsedTraffic,
   providers: readonly NormalProvider[],
 ): NormalTraffic {
-  const { dependsOn, aws, every, stall } = written;
+  const { dependsOn, aws, undo, every, stall } = written;
   return {
     name,
     unit: unitRef('traffic', name),
@@ -22,6 +23,8 @@ export function normalTraffic(
     subject: { blue: sideOf(written, written.blue), green: sideOf(written, written.green) },
     aws: { region: aws.region ?? null, role: aws.role ?? null, endpoint: aws.endpoint ?? null },
     steps: stepsOf(written, providers),
+    triggers: normalTriggers(written.triggers, askableOf(written, providers)),
+    undo,
     every,
     stall,
     watch: watchOf(written, providers),

@@ -13,6 +13,8 @@ export interface PlanStep {
   touches: string[];
   /** How it is undone; null: it can't be, and a gate asks before. */
   undo: string | null;
+  /** What must hold meanwhile, or it goes back or asks, a line each: `error-ratio at most 1%, else undo after 5m`. */
+  guards?: string[];
   /** Gate that waits before it, or null. */
   gate: string | null;
   estimate: { seconds: number | null; basis: string };

@@ -1,6 +1,7 @@
 /** What the query `status` answers: one typed document, for people and scripts, of open and closed workflows. */
 import type { Finding } from './findings.js';
 import type { NormalMigration } from './normal.js';
+import type { Series } from './recent.js';
 import type { Stage, UnitRef } from './units.js';
 import type { UndoRecord } from './undo.js';
 import type { GateVerdict } from './verdict.js';
@@ -37,6 +38,10 @@ export interface UnitStatus {
   traffic?: TrafficStatus;
   /** Of the last look at metrics; absent where no gates are judged. */
   verdicts?: GateVerdict[];
+  /** Figures of the newest looks; absent before the first. */
+  recent?: Series[];
+  /** While it is on trial or watched: how long it was well, of how long it must be. Milliseconds. */
+  well?: { for: number; of: number };
   problem: Problem | null;
 }
 
@@ -56,6 +61,8 @@ export interface TrafficStatus {
   waitsFor: string | null;
   /** Of the last look: in words and figures. */
   verdicts: string[];
+  /** Figures of the newest looks; absent before the first. */
+  recent?: Series[];
   /** When the first weight above 0 was written, milliseconds since the epoch: what was before is the baseline. */
   shiftBeganAt: number | null;
   /** Every weight that was written: newest last. */

@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import { duration, httpUrl, queueName } from './fields.js';
 import { MetricGates } from './gates.js';
-import { namedValues } from './metrics.js';
+import { namedValues, type NormalProvider } from './metrics.js';
 import { parsed, unreadable } from './parsed.js';
 import { textField } from './text-field.js';
+import { Triggers, type Askable } from './triggers.js';
 
 const SECOND = 1_000;
 
@@ -199,6 +200,20 @@ export const Traffic = z
       .optional()
       .describe('The steps, instead of a preset. Default: preset gradual.'),
     gates: MetricGates.prefault([]).describe('What must hold at every step. A failure puts everybody back, or asks.'),
+    triggers: Triggers,
+    undo: z
+      .strictObject({
+        steps: z
+          .array(percent(1))
+          .max(20)
+          .prefault([])
+          .describe('Weights of green, in percent, each below the one before, on the way back to 0. Default: at once.'),
+        hold: duration().prefault('1m').describe('How long each of them is held.'),
+      })
+      .prefault({})
+      .describe(
+        "How traffic goes back when a person says rollback, for a blue that is cold. A breach, an abort, and a green that isn't healthy go back at once.",
+      ),
     every: duration(100).prefault('30s').describe('Rhythm of looks while the traffic moves.'),
     stall: duration(SECOND)
       .prefault('30m')
@@ -226,3 +241,13 @@ export const Traffic = z
 
 export type ParsedTraffic = z.output<typeof Traffic>;
 export type ParsedStep = z.output<typeof Step>;
+
+/** Whether labels tell green's series from blue's. */
+export function isLabelled({ blue, green }: Pick<ParsedTraffic, 'blue' | 'green'>): boolean {
+  return JSON.stringify(blue?.labels ?? {}) !== JSON.stringify(green.labels);
+}
+
+/** Who could be asked about it without queries. */
+export function askableOf(traffic: ParsedTraffic, providers: readonly NormalProvider[]): Askable {
+  return { providers, loadBalancer: traffic.alb !== undefined, labelled: isLabelled(traffic) };
+}

@@ -158,6 +158,12 @@ export class Control {
     }
   }
 
+  /** A breach sends everything back: as a person's `rollback`, but users fare badly meanwhile. */
+  goBack(by: string, reason: string): void {
+    this.receive('rollback', { by, reason });
+    if (this.state.interrupt?.kind === 'rollback') this.state.interrupt.urgent = true;
+  }
+
   #interrupt(kind: 'abort' | 'rollback', payload: unknown): void {
     // Who asks to go back doesn't want to wait for a `resume`.
     this.state.paused = false;

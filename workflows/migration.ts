@@ -319,11 +319,12 @@ async function passGate(trip: Trip, name: Stage, unit: UnitProgress): Promise<vo
 async function rollBack(trip: Trip): Promise<void> {
   const { control, state } = trip;
   trip.lookouts?.endAll();
+  const urgent = state.interrupt?.urgent === true;
   control.begin('rollback');
   const switched = state.units.filter(({ switchBegan }) => switchBegan);
   await overUnits(trip, 'back', switched, async (unit) => {
     enter(trip, unit, 'switch', 'rollback');
-    if (isTraffic(unit)) return rollTrafficBack(trip, unit);
+    if (isTraffic(unit)) return rollTrafficBack(trip, unit, urgent);
     const { figures } = await control.attempt(unit, () => child(trip, unit, rollback));
     if (figures !== null) unit.switches.push(figures);
     const gone = { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back' } as const;

@@ -2,6 +2,7 @@
 import type { NormalMetricGate } from '../spec/gates.js';
 import { BASELINE_WINDOW } from '../spec/gates.js';
 import type { Milliseconds, NormalProbation } from '../spec/normal.js';
+import { seen } from '../spec/recent.js';
 import { consequenceOf, type GateVerdict, type JudgeAnswer } from '../spec/verdict.js';
 import { now } from './control.js';
 import { Interrupted } from './interrupted.js';
@@ -69,7 +70,7 @@ export async function areWell(
   const consequence = consequenceOf(answer.gates);
   if (consequence === null) unit.note = `how users fare is not proven: ${message}`;
   // Without a way back, going back would lose what was acknowledged since.
-  else if (consequence === 'undo' && unit.wayBack === 'open') trip.control.receive('rollback', { by, reason: message });
+  else if (consequence === 'undo' && unit.wayBack === 'open') trip.control.goBack(by, message);
   else unit.problem ??= { type: 'GateFailed', message, next: NEXT, at: now() };
   return false;
 }
@@ -99,7 +100,11 @@ async function judged(trip: Trip, unit: UnitProgress, gates: readonly NormalMetr
         state: unit.judge,
       });
     });
-    Object.assign(unit, { judge: answer.state, verdicts: answer.gates });
+    Object.assign(unit, {
+      judge: answer.state,
+      verdicts: answer.gates,
+      recent: seen(unit.recent, answer.gates, gates),
+    });
     trip.control.touched();
     return answer;
   } catch (error) {

@@ -19,6 +19,8 @@ export interface Interrupt {
   kind: 'abort' | 'rollback';
   by: string | null;
   reason: string | null;
+  /** A breach: users fare badly while it lasts. */
+  urgent?: boolean;
 }
 
 export interface Approval {

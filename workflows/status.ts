@@ -1,5 +1,5 @@
 /** What people see of a state: derived, never stored beside it. */
-import type { NormalGate } from '../spec/normal.js';
+import type { NormalGate, NormalMigration } from '../spec/normal.js';
 import type { GateStatus, Problem, State, StatusDocument, TrafficStatus, UnitStatus } from '../spec/status.js';
 import type { Approval, MigrationState, TrafficProgress, UnitProgress } from './state.js';
 
@@ -37,7 +37,7 @@ export function statusOf(state: MigrationState): StatusDocument {
     state: stateOf(state),
     stage: state.stage,
     planDigest: state.planDigest,
-    units: state.units.map(unitStatus),
+    units: state.units.map((unit) => unitStatus(unit, state.normal)),
     gates: gatesOf(state),
     findings: state.findings,
     undoLog: state.undoLog,
@@ -49,7 +49,7 @@ export function statusOf(state: MigrationState): StatusDocument {
   };
 }
 
-function unitStatus(progress: UnitProgress): UnitStatus {
+function unitStatus(progress: UnitProgress, normal: NormalMigration | null): UnitStatus {
   const { unit, stage, phase, state, primary, sync, lagMs, certificate, switches, rehearsal, verdicts = [] } = progress;
   const problem = problemOfUnit(progress);
   const traffic = progress.traffic === undefined ? {} : { traffic: trafficStatus(progress.traffic) };
@@ -66,14 +66,30 @@ function unitStatus(progress: UnitProgress): UnitStatus {
     rehearsal,
     ...traffic,
     ...(verdicts.length === 0 ? {} : { verdicts }),
+    ...(progress.recent === undefined ? {} : { recent: progress.recent }),
+    ...wellOf(progress, normal),
     problem,
   };
 }
 
+/** Of the phase that only waits and looks, if it is in one. */
+function wellOf(
+  { unit, phase, watched, onTrial }: UnitProgress,
+  normal: NormalMigration | null,
+): Pick<UnitStatus, 'well'> {
+  const database = normal?.databases.find((one) => one.unit === unit);
+  const watch = database?.watch ?? normal?.traffic?.find((one) => one.unit === unit)?.watch;
+  const probation = database?.cutover.probation;
+  if (phase === 'watch' && watch !== undefined) return { well: { for: watched, of: watch.for } };
+  if (phase === 'probation' && probation !== undefined) return { well: { for: onTrial, of: probation.for } };
+  return {};
+}
+
 /** Without its before-image, which is in the undo log. */
 export function trafficStatus(progress: TrafficProgress): TrafficStatus {
-  const { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, log } = progress;
-  return { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, log };
+  const { weight, wanted, step, held, byHand, waitsFor, verdicts, recent, shiftBeganAt, log } = progress;
+  const seen = recent === undefined ? {} : { recent };
+  return { weight, wanted, step, held, byHand, waitsFor, verdicts, ...seen, shiftBeganAt, log };
 }
 
 function gatesOf(state: MigrationState): GateStatus[] {

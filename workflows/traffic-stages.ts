@@ -5,7 +5,17 @@ import { describe, isFailureOfStep } from './problem.js';
 import { ofTraffic } from './saga.js';
 import { TRAFFIC_AFRESH, WATCH_AFRESH, type UnitProgress } from './state.js';
 import { trafficShift } from './trafficShift.js';
-import { activities, attachGreen, backToBlue, capture, imageOf, lookAt, progressOf, type Wheel } from './traffic.js';
+import {
+  activities,
+  attachGreen,
+  backInSteps,
+  backToBlue,
+  capture,
+  imageOf,
+  lookAt,
+  progressOf,
+  type Wheel,
+} from './traffic.js';
 import { child, enter, trafficMoveOfUnit, type Trip } from './trip.js';
 
 function wheelOf(trip: Trip, unit: UnitProgress): Wheel {
@@ -40,17 +50,21 @@ export async function shiftTraffic(trip: Trip, unit: UnitProgress): Promise<void
     return child(trip, unit, trafficShift, { traffic, gates: state.gates });
   });
   if (outcome.kind === 'breached') {
-    control.receive('rollback', { by: `the gates of ${unit.unit}`, reason: outcome.why });
+    control.goBack(`the gates of ${unit.unit}`, outcome.why);
     return control.checkpoint();
   }
   Object.assign(unit, { primary: 'target', state: 'done' });
   control.touched();
 }
 
-export async function rollTrafficBack(trip: Trip, unit: UnitProgress): Promise<void> {
+/** @param urgent users fare badly: at once, whatever steps there are */
+export async function rollTrafficBack(trip: Trip, unit: UnitProgress, urgent: boolean): Promise<void> {
   const { control } = trip;
   const wheel = wheelOf(trip, unit);
-  await control.attempt(unit, () => backToBlue(wheel, 'rolled back', null));
+  await control.attempt(unit, async () => {
+    if (!urgent) await backInSteps(wheel, 'rolled back');
+    await backToBlue(wheel, 'rolled back', null);
+  });
   const gone = { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back' } as const;
   Object.assign(unit, { ...gone, ...WATCH_AFRESH });
   Object.assign(progressOf(wheel), TRAFFIC_AFRESH);
@@ -67,7 +81,7 @@ export async function watchTraffic(trip: Trip, unit: UnitProgress): Promise<bool
     const seen = await lookAt(wheel, wheel.move().traffic.watch.gates);
     unit.note = seen.kind === 'unknown' ? `this time doesn't count as watched: ${seen.why}` : null;
     if (seen.kind === 'breach' && seen.then === 'undo') {
-      trip.control.receive('rollback', { by: `the gates of ${unit.unit}`, reason: seen.why });
+      trip.control.goBack(`the gates of ${unit.unit}`, seen.why);
     } else if (seen.kind === 'breach') {
       raise(
         'TrafficBreached',

@@ -1,7 +1,9 @@
 /** What a migration and a shift alike do to a unit of traffic: each write is said before it is made, and known after it. */
 import type { TrafficImage, TrafficMove, TrafficProof } from '../activities/traffic-contract.js';
 import { BASELINE_WINDOW, type NormalMetricGate } from '../spec/gates.js';
-import { consequenceOf, type JudgeAnswer } from '../spec/verdict.js';
+import { seen } from '../spec/recent.js';
+import { isTrigger } from '../spec/triggers.js';
+import { consequenceOf, type GateVerdict, type JudgeAnswer, type JudgeState } from '../spec/verdict.js';
 import { now, type Control } from './control.js';
 import { lightActivities, trafficActivities } from './proxies.js';
 import { TRAFFIC_AFRESH, type TrafficProgress, type UnitProgress } from './state.js';
@@ -77,15 +79,45 @@ export async function moveWeight(wheel: Wheel, weight: number, why: string, by: 
 }
 
 function noteWeight(progress: TrafficProgress, weight: number, why: string, by: string | null): void {
-  Object.assign(progress, { weight, wanted: null, held: 0, verdicts: [], judged: null });
+  Object.assign(progress, { weight, wanted: null, held: 0, verdicts: [], judged: ofTriggers(progress.judged) });
   if (weight > 0) progress.shiftBeganAt ??= Date.now();
   progress.log = [...progress.log, { at: now(), weight, why, by }].slice(-LOG_KEPT);
+}
+
+/** Each step begins its gates afresh; what triggers have seen goes on. */
+function ofTriggers(judged: JudgeState | null): JudgeState | null {
+  if (judged === null) return null;
+  return { ...judged, gates: Object.fromEntries(Object.entries(judged.gates).filter(([name]) => isTrigger(name))) };
 }
 
 /** A write whose answer nobody has heard is made once more, so that it is known again what is there. */
 export async function settleWeight(wheel: Wheel): Promise<void> {
   const { wanted } = progressOf(wheel);
   if (wanted !== null) await moveWeight(wheel, wanted, 'carried on', null);
+}
+
+/**
+ * Down the steps of `undo`, so that a blue that is cold warms up: it must be healthy before each of them. What is left of the way
+ * is `backToBlue`'s, which asks a person if blue isn't; and all of it where the last look found a breach, green isn't healthy, or it
+ * isn't known which weight is there.
+ */
+export async function backInSteps(wheel: Wheel, why: string): Promise<void> {
+  const { control, move } = wheel;
+  const progress = progressOf(wheel);
+  const { steps, hold } = move().traffic.undo ?? { steps: [], hold: 0 };
+  if (progress.recent?.some(({ verdict }) => verdict === 'fail') === true) return;
+  const change = { move: move(), image: imageOf(wheel) };
+  for (const [index, weight] of steps.entries()) {
+    if (progress.weight === null || progress.wanted !== null || weight >= progress.weight) continue;
+    const blue = await control.step(() => activities(wheel).blueHealth(change));
+    if (!blue.healthy) return;
+    await moveWeight(wheel, weight, `${why}, step ${index + 1} of ${steps.length}`, null);
+    for (let held = 0; held < hold; held += move().traffic.every) {
+      const { healthy } = await control.step(() => activities(wheel).greenHealth(change));
+      if (!healthy) return;
+      await control.sleep(() => Math.min(move().traffic.every, hold - held));
+    }
+  }
 }
 
 /** Everybody back to blue, which must be healthy; green stays attached. */
@@ -126,16 +158,27 @@ export async function lookAt(wheel: Wheel, gates: NormalMetricGate[]): Promise<S
   await requireUnchanged(wheel);
   if (progress.weight === null || progress.weight === 0) return { kind: 'well', why: 'green has no traffic' };
   const proof = await prove(wheel);
-  const { overall, gates: judged, state } = await ask(wheel, gates);
+  const asked = [...gates, ...(wheel.move().traffic.triggers ?? [])];
+  const { gates: judged, state } = await ask(wheel, asked);
   progress.judged = state;
-  progress.verdicts = [proof.explanation, ...judged.map(({ gate, explanation }) => `${gate}: ${explanation}`)];
+  progress.recent = seen(progress.recent, judged, asked);
+  progress.verdicts = [proof.explanation, ...judged.filter(isTold).map(inWords)];
   const then = consequenceOf(judged);
   const failing = judged.filter(({ decision }) => decision === 'fail');
   if (then !== null) return { kind: 'breach', then, why: failing.map(({ explanation }) => explanation).join('; ') };
-  const holding = judged.filter(({ decision }) => decision === 'hold').map(({ explanation }) => explanation);
+  const holding = judged.filter(holds).map(({ explanation }) => explanation);
   if (proof.verdict !== 'proven') return { kind: 'unknown', why: [proof.explanation, ...holding].join('; ') };
-  return overall === 'pass' ? { kind: 'well', why: '' } : { kind: 'unknown', why: holding.join('; ') };
+  return holding.length === 0 ? { kind: 'well', why: '' } : { kind: 'unknown', why: holding.join('; ') };
 }
+
+const inWords = ({ gate, explanation }: GateVerdict): string => `${gate}: ${explanation}`;
+
+/** Nothing has to be proven to a trigger: it holds only what it finds in breach. */
+const holds = ({ gate, decision, verdict }: GateVerdict): boolean =>
+  decision === 'hold' && (!isTrigger(gate) || verdict === 'fail');
+
+/** Of triggers, what is of interest: a breach, or that nobody can tell. */
+const isTold = ({ gate, verdict }: GateVerdict): boolean => !isTrigger(gate) || verdict !== 'pass';
 
 async function ask({ control, move, unit }: Wheel, gates: NormalMetricGate[]): Promise<JudgeAnswer> {
   const { traffic, migration } = move();

@@ -1,6 +1,7 @@
 /** The days after the switch, while the way back stays open: looks at a rhythm, and validates at a slower one. */
 import type { Observation } from '../activities/contract.js';
 import { lookoutOf, type Milliseconds, type NormalDatabase } from '../spec/normal.js';
+import { observed } from '../spec/recent.js';
 import { now } from './control.js';
 import { Interrupted } from './interrupted.js';
 import { judge, type Concern } from './judgement.js';
@@ -101,6 +102,7 @@ async function evidence(trip: Trip, unit: UnitProgress): Promise<Observation | n
   try {
     const seen = await trip.control.step(() => lightActivities(move.database.taskQueues.light).observe(move));
     unit.lagMs = seen.lagMs;
+    unit.recent = observed(unit.recent, 'lag', 'ms', seen.lagMs);
     unit.note = null;
     return seen;
   } catch (error) {
@@ -146,7 +148,7 @@ async function raise(trip: Trip, unit: UnitProgress, concern: Concern): Promise<
   if (concern.remedy === 'none') {
     if (unit.problem !== null) return;
     if (move.database.watch.onFailure === 'undo') {
-      trip.control.receive('rollback', { by: 'watch.onFailure', reason: concern.message });
+      trip.control.goBack('watch.onFailure', concern.message);
       return;
     }
   }

@@ -4,8 +4,8 @@ import type { SubjectSide, TimeRange, Verdict } from '../../spec/verdict.js';
 import type { Bucket } from './interval.js';
 
 export type Evidence =
-  /** Samples, and those of them that were bad. */
-  | { kind: 'counts'; bad: number; total: number; note?: string }
+  /** Of all, those that were bad. Absent `of`: what the gate counts. */
+  | { kind: 'counts'; of?: 'requests'; bad: number; total: number; note?: string }
   /** Milliseconds; cumulative, the last without a bound. */
   | { kind: 'histogram'; buckets: Bucket[]; note?: string }
   /** A figure in the unit of the gate. Bounds that nobody knows are null. */

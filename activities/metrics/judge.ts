@@ -5,10 +5,11 @@
  * insufficient: more samples will tell. Figures without an interval (gauges, summaries) are taken as they are.
  */
 import { FAST_ABORT_FACTOR, type NormalMetricGate } from '../../spec/gates.js';
+import { unitOf } from '../../spec/recent.js';
 import type { Figures, Reference, Verdict } from '../../spec/verdict.js';
 import type { Evidence } from './evidence.js';
 import { bucketAt, difference, quantileOf, samplesToBound, samplesToTell, wilson, type Interval } from './interval.js';
-import { count, interval, shown, unitOf } from './words.js';
+import { count, interval, shown } from './words.js';
 
 export interface Look {
   verdict: Verdict;
@@ -97,7 +98,7 @@ export function estimateOf(gate: NormalMetricGate, evidence: Evidence): Estimate
       const { bad, total } = evidence;
       if (!isCount(bad) || !isCount(total)) return { verdict: 'no-data', reason: 'the counts are no numbers' };
       if (total === 0) return { verdict: 'insufficient', reason: 'no request' };
-      if (!sampled(gate))
+      if (!sampled(gate, evidence))
         return { ...exactly(Math.min(1, bad / total)), samples: null, bounded: false, from: evidence };
       return { ...wilson(Math.min(bad, total), total), samples: total, bounded: true, from: evidence };
     }
@@ -117,8 +118,8 @@ export function estimateOf(gate: NormalMetricGate, evidence: Evidence): Estimate
 }
 
 /** Instances are all there are; requests are samples of those that may come. */
-function sampled(gate: NormalMetricGate): boolean {
-  return gate.kind !== 'availability' || gate.counts === 'requests';
+function sampled(gate: NormalMetricGate, { of }: Extract<Evidence, { kind: 'counts' }>): boolean {
+  return gate.kind !== 'availability' || gate.counts === 'requests' || of === 'requests';
 }
 
 function exactly(value: number): Interval {

@@ -139,23 +139,30 @@ async function latency(gate: Of<'latency'>, template: Queries | null, asked: Que
 
 async function availability(gate: Of<'availability'>, template: Queries | null, asked: Questions): Promise<Evidence> {
   const own = gate.good !== null && gate.total !== null;
-  if (!own && template !== null && (gate.counts === 'requests' || template.instances === null)) {
-    const [health, bad, total] = await Promise.all([
-      asked.health(gate.health, template),
-      asked.number(template.errors),
-      asked.number(template.total),
-    ]);
-    if (health.kind === 'no-data') return health;
-    return total === null ? noData('the number of requests') : { kind: 'counts', bad: bad ?? 0, total, ...health.note };
-  }
+  const instances = own ? { good: gate.good ?? '', total: gate.total ?? '' } : (template?.instances ?? null);
+  if (template !== null && !own && (gate.counts === 'requests' || instances === null))
+    return goodRequests(gate, template, asked);
   const [health, good, total] = await Promise.all([
     asked.health(gate.health, null),
-    asked.number(gate.good ?? template?.instances?.good ?? ''),
-    asked.number(gate.total ?? template?.instances?.total ?? ''),
+    asked.number(instances?.good ?? ''),
+    asked.number(instances?.total ?? ''),
   ]);
   if (health.kind === 'no-data') return health;
+  if (total === null && template !== null && !own) return goodRequests(gate, template, asked);
   if (total === null || good === null) return noData(total === null ? 'total' : 'good');
   return { kind: 'counts', bad: Math.max(0, total - good), total, ...health.note };
+}
+
+/** In place of instances that nobody counts. */
+async function goodRequests(gate: Of<'availability'>, template: Queries, asked: Questions): Promise<Evidence> {
+  const [health, bad, total] = await Promise.all([
+    asked.health(gate.health, template),
+    asked.number(template.errors),
+    asked.number(template.total),
+  ]);
+  if (health.kind === 'no-data') return health;
+  if (total === null) return noData('the number of requests');
+  return { kind: 'counts', of: 'requests', bad: bad ?? 0, total, ...health.note };
 }
 
 const NOTHING = 'Prometheus answers, and knows no such series; look at the labels, and whether it collects them';

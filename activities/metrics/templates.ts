@@ -2,8 +2,8 @@
  * Queries for exporters whose metrics are known. `$labels` stands for the matchers of a side, `$window` for a time.
  * What a template lacks, the gate has to ask by a query of its own.
  *
- * A label that means a failure may be on no series at all, when nothing ever failed: `errors` is then nothing, and taken
- * as 0, since `total` is of the same metric and is there.
+ * A label that means a failure may be on no series at all, when nothing ever failed: that counts as 0, since `total` is
+ * of the same metric and is there.
  */
 import type { Template } from '../../spec/metrics.js';
 import type { Milliseconds } from '../../spec/normal.js';
@@ -17,7 +17,7 @@ export interface Queries {
   unit: Milliseconds;
   /** Who exported the metric in the window, and who of them still does. */
   exporters: { seen: string; now: string };
-  /** Instances behind a side that are well, of all; null: the exporter doesn't know, and requests stand for it. */
+  /** Instances behind a side that are well, of all. Null, or no such series: requests stand for them. */
   instances: { good: string; total: string } | null;
 }
 
@@ -26,7 +26,7 @@ const MILLISECONDS = 1;
 
 interface Exporter {
   requests: string;
-  /** Matcher of requests that failed, one for each name that the label goes by. */
+  /** Matchers of requests that failed, which have no series in common. */
   failed: string[];
   /** Without `_bucket`. */
   duration: string;
@@ -45,10 +45,11 @@ const EXPORTERS: Record<Template, Exporter> = {
     unit: SECONDS,
     instances: { good: 'sum(up{$labels})', total: 'count(up{$labels})' },
   },
-  // https://istio.io/latest/docs/reference/config/metrics/ — as the caller saw it, so that what never arrived counts, too.
+  // https://istio.io/latest/docs/reference/config/metrics/ — as the caller saw it, so that what never arrived counts, too. A
+  // request without an answer has the code 0; with DC it is the client that has gone, which is no fault of the service.
   istio: {
     requests: 'istio_requests_total',
-    failed: ['response_code=~"5..|0"'],
+    failed: ['response_code=~"5.."', 'response_code="0",response_flags!="DC"'],
     duration: 'istio_request_duration_milliseconds',
     unit: MILLISECONDS,
     only: 'reporter="source"',
@@ -71,7 +72,8 @@ const EXPORTERS: Record<Template, Exporter> = {
     duration: 'nginx_ingress_controller_request_duration_seconds',
     unit: SECONDS,
   },
-  // https://doc.traefik.io/traefik/observability/metrics/overview/#service-metrics
+  // https://doc.traefik.io/traefik/observability/metrics/overview/#service-metrics — `server_up` is there for services with a
+  // health check alone, and from v3 on under another name of the service: https://github.com/traefik/traefik/issues/10734
   traefik: {
     requests: 'traefik_service_requests_total',
     failed: ['code=~"5.."'],
@@ -86,7 +88,9 @@ export function queriesOf(template: Template): Queries {
   const matching = (metric: string, ...more: string[]): string =>
     `${metric}{${['$labels', only, ...more].filter((one) => one !== undefined).join(',')}}`;
   return {
-    errors: failed.map((matcher) => `sum(increase(${matching(requests, matcher)}[$window]))`).join(' or '),
+    errors: failed
+      .map((matcher) => `(sum(increase(${matching(requests, matcher)}[$window])) or vector(0))`)
+      .join(' + '),
     total: `sum(increase(${matching(requests)}[$window]))`,
     histogram: `sum by (le) (increase(${matching(`${duration}_bucket`)}[$window]))`,
     unit,

@@ -1,14 +1,7 @@
 /** Figures as the judge says them. Pure. */
 import { formatDuration } from '../../spec/duration.js';
-import type { NormalMetricGate } from '../../spec/gates.js';
 import type { Milliseconds } from '../../spec/normal.js';
-
-export type Unit = 'share' | 'ms' | 'number';
-
-export function unitOf({ kind }: NormalMetricGate): Unit {
-  if (kind === 'latency') return 'ms';
-  return kind === 'query' ? 'number' : 'share';
-}
+import type { Unit } from '../../spec/recent.js';
 
 /** Two significant digits from 1 % down, as `2.3 %`; `312 ms`; `1,240`. */
 export function shown(value: number, unit: Unit): string {

@@ -3,9 +3,12 @@ import { createHash } from 'node:crypto';
 import { stringify } from 'safe-stable-stringify';
 import type { NormalTraffic } from '../../spec/normal-traffic.js';
 import type { PlanStep, TrafficFacts } from '../../spec/plan.js';
+import { gatesOfTraffic, TRIGGERED, WATCHED } from '../../spec/analysis.js';
+import { formatDuration } from '../../spec/duration.js';
 import { trafficActivities } from '../aws/traffic.js';
 import type { PlanPart } from '../contract.js';
 import type { TrafficMove } from '../traffic-contract.js';
+import { guardText } from './guards.js';
 
 type Described = Omit<PlanStep, 'seq' | 'gate' | 'unit' | 'stage'>;
 
@@ -40,7 +43,7 @@ function stepsOf(traffic: NormalTraffic, place: string): PlanPart['steps'] {
     .map(({ weight, approvals }) => `${weight} %${approvals === 0 ? '' : ` (gate switch:${unit}:${weight})`}`)
     .join(', ');
   const step = (stage: PlanStep['stage'], rest: Described): PlanPart['steps'][number] => ({ unit, stage, ...rest });
-  const back = 'give all traffic back to blue, in one write';
+  const back = backText(traffic);
   return [
     step('prepare', {
       title: 'Attach green with weight 0, and wait until it is healthy',
@@ -52,12 +55,14 @@ function stepsOf(traffic: NormalTraffic, place: string): PlanPart['steps'] {
       title: `Move the traffic in ${steps.length} steps: ${path}`,
       touches: [place],
       undo: back,
+      guards: guardsOf(traffic, (place) => place !== WATCHED),
       estimate: { seconds: Math.round(hold / 1_000), basis: 'sum of all holds' },
     }),
     step('watch', {
       title: 'Watch green, with blue kept ready',
       touches: [],
       undo: back,
+      guards: guardsOf(traffic, (place) => place === WATCHED || place === TRIGGERED),
       estimate: { seconds: Math.round(watch.for / 1_000), basis: 'watch.for' },
     }),
     step('finalize', {
@@ -76,4 +81,18 @@ function prepared({ route }: NormalTraffic): string[] {
     'a tag that keeps other migrations away',
     ...(route.settings === 'apply' ? [`settings of ${route.green}`] : []),
   ];
+}
+
+function backText({ undo }: NormalTraffic): string {
+  if (undo === undefined || undo.steps.length === 0) return 'give all traffic back to blue, in one write';
+  const steps = undo.steps.map((weight) => `${weight} %`).join(', ');
+  return `give the traffic back to blue: at a rollback that a person asks for by ${steps}, ${formatDuration(undo.hold)} each; else in one write`;
+}
+
+function guardsOf(traffic: NormalTraffic, isMeant: (place: string) => boolean): string[] {
+  return gatesOfTraffic(traffic, null)
+    .filter(({ place }) => isMeant(place))
+    .flatMap(({ place, gates }) =>
+      gates.map((gate) => `${place === WATCHED || place === TRIGGERED ? '' : `${place}: `}${guardText(gate)}`),
+    );
 }

@@ -1,5 +1,6 @@
-import type { Analysis } from '../../spec/analysis.js';
+import { gatesToJudge, type Analysis } from '../../spec/analysis.js';
 import { withTemporal } from '../connection.js';
+import { UsageError } from '../errors.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import type { GlobalFlags, OutputFlags } from '../flags.js';
 import { print } from '../output/document.js';
@@ -14,11 +15,16 @@ export interface AnalyzeOptions extends GlobalFlags, OutputFlags {
   /** Milliseconds since the epoch. */
   at?: number;
   since?: number;
+  unit?: string;
+  /** Percent. */
+  step?: number;
 }
 
 export async function analyze(terminal: Terminal, file: string, options: AnalyzeOptions): Promise<ExitCode> {
   const { document, normal } = await specificationOf(terminal, file);
-  const { at, since } = options;
+  const { at, since, unit, step } = options;
+  const chosen = gatesToJudge(normal, { unit: unit ?? null, step: step ?? null });
+  if (!chosen.ok) throw new UsageError(`${chosen.error}.`);
   const analysis = await withTemporal(options, terminal.env, (temporal) =>
     runToResult<Analysis>(temporal, 'analyze', {
       migration: normal.name,
@@ -26,6 +32,8 @@ export async function analyze(terminal: Terminal, file: string, options: Analyze
       document,
       ...(at === undefined ? {} : { at }),
       ...(since === undefined ? {} : { since }),
+      ...(unit === undefined ? {} : { unit }),
+      ...(step === undefined ? {} : { step }),
     }),
   );
   await print(terminal, options.output, analysis, () => analysisText(terminal, analysis));

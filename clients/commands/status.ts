@@ -4,6 +4,7 @@ import { EXIT, type ExitCode } from '../exit.js';
 import type { GlobalFlags, OutputFlags } from '../flags.js';
 import { print } from '../output/document.js';
 import { statusText } from '../output/status.js';
+import { watchText } from '../output/watch.js';
 import type { Terminal } from '../terminal.js';
 import { viewMigration, type MigrationView } from '../view.js';
 import { ended, waitFor } from '../waiting.js';
@@ -50,7 +51,8 @@ async function redraw(terminal: Terminal, temporal: Temporal, id: string, wide: 
   try {
     return await look(terminal, temporal, id, (view) => {
       const hint = colours.dim('Ctrl-C stops watching; the migration goes on.');
-      logUpdate(`${statusText(view, { colours, now: new Date(), wide })}\n\n${hint}`);
+      const at = { colours, now: new Date(), wide };
+      logUpdate(wide ? `${statusText(view, at)}\n\n${hint}` : watchText(view, at, terminal, hint));
     });
   } finally {
     logUpdate.done();

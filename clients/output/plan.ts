@@ -36,6 +36,7 @@ function stageText(stage: Stage, steps: PlanStep[], colours: Colours): string {
     ...(step.gate === null ? [] : [`  ${colours.yellow(`waits for the gate ${step.gate}`)}`]),
     `  ${String(step.seq).padStart(2)}. ${step.title}  ${colours.dim(`${step.unit} · ${estimate(step)}`)}`,
     ...step.touches.map((touched) => `      ${colours.dim('touches')} ${touched}`),
+    ...(step.guards ?? []).map((guard) => `      ${colours.dim('guarded')} ${guard}`),
     step.undo === null ? `      ${colours.red("can't be undone")}` : `      ${colours.dim('undo   ')} ${step.undo}`,
   ]);
   return [`${colours.bold(stage)}  ${colours.dim(STAGE_MEANS[stage])}`, ...lines].join('\n');

@@ -7,6 +7,7 @@ import { ago, bytes, clock, count, duration, fine, plural, shortDigest } from '.
 import { nextSteps } from './next.js';
 import { bar, progressText } from './progress.js';
 import { reasonLines } from './reason.js';
+import { sparkline } from './sparkline.js';
 import { paintState } from './states.js';
 import { indented, table } from './table.js';
 import { trafficLines } from './traffic.js';
@@ -37,7 +38,7 @@ export function statusText(view: MigrationView, look: StatusLook): string {
   return sections.filter((section) => section !== '').join('\n\n');
 }
 
-function heading({ status, execution }: MigrationView, { colours, now }: StatusLook): string {
+export function heading({ status, execution }: MigrationView, { colours, now }: StatusLook): string {
   const facts = [
     `stage ${status.stage}`,
     `started ${ago(status.startedAt, now)}`,
@@ -54,12 +55,16 @@ function heading({ status, execution }: MigrationView, { colours, now }: StatusL
   return [title, stopped, ...reasonLines(status)].filter((line) => line !== null).join('\n');
 }
 
-const place = ({ traffic, primary }: UnitStatus): string =>
-  traffic === undefined ? `writes go to the ${primary}` : `traffic goes to ${primary === 'target' ? 'green' : 'blue'}`;
+export function place({ traffic, primary }: UnitStatus): string {
+  if (traffic === undefined) return `writes go to the ${primary}`;
+  const { weight } = traffic;
+  if (weight !== null && weight > 0 && weight < 100) return 'traffic goes to both';
+  return `traffic goes to ${primary === 'target' ? 'green' : 'blue'}`;
+}
 
 function unitText(unit: UnitStatus, { status, pending }: MigrationView, look: StatusLook): string {
   const { colours } = look;
-  const head = `${colours.bold(unit.unit)}  ${unit.stage} / ${unit.phase}  ${paintState(unit.state, colours)}  ${place(unit)}${unit.lagMs === null ? '' : `  lag ${fine(unit.lagMs)}`}`;
+  const head = `${colours.bold(unit.unit)}  ${unit.stage} / ${unit.phase}  ${paintState(unit.state, colours)}  ${place(unit)}${lagText(unit, colours)}${leftText(unit)}`;
   const running = pending.map(({ progress }) => progress).filter((progress) => progress?.unit === unit.unit);
   const lines = [
     ...running.filter((progress) => progress !== null).map((progress) => progressLine(progress, look)),
@@ -67,10 +72,23 @@ function unitText(unit: UnitStatus, { status, pending }: MigrationView, look: St
     ...syncLine(unit),
     ...certificateLine(unit, look),
     ...switchLines(unit, look),
-    ...verdictLines(unit.verdicts ?? [], colours),
+    ...verdictLines(unit.verdicts ?? [], colours, unit.recent),
     ...(unit.problem === null ? [] : problemLines(unit.problem, look)),
   ];
   return [head, ...lines.map((line) => indented(line))].join('\n');
+}
+
+/** With its way over the newest looks. */
+export function lagText({ lagMs, recent = [] }: UnitStatus, colours: Colours): string {
+  if (lagMs === null) return '';
+  const values = recent.find(({ name }) => name === 'lag')?.values ?? [];
+  return `  lag ${values.length < 2 ? '' : `${colours.cyan(sparkline(values))} `}${fine(lagMs)}`;
+}
+
+/** Of a trial or a watch. */
+export function leftText({ well, phase }: UnitStatus): string {
+  if (well === undefined) return '';
+  return `  ${duration(Math.max(0, well.of - well.for))} left ${phase === 'probation' ? 'on trial' : 'to watch'}`;
 }
 
 function progressLine(progress: Progress, { colours }: StatusLook): string {
@@ -120,7 +138,7 @@ function pause(figures: SwitchFigures, { wide }: StatusLook): string {
   return `writes paused for ${fine(figures.pauseMs)}${attempt}${steps}`;
 }
 
-function problemLines(problem: Problem, { colours }: StatusLook): string[] {
+export function problemLines(problem: Problem, { colours }: StatusLook): string[] {
   return [
     `${colours.red('✗')} ${problem.message} ${colours.dim(`(${problem.type})`)}`,
     `  ${colours.dim('→')} ${problem.next}`,
@@ -128,7 +146,7 @@ function problemLines(problem: Problem, { colours }: StatusLook): string[] {
 }
 
 /** Steps that fail and are tried again: they aren't the migration's problem yet, but someone may want to know. */
-function troubles({ pending }: MigrationView, { colours, now }: StatusLook): string {
+export function troubles({ pending }: MigrationView, { colours, now }: StatusLook): string {
   return pending
     .filter(({ lastFailure }) => lastFailure !== null)
     .map(({ activity, attempt, lastFailure, nextAttemptAt }) => {
@@ -205,7 +223,7 @@ function messages(status: StatusDocument, { colours, now, wide }: StatusLook): s
   return table(['AT (UTC)', 'MESSAGE', 'BY', 'OUTCOME', 'REASON'], rows, colours);
 }
 
-function next(status: StatusDocument, { colours }: StatusLook): string {
+export function next(status: StatusDocument, { colours }: StatusLook): string {
   return nextSteps(status)
     .map((command) => `${colours.dim('→')} ${command}`)
     .join('\n');

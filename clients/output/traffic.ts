@@ -1,43 +1,71 @@
 /** A unit of traffic as `godwit status` shows it: the weight, the steps, what the last look came to. */
-import type { StatusDocument, UnitStatus } from '../../spec/status.js';
+import type { StatusDocument, TrafficStatus, UnitStatus } from '../../spec/status.js';
 import type { Colours } from '../terminal.js';
 import { clock, duration } from './figures.js';
+import { verdictLine } from './verdicts.js';
 
 const BAR_WIDTH = 24;
 /** Weights that are told. */
 const NEWEST = 3;
 
+type Spec = Pick<StatusDocument, 'spec'>;
+
 /** Empty for other units. */
-export function trafficLines(
-  { unit, traffic, primary }: UnitStatus,
-  { spec }: Pick<StatusDocument, 'spec'>,
-  colours: Colours,
-  now = new Date(),
-): string[] {
-  const steps = spec?.traffic?.find((one) => one.unit === unit)?.steps;
+export function trafficLines(unit: UnitStatus, status: Spec, colours: Colours, now = new Date()): string[] {
+  const { traffic } = unit;
+  const steps = stepsOf(unit, status);
   if (traffic === undefined || steps === undefined) return [];
-  const { weight, wanted, step, held, byHand, waitsFor, verdicts, log } = traffic;
-  if (weight === null) return [wanted === null ? 'green is not attached yet' : 'green is being attached'];
-  const filled = Math.round((weight / 100) * BAR_WIDTH);
-  const meter = `${colours.blue('█'.repeat(BAR_WIDTH - filled))}${colours.green('█'.repeat(filled))}`;
-  const moving = wanted === null || wanted === weight ? '' : ` ${colours.dim(`→ ${wanted} %`)}`;
-  const path = steps.map((one, index) => (index === step ? colours.bold(String(one.weight)) : String(one.weight)));
-  const current = steps[step];
-  const left = current === undefined ? 0 : Math.max(0, current.hold - held);
-  const wait =
-    primary === 'target' || current === undefined
-      ? 'all steps done'
-      : byHand
-        ? 'set by hand, stays until promote'
-        : waitsFor !== null
-          ? `waits for the gate ${waitsFor}`
-          : `${duration(left)} left at this step`;
+  if (traffic.weight === null) return [attachText(traffic)];
+  const path = steps.map(({ weight }, index) =>
+    index === traffic.step ? colours.bold(String(weight)) : String(weight),
+  );
   return [
-    `${meter}  green ${weight} %${moving}  ${colours.dim(`steps ${path.join(' ')}`)}  ${wait}`,
-    ...verdicts.map((verdict) => colours.dim(verdict)),
-    ...log.slice(-NEWEST).map((one) => {
+    `${meter(traffic, colours, BAR_WIDTH)}  ${colours.dim(`steps ${path.join(' ')}`)}  ${waitText(unit, status)}`,
+    ...trafficVerdicts(traffic, colours),
+    ...traffic.log.slice(-NEWEST).map((one) => {
       const who = one.by === null ? '' : ` by ${one.by}`;
       return colours.dim(`${clock(one.at, now)}  ${one.weight} %  ${one.why}${who}`);
     }),
   ];
+}
+
+/** What the last look came to: of gates with their figures over the newest looks. */
+export function trafficVerdicts({ verdicts, recent = [] }: TrafficStatus, colours: Colours): string[] {
+  return verdicts.map((text) => {
+    const series = recent.find(({ name }) => text.startsWith(`${name}: `));
+    if (series === undefined) return `  ${colours.dim(text)}`;
+    const { name, decision } = series;
+    return verdictLine(
+      { gate: name, decision: decision ?? 'hold', explanation: text.slice(name.length + 2) },
+      series,
+      colours,
+    );
+  });
+}
+
+/** Blue's share and green's, and the weight: `██████████████████ green 25 % → 50 %`. */
+export function meter({ weight, wanted }: TrafficStatus, colours: Colours, width: number): string {
+  const green = weight ?? 0;
+  const filled = Math.round((green / 100) * width);
+  const bar = `${colours.blue('█'.repeat(width - filled))}${colours.green('█'.repeat(filled))}`;
+  const moving = wanted === null || wanted === weight ? '' : ` ${colours.dim(`→ ${wanted} %`)}`;
+  return `${bar}  green ${green} %${moving}`;
+}
+
+export function attachText({ wanted }: TrafficStatus): string {
+  return wanted === null ? 'green is not attached yet' : 'green is being attached';
+}
+
+/** What it waits for, or how long it holds on. */
+export function waitText(unit: UnitStatus, status: Spec): string {
+  const { traffic, primary } = unit;
+  const step = traffic === undefined ? undefined : stepsOf(unit, status)?.[traffic.step];
+  if (traffic === undefined || step === undefined || primary === 'target') return 'all steps done';
+  if (traffic.byHand) return 'set by hand, stays until promote';
+  if (traffic.waitsFor !== null) return `waits for the gate ${traffic.waitsFor}`;
+  return `${duration(Math.max(0, step.hold - traffic.held))} left at this step`;
+}
+
+export function stepsOf({ unit }: UnitStatus, { spec }: Spec): { weight: number; hold: number }[] | undefined {
+  return spec?.traffic?.find((one) => one.unit === unit)?.steps;
 }

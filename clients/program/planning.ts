@@ -7,7 +7,16 @@ import type { PreflightOptions } from '../commands/preflight.js';
 import type { StartOptions } from '../commands/start.js';
 import type { ValidateOptions } from '../commands/validate.js';
 import type { Invocation } from '../program.js';
-import { examples, outputOption, outputOrFileOption, taskQueueOption, timeArgument, withWait } from './options.js';
+import {
+  examples,
+  outputOption,
+  outputOrFileOption,
+  taskQueueOption,
+  timeArgument,
+  unitOption,
+  wholeNumber,
+  withWait,
+} from './options.js';
 
 const FILE = 'specification, YAML or JSON; - reads it from stdin';
 
@@ -97,9 +106,16 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
     .command('analyze')
     .summary('ask the judge, without moving anything')
     .description(
-      'Asks the judge once at every gate of a specification: what the metrics say now, or said at another time, and why. Moves nothing. What breaches fails here at once, however short; in a migration it has to last.',
+      'Asks the judge once at every gate of a specification: what the metrics say now, or said at another time, and why. Moves nothing. Units of traffic are judged by the gates of their steps and of their watch, green beside blue. What breaches fails here at once, however short; in a migration it has to last.',
     )
     .argument('<file>', FILE)
+    .addOption(unitOption())
+    .addOption(
+      new Option(
+        '--step <weight>',
+        'of units of traffic only the gates of the step with this weight, in percent',
+      ).argParser(wholeNumber),
+    )
     .addOption(
       new Option('--at <time>', 'when to look: 2026-05-01T22:00:00Z, or how long ago, 15m').argParser(timeArgument),
     )
@@ -116,6 +132,7 @@ export function addPlanningCommands(program: Command, { terminal, finish }: Invo
       examples(
         'godwit analyze move.yaml',
         'godwit analyze move.yaml --at 2026-05-01T22:00:00Z --since 2026-05-01T21:30:00Z',
+        'godwit analyze move.yaml --unit traffic/web --step 25',
         'godwit analyze move.yaml -o json | jq .overall',
       ) + EXIT_ANALYZE,
     )

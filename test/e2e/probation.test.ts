@@ -74,7 +74,7 @@ test('a breach after the switch moves the writes back without loss, and a health
   await world.must(['switch', id]);
   const passed = await world.until(id, 'the watch', ({ stage }) => stage === 'watch');
   expect(passed.verdicts).toMatchObject([{ verdict: 'pass', decision: 'pass' }]);
-  expect((await world.must(['status', id])).stdout).toContain('✓ error-ratio: now 0 of');
+  expect((await world.must(['status', id])).stdout).toMatch(/✓ error-ratio: ([▁▂▃▄▅▆▇█·]+ )?now 0 of/);
   const { switches } = await world.switched(id, 'target', 3);
   const verdict = await world.verdict(shop, load, 'target', switchWindows(switches));
   expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 3, requests: { failed: 0, unknown: 0 } });

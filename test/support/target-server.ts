@@ -14,6 +14,8 @@ export type Behaviour =
   | { kind: 'serve' }
   /** Answers when it is told to. */
   | { kind: 'wait' }
+  /** Answers after so many milliseconds. */
+  | { kind: 'slow'; ms: number }
   | { kind: 'reset' }
   | { kind: 'half an answer' }
   | { kind: 'fail'; status: number };
@@ -87,6 +89,9 @@ export class TargetServer {
         return;
       case 'wait':
         this.#waiting.push(response);
+        return;
+      case 'slow':
+        setTimeout(() => response.end(this.name), this.behaviour.ms);
         return;
       case 'reset':
         request.socket.resetAndDestroy();

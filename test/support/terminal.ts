@@ -31,6 +31,7 @@ export function captureTerminal(options: CaptureOptions = {}): CapturedTerminal 
     note: (text) => void (written.stderr += `${text}\n`),
     interactive: options.answers !== undefined,
     columns: 100,
+    rows: 40,
     colours: picocolors.createColors(false),
     env: options.env ?? {},
     readInput: () => Promise.resolve(options.input ?? ''),

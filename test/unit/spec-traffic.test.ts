@@ -89,6 +89,11 @@ test.each<[string, Record<string, unknown>, string]>([
   ],
   ['a weight over 100', { web: { ...WEB, steps: [{ weight: 101 }] } }, 'steps[0].weight'],
   ['a preset beside steps', { web: { ...WEB, preset: 'quick', steps: [{ weight: 100 }] } }, 'either preset or steps'],
+  [
+    'a way back that rises',
+    { web: { ...WEB, undo: { steps: [20, 50] } } },
+    'undo.steps[1]: expected less than the 20 % before it, found 50 %',
+  ],
   ['two routes', { web: { ...WEB, route53: NAMES.route53 } }, 'alb or route53, found both'],
   ['no route', { web: { green: WEB.green } }, 'alb or route53, found none'],
   ['one group as both', { web: { ...WEB, green: WEB.blue } }, "another target group than blue's"],
@@ -130,4 +135,73 @@ test('gates of Prometheus need labels that tell green from blue: a bad green wou
     'tell their series apart',
   );
   expect(problemsOf(documentOf({ web: { ...WEB, gates, green: LABELLED } }, METRICS))).toEqual([]);
+});
+
+describe('triggers', () => {
+  const LABELS = { ...WEB, green: LABELLED };
+  const CLOUDWATCH = { metrics: { aws: { cloudWatch: {} } } };
+  const shown = (traffic: object, more: object) =>
+    (normalOf(documentOf({ web: traffic }, more)).unit.triggers ?? []).map(
+      ({ name, provider, limit, sustained, onFailure }) => [
+        name,
+        provider,
+        limit.absolute ?? limit.relativeToBaseline,
+        sustained,
+        onFailure,
+      ],
+    );
+
+  test('are there without being written, where somebody can be asked without queries', () => {
+    expect(shown(LABELS, METRICS)).toEqual([
+      ['trigger-availability', 'prom', 0.95, 120_000, 'undo'],
+      ['trigger-latency', 'prom', 2, 600_000, 'hold'],
+    ]);
+    expect(shown(WEB, CLOUDWATCH).map(([, provider]) => provider)).toEqual(['aws', 'aws']);
+  });
+
+  test.each<[string, object, object]>([
+    ['nobody is there', WEB, {}],
+    ['Prometheus has no template', LABELS, { metrics: { prom: { prometheus: { url: 'http://prometheus:9090' } } } }],
+    ['CloudWatch knows no target groups', NAMES, CLOUDWATCH],
+    [
+      'labels do not tell green from blue',
+      { ...WEB, steps: [{ weight: 100 }] },
+      { metrics: { ...METRICS.metrics, hook: { webhook: { url: 'http://judge.internal/' } } } },
+    ],
+  ])('are not, where %s', (_, traffic, more) => {
+    expect(shown(traffic, more)).toEqual([]);
+  });
+
+  test('can be changed and switched off one by one', () => {
+    const triggers = { availability: { under: '50%', for: '30s', onFailure: 'hold' }, latency: { onFailure: 'none' } };
+    expect(shown({ ...LABELS, triggers }, METRICS)).toEqual([['trigger-availability', 'prom', 0.5, 30_000, 'hold']]);
+  });
+
+  test.each<[string, object, object, string]>([
+    ['one that nobody can answer', { latency: {} }, {}, 'web.triggers.latency: expected somebody to ask'],
+    ['a provider that is not there', { latency: { provider: 'prmo' } }, METRICS, 'triggers.latency: no such provider'],
+    [
+      'smoke tests for latency',
+      { latency: { provider: 'smoke' } },
+      { metrics: { smoke: { smoke: { checks: [{ name: 'front', http: { url: 'http://{host}/' } }] } } } },
+      'expected availability, which is what smoke tests say',
+    ],
+  ])('%s: refused, with its place', (_, triggers, more, message) => {
+    expect(
+      problemsOf(documentOf({ web: { ...LABELS, steps: [{ weight: 100 }], triggers } }, more)).join('\n'),
+    ).toContain(message);
+  });
+
+  test('written for a Prometheus that can not tell green from blue are refused', () => {
+    const web = { ...WEB, steps: [{ weight: 100 }], triggers: { latency: { over: 3, provider: 'prom' } } };
+    const both = { metrics: { ...METRICS.metrics, aws: { cloudWatch: {} } } };
+    expect(problemsOf(documentOf({ web }, both)).join('\n')).toContain('tell their series apart');
+  });
+
+  test('keep their names for themselves', () => {
+    const gates = [{ name: 'trigger-latency', latency: {} }];
+    expect(problemsOf(documentOf({ web: { ...LABELS, gates } }, METRICS)).join('\n')).toContain(
+      'gates[0].name: expected another name, found trigger-latency',
+    );
+  });
 });
