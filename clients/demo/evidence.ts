@@ -28,7 +28,7 @@ export interface BadGreenEvidence {
   weight: number;
   /** Share of its requests that it failed from then on, 0 to 1. */
   errorRate: number;
-  /** Milliseconds from then until the judge decided, and until the last request came to green. */
+  /** Milliseconds from then until the judge's word had been written to the load balancer, and until green's last answer. */
   detectedMs: number;
   goneMs: number;
   /** In the judge's words. */
@@ -184,8 +184,8 @@ function badGreenRows({ badGreen: bad, requests }: Evidence): [string, string][]
   const share = (100 * bad.failed) / requests.sent;
   return [
     ['Green turned bad', `at ${bad.weight} %: it failed ${Math.round(bad.errorRate * 100)} % of its requests`],
-    ['Detected', `after ${duration(bad.detectedMs)}: ${bad.why}`],
-    ['All users at blue again', `after ${duration(bad.goneMs)}`],
+    ['Detected, all sent back', `after ${duration(bad.detectedMs)}: ${bad.why}`],
+    ['Last answer of green', `after ${duration(bad.goneMs)}`],
     ['Requests it failed', `${count(bad.failed)}, ${share.toFixed(2)} % of all`],
   ];
 }

@@ -65,11 +65,11 @@ export async function badGreen(stage: Stage): Promise<Evidence> {
     await stage.chapter('Leave nothing behind', [['abort', ID, '--yes', '--wait']]);
     const end = await stage.until('the end', ({ status }) => status.state === 'undone');
     const left = await inAws(stage);
-    const cause = back.status.messages.findLast(({ name }) => name === 'rollback');
+    const sentBack = unitOf(back, 'traffic/web').traffic?.log.findLast(({ weight }) => weight === 0);
     return {
       end,
       primary: 'source',
-      badGreen: (record) => badGreenOf(record, turned, Date.parse(cause?.at ?? ''), cause?.reason ?? 'nobody said why'),
+      badGreen: (record) => badGreenOf(record, turned, Date.parse(sentBack?.at ?? ''), sentBack?.why ?? ''),
       promises: () => [
         { promise: 'the migration went back by itself, its database included', held: story.switches.length === 2 },
         { promise: 'listener and records are as they were found, byte for byte', held: left === found },
