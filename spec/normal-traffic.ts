@@ -37,6 +37,19 @@ export interface NormalAlb {
   blue: string;
   green: string;
   settings: 'compare' | 'apply' | 'ignore';
+  /** Absent: none is asked for. */
+  certificate?: NormalCertificate;
+}
+
+export interface NormalCertificate {
+  /** In small letters; the first is that of its subject. No name twice. */
+  names: [string, ...string[]];
+  /** Id of the hosted zone of all names, without `/hostedzone/`. */
+  zone: string;
+  /** ARN. */
+  listener: string;
+  /** Longest time until it is issued. */
+  stall: Milliseconds;
 }
 
 export interface NormalRoute53 {

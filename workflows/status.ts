@@ -72,8 +72,9 @@ function unitStatus(progress: UnitProgress): UnitStatus {
 
 /** Without its before-image, which is in the undo log. */
 export function trafficStatus(progress: TrafficProgress): TrafficStatus {
-  const { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, log } = progress;
-  return { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, log };
+  const { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, log, certificate } = progress;
+  const served = certificate === undefined ? {} : { certificate };
+  return { weight, wanted, step, held, byHand, waitsFor, verdicts, shiftBeganAt, ...served, log };
 }
 
 function gatesOf(state: MigrationState): GateStatus[] {
