@@ -66,10 +66,11 @@ const certifiedName = (most: number) =>
     examples: ['shop.example.org', '*.example.org'],
   });
 
+/** AWS's begin with Z; those of others that speak its API need not. */
 const zoneId = () =>
   z
     .string()
-    .regex(/^(\/hostedzone\/)?Z[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
+    .regex(/^(\/hostedzone\/)?[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
     .transform((id) => id.replace('/hostedzone/', ''));
 
 /** One name is in the subject, which has room for 64 characters. */

@@ -76,7 +76,7 @@ function certificateStep({ route }: NormalTraffic): Described[] {
   const { names, zone, listener } = certificate;
   return [
     {
-      title: `request a certificate for ${names.join(', ')}, validate it by DNS, and give it to the listener`,
+      title: `Request a certificate for ${names.join(', ')}, validate it by DNS, and give it to the listener`,
       touches: [
         'a certificate in ACM',
         `validation records (CNAME) in zone ${zone}, those alone that are not there`,
