@@ -81,19 +81,22 @@ export async function undoServing(request: CertificateMove): Promise<void> {
   const own = (await ownCertificates(certificates)).map(({ CertificateArn }) => CertificateArn);
   const ofOurs = (seen: Certificate[] | null): Certificate[] =>
     (seen ?? []).filter(({ CertificateArn }) => own.includes(CertificateArn));
-  const there = ofOurs(await certificatesOfListener(clients, listener));
-  for (const { CertificateArn, IsDefault } of there) {
+  for (const { CertificateArn, IsDefault } of ofOurs(await certificatesOfListener(clients, listener))) {
     if (IsDefault === true) continue;
     await remove(clients, listener, CertificateArn ?? '');
     await faultPoint('certificate.unserved');
   }
-  const isGone = (seen: Certificate[] | null): boolean => ofOurs(seen).every(({ IsDefault }) => IsDefault === true);
+  // A default one may be listed twice, and then can't be taken off.
+  const defaults = (seen: Certificate[] | null): (string | undefined)[] =>
+    ofOurs(seen).flatMap(({ CertificateArn, IsDefault }) => (IsDefault === true ? [CertificateArn] : []));
+  const isGone = (seen: Certificate[] | null): boolean =>
+    ofOurs(seen).every(({ CertificateArn }) => defaults(seen).includes(CertificateArn));
   const left = await lookUntil(() => certificatesOfListener(clients, listener), isGone, PATIENCE.readBack);
   if (!isGone(left)) throw failure('AwsUnavailable', `the listener ${listener} still shows the certificate`);
-  const byDefault = ofOurs(left);
+  const byDefault = defaults(left);
   if (byDefault.length === 0) return;
   throw failure(
     'TrafficChanged',
-    `somebody made ${byDefault.map(({ CertificateArn }) => CertificateArn).join(', ')} the default certificate of ${listener}, so it stays`,
+    `somebody made ${byDefault.join(', ')} the default certificate of ${listener}, so it stays`,
   );
 }
