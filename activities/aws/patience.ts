@@ -4,7 +4,10 @@ import type { Milliseconds } from '../../spec/normal.js';
 import { cancellation, heartbeat } from '../activity-context.js';
 
 /** Tests of what happens at its end make it shorter. */
-export const PATIENCE: Record<'stale' | 'secondLook' | 'readBack' | 'inSync' | 'metrics' | 'released', Milliseconds> = {
+export const PATIENCE: Record<
+  'stale' | 'secondLook' | 'readBack' | 'inSync' | 'metrics' | 'listed' | 'released',
+  Milliseconds
+> = {
   /** Until a read that shows neither the last state nor the wanted one is believed: it may be older than our last write. */
   stale: 5_000,
   /** Between two looks for others who claim the same at once: each sees the other by then, also in reads that lag. */
@@ -15,6 +18,8 @@ export const PATIENCE: Record<'stale' | 'secondLook' | 'readBack' | 'inSync' | '
   inSync: 90_000,
   /** Load balancers send their metrics once a minute: whole minutes after a change are counted alone. */
   metrics: 60_000,
+  /** Until ACM's list is believed that has no certificate of a request whose answer may be lost: it lags by several seconds. */
+  listed: 30_000,
   /** Until ACM no longer counts a listener that has lost a certificate: some ten seconds. */
   released: 45_000,
 };

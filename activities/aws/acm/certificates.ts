@@ -64,7 +64,7 @@ export function ownCertificatesOrNone(certificates: Certificates): Promise<Certi
   return lookUntil(
     () => ownCertificates(certificates),
     (own) => own.length > 0,
-    PATIENCE.stale,
+    PATIENCE.listed,
   );
 }
 
