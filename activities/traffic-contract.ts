@@ -110,6 +110,36 @@ export interface GreenHealth {
   explanation: string;
 }
 
+/** What tells the certificate of one request from all others. */
+export interface CertificateMove {
+  move: TrafficMove;
+  /** Of this request alone: the certificate has it as a tag. */
+  token: string;
+}
+
+/** A certificate that was requested. */
+export interface CertificateRef extends CertificateMove {
+  arn: string;
+}
+
+/** A CNAME record by which ACM sees that the names are ours. */
+export interface ValidationRecord {
+  /** Without the dot at its end, as the value. */
+  name: string;
+  value: string;
+  /** It was there before, so it isn't ours, and an undo leaves it. */
+  there: boolean;
+}
+
+/** One look at a certificate. */
+export interface CertificateLook {
+  issued: boolean;
+  /** `2 of 3 names are validated; waits for shop.example.org (CNAME _3f….shop.example.org)`. */
+  explanation: string;
+  /** When it ends, ISO; null: not issued yet. */
+  notAfter: string | null;
+}
+
 export interface TrafficActivities {
   /** Reads only: what would stop or hurt. */
   preflightTraffic(move: TrafficMove): Promise<Finding[]>;
@@ -119,6 +149,22 @@ export interface TrafficActivities {
   captureTraffic(move: TrafficMove): Promise<TrafficImage>;
   /** Takes the listener or the record for this migration; `ScopeTaken` names who has it. */
   lockTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
+  /**
+   * Requests the unit's certificate, or finds what was requested under this token before; one that has failed is replaced.
+   * Not used by anybody yet.
+   */
+  requestCertificate(request: CertificateMove): Promise<{ arn: string }>;
+  /**
+   * Reads only: the records that ACM wants, and whether they are there. Fails with `CertificateFailed` where another record
+   * has such a name. `known` is what an earlier look has found; what was there then is kept.
+   */
+  readValidation(certificate: CertificateRef & { known: ValidationRecord[] | null }): Promise<ValidationRecord[]>;
+  /** Creates those that aren't there; none is written over. */
+  writeValidation(certificate: CertificateRef & { records: ValidationRecord[] }): Promise<void>;
+  /** One look, so that the waiting is the workflow's. Fails with `CertificateFailed`, saying why, where it won't be issued. */
+  lookAtCertificate(certificate: CertificateRef): Promise<CertificateLook>;
+  /** Adds it to the listener beside the default one, and reads it back. */
+  serveCertificate(certificate: CertificateRef): Promise<void>;
   /** `settings: apply`, nothing else. */
   prepareGreen(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
   /** One look, so that the waiting is the workflow's. Green gets no traffic before it is healthy. */
@@ -154,4 +200,10 @@ export interface TrafficActivities {
    * something, only blue and green are put back within it, and the failure `TrafficChanged` says what is left different.
    */
   undoTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
+  /** Takes it off the listener. Where somebody has made it the default one it stays, and the failure says so; as with the two below. */
+  undoServing(request: CertificateMove): Promise<void>;
+  /** Deletes the records that weren't there before. One that was changed since, or that another certificate needs, stays. */
+  undoValidation(request: CertificateMove & { records: ValidationRecord[] }): Promise<void>;
+  /** Deletes the certificate, whatever became of it. One that something else uses stays. */
+  undoCertificate(request: CertificateMove): Promise<void>;
 }

@@ -17,8 +17,32 @@ export function checkTraffic(
     return [{ path, about: 'value', message: `expected one way to move it, alb or route53, found ${found}` }];
   }
   const members = alb === undefined ? checkRecords(path, traffic) : checkGroups(path, traffic);
-  return [...members, ...checkSteps(path, traffic), ...checkJudged(path, traffic, providers)];
+  return [
+    ...members,
+    ...checkCertificate([...path, 'alb', 'certificate'], traffic),
+    ...checkSteps(path, traffic),
+    ...checkJudged(path, traffic, providers),
+  ];
 }
+
+/** A listener takes certificates of its own region and account alone, and ACM is asked where the unit's listener is. */
+function checkCertificate(path: PathSegment[], { alb }: ParsedTraffic): SpecProblem[] {
+  const certificate = alb?.certificate;
+  if (alb === undefined || certificate === undefined) return [];
+  const { domain, alternativeNames, listener = alb.listener } = certificate;
+  const twice = alternativeNames.flatMap((name, index): SpecProblem[] => {
+    if (name !== domain && alternativeNames.indexOf(name) === index) return [];
+    const message = `expected each name once, found ${name} again`;
+    return [{ path: [...path, 'alternativeNames', index], about: 'value', message }];
+  });
+  const [wanted, found] = [placeOf(alb.listener), placeOf(listener)];
+  if (wanted === found) return twice;
+  const message = `expected a listener in the region and account of this unit's, ${wanted}, found ${found}`;
+  return [...twice, { path: [...path, 'listener'], about: 'value', message }];
+}
+
+/** `eu-central-1:123456789012` */
+const placeOf = (arn: string): string => arn.split(':').slice(3, 5).join(':');
 
 function checkJudged(path: PathSegment[], traffic: ParsedTraffic, providers: readonly NormalProvider[]): SpecProblem[] {
   const { gates, steps, watch, triggers, blue, green } = traffic;

@@ -46,6 +46,8 @@ export const FAILURES = {
   TrafficBreached: { retryable: false },
   /** The traffic doesn't go where the specification says that it goes. */
   TrafficMismatch: { retryable: false },
+  /** A certificate was not issued, or what it needs is in somebody else's hands. */
+  CertificateFailed: { retryable: false },
   /** A lock could not be had in time; nothing changed. */
   Blocked: { retryable: true },
   /** A phase that ran alone was aborted; what it had done is undone. */

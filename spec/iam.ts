@@ -2,7 +2,7 @@
  * What `godwit plan --iam` prints: for whoever acts in AWS, the least that the units of traffic need. Pure: it follows from the
  * specification alone. https://docs.aws.amazon.com/service-authorization/latest/reference/ has the actions and their resources.
  */
-import type { NormalAlb, NormalRoute53, NormalTraffic } from './normal-traffic.js';
+import type { NormalAlb, NormalCertificate, NormalRoute53, NormalTraffic } from './normal-traffic.js';
 import type { UnitRef } from './units.js';
 
 export interface PolicyStatement {
@@ -66,6 +66,7 @@ const READ_ALB: PolicyStatement = {
   Sid: 'ReadLoadBalancers',
   Effect: 'Allow',
   Action: [
+    'elasticloadbalancing:DescribeListenerCertificates',
     'elasticloadbalancing:DescribeListeners',
     'elasticloadbalancing:DescribeRules',
     'elasticloadbalancing:DescribeTags',
@@ -83,7 +84,7 @@ const READ_METRICS: PolicyStatement = {
   Resource: ['*'],
 };
 
-function ofAlb(name: string, { listener, rules, green, settings }: NormalAlb): PolicyStatement[] {
+function ofAlb(name: string, { listener, rules, green, settings, certificate }: NormalAlb): PolicyStatement[] {
   const places = rules ?? [listener];
   const apply: PolicyStatement[] =
     settings === 'apply'
@@ -100,6 +101,12 @@ function ofAlb(name: string, { listener, rules, green, settings }: NormalAlb): P
     READ_ALB,
     READ_METRICS,
     {
+      Sid: sid('ReadCertificates', name),
+      Effect: 'Allow',
+      Action: ['acm:DescribeCertificate'],
+      Resource: [certificatesBeside(listener)],
+    },
+    {
       Sid: sid('MoveTraffic', name),
       Effect: 'Allow',
       Action: [rules === null ? 'elasticloadbalancing:ModifyListener' : 'elasticloadbalancing:ModifyRule'],
@@ -113,6 +120,84 @@ function ofAlb(name: string, { listener, rules, green, settings }: NormalAlb): P
       Condition: { 'ForAllValues:StringLike': { 'aws:TagKeys': ['godwit.dev/lock/*'] } },
     },
     ...apply,
+    ...(certificate === undefined ? [] : ofCertificate(name, certificate)),
+  ];
+}
+
+/** All of the listener's account and region: which one it will be, nobody knows before. */
+const certificatesBeside = (listener: string): string =>
+  `${listener.split(':').slice(0, 5).join(':').replace(':elasticloadbalancing:', ':acm:')}:certificate/*`;
+
+/** As listing, requesting knows no resources. */
+const LIST_CERTIFICATES: PolicyStatement = {
+  Sid: 'ListCertificates',
+  Effect: 'Allow',
+  Action: ['acm:ListCertificates'],
+  Resource: ['*'],
+};
+
+/** https://docs.aws.amazon.com/acm/latest/userguide/acm-conditions.html */
+function ofCertificate(name: string, { names, zone, listener }: NormalCertificate): PolicyStatement[] {
+  const certificates = certificatesBeside(listener);
+  const hostedZone = `arn:*:route53:::hostedzone/${zone}`;
+  const validation = [...new Set(names.map((one) => `_*.${normalized(one.replace(/^\*\./, ''))}`))];
+  return [
+    LIST_CERTIFICATES,
+    {
+      Sid: sid('RequestCertificate', name),
+      Effect: 'Allow',
+      Action: ['acm:RequestCertificate'],
+      Resource: ['*'],
+      Condition: {
+        'ForAllValues:StringEquals': { 'acm:DomainNames': names },
+        StringEquals: { 'acm:ValidationMethod': ['DNS'] },
+      },
+    },
+    {
+      Sid: sid('TagCertificate', name),
+      Effect: 'Allow',
+      Action: ['acm:AddTagsToCertificate'],
+      Resource: [certificates],
+      Condition: { 'ForAllValues:StringEquals': { 'aws:TagKeys': ['godwit:migration', 'godwit:request'] } },
+    },
+    {
+      Sid: sid('ReadCertificateTags', name),
+      Effect: 'Allow',
+      Action: ['acm:ListTagsForCertificate'],
+      Resource: [certificates],
+    },
+    {
+      Sid: sid('DeleteCertificate', name),
+      Effect: 'Allow',
+      Action: ['acm:DeleteCertificate'],
+      Resource: [certificates],
+      Condition: { StringLike: { 'aws:ResourceTag/godwit:request': ['*'] } },
+    },
+    {
+      Sid: sid('ServeCertificate', name),
+      Effect: 'Allow',
+      Action: ['elasticloadbalancing:AddListenerCertificates', 'elasticloadbalancing:RemoveListenerCertificates'],
+      Resource: [listener],
+    },
+    {
+      Sid: sid('ReadValidation', name),
+      Effect: 'Allow',
+      Action: ['route53:GetHostedZone', 'route53:ListResourceRecordSets'],
+      Resource: [hostedZone],
+    },
+    {
+      Sid: sid('Validate', name),
+      Effect: 'Allow',
+      Action: ['route53:ChangeResourceRecordSets'],
+      Resource: [hostedZone],
+      Condition: {
+        'ForAllValues:StringLike': { 'route53:ChangeResourceRecordSetsNormalizedRecordNames': validation },
+        'ForAllValues:StringEquals': {
+          'route53:ChangeResourceRecordSetsRecordTypes': ['CNAME'],
+          'route53:ChangeResourceRecordSetsActions': ['CREATE', 'DELETE'],
+        },
+      },
+    },
   ];
 }
 

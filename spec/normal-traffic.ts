@@ -43,6 +43,19 @@ export interface NormalAlb {
   settings: 'compare' | 'apply' | 'ignore';
   /** Of the load balancer's metrics; absent in migrations that began before there was a choice. */
   metricPeriod?: Milliseconds;
+  /** Absent: none is asked for. */
+  certificate?: NormalCertificate;
+}
+
+export interface NormalCertificate {
+  /** In small letters; the first is that of its subject. No name twice. */
+  names: [string, ...string[]];
+  /** Id of the hosted zone of all names, without `/hostedzone/`. */
+  zone: string;
+  /** ARN. */
+  listener: string;
+  /** Longest time until it is issued. */
+  stall: Milliseconds;
 }
 
 export interface NormalRoute53 {

@@ -67,7 +67,7 @@ function routeOf({ alb, route53, blue, green }: ParsedTraffic): NormalAlb | Norm
   if (alb !== undefined) {
     const { listener, rules = null, settings, metricPeriod } = alb;
     const groups = { blue: blue?.targetGroup ?? '', green: green.targetGroup ?? '' };
-    return { kind: 'alb', listener, rules, ...groups, settings, metricPeriod };
+    return { kind: 'alb', listener, rules, ...groups, settings, metricPeriod, ...certificateOf(alb) };
   }
   if (route53 === undefined) throw new TypeError('traffic has exactly one route');
   const { zone, name: recordName, type, ttl } = route53;
@@ -79,6 +79,14 @@ function routeOf({ alb, route53, blue, green }: ParsedTraffic): NormalAlb | Norm
     ttl,
     blue: blue === undefined ? null : memberOf(blue),
     green: memberOf(green),
+  };
+}
+
+function certificateOf({ listener, certificate }: NonNullable<ParsedTraffic['alb']>): Pick<NormalAlb, 'certificate'> {
+  if (certificate === undefined) return {};
+  const { domain, alternativeNames, zone, stall } = certificate;
+  return {
+    certificate: { names: [domain, ...alternativeNames], zone, listener: certificate.listener ?? listener, stall },
   };
 }
 

@@ -65,8 +65,21 @@ export interface TrafficStatus {
   recent?: Series[];
   /** When the first weight above 0 was written, milliseconds since the epoch: what was before is the baseline. */
   shiftBeganAt: number | null;
+  /** Where the specification asks for one, from its request on. */
+  certificate?: ServerCertificate;
   /** Every weight that was written: newest last. */
   log: { at: string; weight: number; why: string; by: string | null }[];
+}
+
+/** Of a listener, for TLS. */
+export interface ServerCertificate {
+  names: string[];
+  /** Null: not requested yet. */
+  arn: string | null;
+  /** `served`: the listener has it. */
+  state: 'requested' | 'pending' | 'issued' | 'served';
+  /** When it ends, ISO; null: not issued yet. */
+  notAfter: string | null;
 }
 
 export interface SyncFigures {

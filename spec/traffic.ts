@@ -50,6 +50,54 @@ const dnsName = () =>
     examples: ['shop.example.org'],
   });
 
+/** As ACM takes them: https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html */
+const CERTIFIED_NAME =
+  /^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])$/;
+
+const certifiedName = (most: number) =>
+  textField({
+    title: 'certificate name',
+    read: (text) =>
+      CERTIFIED_NAME.test(text) && text.length <= most
+        ? parsed(text.toLowerCase())
+        : unreadable(
+            `expected a whole DNS name of at most ${most} characters, such as shop.example.org or *.example.org`,
+          ),
+    pattern: CERTIFIED_NAME.source,
+    examples: ['shop.example.org', '*.example.org'],
+  });
+
+/** AWS's begin with Z; those of others that speak its API need not. */
+const zoneId = () =>
+  z
+    .string()
+    .regex(/^(\/hostedzone\/)?[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
+    .transform((id) => id.replace('/hostedzone/', ''));
+
+/** One name is in the subject, which has room for 64 characters. */
+const LONGEST_SUBJECT = 64;
+const LONGEST_NAME = 253;
+
+const Certificate = z
+  .strictObject({
+    domain: certifiedName(LONGEST_SUBJECT).describe('Name that it is for. A wildcard stands for one label.'),
+    alternativeNames: z
+      .array(certifiedName(LONGEST_NAME))
+      .max(99)
+      .prefault([])
+      .describe('More names of the same certificate. AWS takes ten in all, unless the quota was raised.'),
+    zone: zoneId().describe('Id of the public hosted zone of all its names; the validation records are written there.'),
+    listener: listenerArn()
+      .optional()
+      .describe('HTTPS listener that gets it, beside its default certificate. Default: the listener of this unit.'),
+    stall: duration(SECOND)
+      .prefault('2h')
+      .describe('Longest time until it is issued, which takes minutes as a rule; then a person is asked.'),
+  })
+  .describe(
+    'A certificate that is requested, validated by DNS records, and added to a listener before green is attached.',
+  );
+
 const Alb = z.strictObject({
   listener: listenerArn().describe('The listener whose traffic moves: its default action, unless rules are named.'),
   rules: z
@@ -68,14 +116,11 @@ const Alb = z.strictObject({
     .describe(
       'How often the load balancer sends its metrics, by which requests are counted: a period of CloudWatch. AWS: 1m. A stand-in may be faster.',
     ),
+  certificate: Certificate.optional(),
 });
 
 const Route53 = z.strictObject({
-  zone: z
-    .string()
-    .regex(/^(\/hostedzone\/)?[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
-    .transform((id) => id.replace('/hostedzone/', ''))
-    .describe('Id of the hosted zone.'),
+  zone: zoneId().describe('Id of the hosted zone.'),
   name: dnsName().describe('Name of the records.'),
   type: z.enum(['A', 'AAAA', 'CNAME']).prefault('A').describe('Type of the records.'),
   ttl: duration(SECOND, 24 * 3_600 * SECOND)

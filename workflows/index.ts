@@ -1,5 +1,6 @@
 /** Every workflow by the name it is started with. Nothing else is exported: the worker registers whatever it finds. */
 export { analyze } from './analyze.js';
+export { certificate } from './certificate.js';
 export { cutover } from './cutover.js';
 export { finalize } from './finalize.js';
 export { grants } from './grants.js';

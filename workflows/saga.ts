@@ -4,7 +4,7 @@
  */
 import { ApplicationFailure, CancellationScope, sleep } from '@temporalio/workflow';
 import type { DatabaseMove } from '../activities/contract.js';
-import type { TrafficImage, TrafficMove } from '../activities/traffic-contract.js';
+import type { CertificateMove, TrafficImage, TrafficMove, ValidationRecord } from '../activities/traffic-contract.js';
 import type { Milliseconds } from '../spec/normal.js';
 import type { UndoEntry, UndoRecord } from '../spec/undo.js';
 import type { UnitRef, UnitType } from '../spec/units.js';
@@ -32,6 +32,11 @@ export function ofDatabase(move: DatabaseMove): Undoable {
 export function ofTraffic(move: TrafficMove, image: TrafficImage): Undoable {
   const { unit, taskQueue } = move.traffic;
   return { unit, type: 'traffic', input: { move, image }, taskQueue };
+}
+
+export function ofCertificate(request: CertificateMove & { records?: ValidationRecord[] }): Undoable {
+  const { unit, taskQueue } = request.move.traffic;
+  return { unit, type: 'traffic', input: request, taskQueue };
 }
 
 export class Saga {

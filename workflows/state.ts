@@ -4,7 +4,7 @@
  */
 import type { Finding } from '../spec/findings.js';
 import { unitsOf, type Milliseconds, type NormalMigration } from '../spec/normal.js';
-import type { TrafficImage } from '../activities/traffic-contract.js';
+import type { TrafficImage, ValidationRecord } from '../activities/traffic-contract.js';
 import type { MessageRecord, Problem, TrafficStatus, UnitStatus } from '../spec/status.js';
 import type { UndoRecord } from '../spec/undo.js';
 import type { GateVerdict, JudgeState } from '../spec/verdict.js';
@@ -47,6 +47,15 @@ export interface TrafficProgress extends TrafficStatus {
   hand: Hand | null;
   /** What the judge has seen at this step. */
   judged: JudgeState | null;
+  /** Where a certificate was asked for. */
+  request?: RequestProgress;
+}
+
+/** Of a certificate. */
+export interface RequestProgress {
+  token: string;
+  /** As they were before any was written; null: not looked at yet. */
+  records: ValidationRecord[] | null;
 }
 
 export interface UnitProgress extends UnitStatus {

@@ -87,9 +87,10 @@ function wellOf(
 
 /** Without its before-image, which is in the undo log. */
 export function trafficStatus(progress: TrafficProgress): TrafficStatus {
-  const { weight, wanted, step, held, byHand, waitsFor, verdicts, recent, shiftBeganAt, log } = progress;
+  const { weight, wanted, step, held, byHand, waitsFor, verdicts, recent, shiftBeganAt, log, certificate } = progress;
   const seen = recent === undefined ? {} : { recent };
-  return { weight, wanted, step, held, byHand, waitsFor, verdicts, ...seen, shiftBeganAt, log };
+  const served = certificate === undefined ? {} : { certificate };
+  return { weight, wanted, step, held, byHand, waitsFor, verdicts, ...seen, shiftBeganAt, ...served, log };
 }
 
 function gatesOf(state: MigrationState): GateStatus[] {

@@ -1,4 +1,5 @@
 /** The stages of a unit of traffic, as its migration goes through them. */
+import { certificate, certificateOf, haveCertificate } from './certificate.js';
 import { now } from './control.js';
 import { Interrupted } from './interrupted.js';
 import { describe, isFailureOfStep } from './problem.js';
@@ -30,6 +31,11 @@ export async function prepareTraffic(trip: Trip, unit: UnitProgress): Promise<vo
   enter(trip, unit, 'prepare', 'attachGreen');
   const wheel = wheelOf(trip, unit);
   await control.attempt(unit, () => capture(wheel));
+  if (certificateOf(wheel) !== null) {
+    enter(trip, unit, 'prepare', certificate.name);
+    await control.attempt(unit, () => haveCertificate(wheel, saga));
+    enter(trip, unit, 'prepare', 'attachGreen');
+  }
   saga.record(ofTraffic(wheel.move(), imageOf(wheel)), 'attachGreen');
   await control.attempt(unit, () => attachGreen(wheel));
   Object.assign(unit, { prepared: true, state: 'done' });

@@ -1,6 +1,6 @@
 /** What undoes each step, in the words of the plan, and how a person finishes it by hand when that fails for good. */
 import type { Activities, DatabaseMove } from '../activities/contract.js';
-import type { TrafficActivities, TrafficImage, TrafficMove } from '../activities/traffic-contract.js';
+import type { CertificateMove, TrafficActivities, TrafficImage, TrafficMove } from '../activities/traffic-contract.js';
 import type { NormalMigration } from '../spec/normal.js';
 import type { UndoEntry } from '../spec/undo.js';
 
@@ -12,11 +12,16 @@ export type UndoneStep =
   | 'createPublication'
   | 'initialSync'
   | 'switchWrites'
+  | 'requestCertificate'
+  | 'writeValidation'
+  | 'serveCertificate'
   | 'attachGreen'
   | 'shiftTraffic';
 
 type DatabaseUndo = Extract<keyof Activities, `undo${string}`>;
-type UndoActivity = DatabaseUndo | Extract<keyof TrafficActivities, `undo${string}`>;
+type TrafficUndo = Extract<keyof TrafficActivities, `undo${string}`>;
+type CertificateUndo = Exclude<TrafficUndo, 'undoShift' | 'undoTraffic'>;
+type UndoActivity = DatabaseUndo | TrafficUndo;
 
 export interface StepUndo {
   activity: UndoActivity;
@@ -31,6 +36,9 @@ export const UNDO: Record<UndoneStep, StepUndo> = {
   createPublication: { activity: 'undoPublication', title: 'drop the publications' },
   initialSync: { activity: 'undoInitialSync', title: 'drop subscriptions and slots, and the rows that were copied' },
   switchWrites: { activity: 'undoSwitch', title: 'move the writes back to the source', guardsRest: true },
+  requestCertificate: { activity: 'undoCertificate', title: 'delete the certificate that was requested' },
+  writeValidation: { activity: 'undoValidation', title: 'delete the validation records of the certificate' },
+  serveCertificate: { activity: 'undoServing', title: 'take the certificate off the listener' },
   shiftTraffic: { activity: 'undoShift', title: 'move the traffic back to blue' },
   attachGreen: { activity: 'undoTraffic', title: 'put the listener or the records back as they were found' },
 };
@@ -57,8 +65,23 @@ const GENERAL = 'mend the cause, then abort the migration again: every undo find
 
 export function byHand(activity: string, input: unknown): string {
   if (isDatabaseUndo(activity) && isMove(input)) return `${BY_HAND[activity](input)}; or ${GENERAL}`;
+  if (isCertificateUndo(activity) && isRequest(input)) return `${CERTIFICATE_BY_HAND[activity](input)}; or ${GENERAL}`;
   if (isTrafficInput(input)) return `${trafficByHand(input)}; or ${GENERAL}`;
   return GENERAL;
+}
+
+/** Tagged with the token of its request. */
+const CERTIFICATE_BY_HAND: Record<CertificateUndo, (request: CertificateMove & { records?: unknown }) => string> = {
+  undoServing: ({ move, token }) =>
+    `aws elbv2 remove-listener-certificates --listener-arn ${listenerOf(move)}, with the ARN of the certificate whose tag godwit:request is ${token}`,
+  undoValidation: ({ move: { migration } }) =>
+    `delete the CNAME records that \`godwit status ${migration} -o json\` lists under undoLog, input.records, unless another certificate of this account has the same names`,
+  undoCertificate: ({ token }) =>
+    `aws acm delete-certificate for the one whose tag godwit:request is ${token}, once nothing uses it`,
+};
+
+function listenerOf({ traffic: { route } }: TrafficMove): string {
+  return route.kind === 'alb' ? (route.certificate?.listener ?? route.listener) : '';
 }
 
 /** The before-image itself is in the undo log, as the API takes it back. */
@@ -77,6 +100,14 @@ function isDatabaseUndo(name: string): name is DatabaseUndo {
 
 function isMove(input: unknown): input is DatabaseMove {
   return typeof input === 'object' && input !== null && 'key' in input && 'migration' in input && 'database' in input;
+}
+
+function isCertificateUndo(name: string): name is CertificateUndo {
+  return Object.hasOwn(CERTIFICATE_BY_HAND, name);
+}
+
+function isRequest(input: unknown): input is CertificateMove {
+  return typeof input === 'object' && input !== null && 'move' in input && 'token' in input;
 }
 
 interface TrafficUndoInput {

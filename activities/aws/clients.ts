@@ -2,6 +2,7 @@
  * Clients of AWS for one unit. They are kept between activities, since the rate that adaptive retries have learned and the
  * credentials of an assumed role are in them; refused credentials throw them away, so that renewed ones are found.
  */
+import { ACMClient } from '@aws-sdk/client-acm';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { Route53Client } from '@aws-sdk/client-route-53';
@@ -16,6 +17,7 @@ export interface AwsClients {
   elb: ElasticLoadBalancingV2Client;
   route53: Route53Client;
   cloudwatch: CloudWatchClient;
+  acm: ACMClient;
 }
 
 /** Retries within one call; what goes on for longer is retried by Temporal, where people see it. */
@@ -68,12 +70,14 @@ function makeClients({ aws }: NormalTraffic, region: string, forget: () => void)
     elb: new ElasticLoadBalancingV2Client(configuration),
     route53: new Route53Client(configuration),
     cloudwatch: new CloudWatchClient(configuration),
+    acm: new ACMClient(configuration),
   };
   const translating = translator(aws.role, forget);
   // One by one: the clients' stacks take handlers of their own inputs only.
   clients.elb.middlewareStack.add(translating, OUTERMOST);
   clients.route53.middlewareStack.add(translating, OUTERMOST);
   clients.cloudwatch.middlewareStack.add(translating, OUTERMOST);
+  clients.acm.middlewareStack.add(translating, OUTERMOST);
   return { region, ...clients };
 }
 
@@ -82,6 +86,7 @@ const SERVICES: Record<string, string> = {
   ElasticLoadBalancingV2Client: 'elasticloadbalancing',
   Route53Client: 'route53',
   CloudWatchClient: 'cloudwatch',
+  ACMClient: 'acm',
 };
 
 const OUTERMOST = { step: 'initialize', priority: 'high', name: 'godwitFailures' } as const;

@@ -14,8 +14,9 @@ const DENIED = /^(AccessDenied|UnauthorizedOperation|NotAuthorized|OptInRequired
 const THROTTLED =
   /^(Throttl|TooManyRequests|RequestLimitExceeded|SlowDown|PriorRequestNotComplete|RequestThrottled|BandwidthLimitExceeded|LimitExceededException$)/;
 const MISSING = /(NotFound|NoSuch[A-Z])/;
+/** A conflict: ACM is still at work on the same certificate. */
 const UNAVAILABLE =
-  /^(ServiceUnavailable|InternalError|InternalFailure|InternalServerError|RequestTimeout|TimeoutError)/;
+  /^(ServiceUnavailable|InternalError|InternalFailure|InternalServerError|RequestTimeout|TimeoutError|ConflictException|RequestInProgressException)/;
 
 /** The codes that failures came with. Not in the failures themselves: those are for people, and go into histories. */
 const codes = new WeakMap<Error, string>();
@@ -61,7 +62,7 @@ function translated(error: Error, action: Action, who: string | null): Applicati
       '`godwit plan FILE --iam` prints the policy that it needs; the traffic stays as it is',
     );
   }
-  if (THROTTLED.test(name) || statusOf(error) === 429) {
+  if ((THROTTLED.test(name) && !isQuota(name, action)) || statusOf(error) === 429) {
     return failure('AwsUnavailable', `AWS limits the rate of ${action} (${name}); it is tried again`);
   }
   if (MISSING.test(name)) return failure('InvalidSpec', `${action}: ${name}: ${textOf(error)}`);
@@ -71,6 +72,10 @@ function translated(error: Error, action: Action, who: string | null): Applicati
   }
   return failure('AwsRefused', `AWS refused ${action}: ${name}: ${textOf(error)}`);
 }
+
+/** ACM's word for its quotas, such as names of one certificate, is elsewhere one for rates. */
+const isQuota = (name: string, action: Action): boolean =>
+  name === 'LimitExceededException' && action.startsWith('acm:');
 
 /** Null: no answer came. */
 function statusOf(error: Error): number | null {

@@ -4,7 +4,7 @@ import type { Milliseconds } from '../../spec/normal.js';
 import { cancellation, heartbeat } from '../activity-context.js';
 
 /** Tests of what happens at its end make it shorter. */
-export const PATIENCE: Record<'stale' | 'secondLook' | 'readBack' | 'inSync', Milliseconds> = {
+export const PATIENCE: Record<'stale' | 'secondLook' | 'readBack' | 'inSync' | 'listed' | 'released', Milliseconds> = {
   /** Until a read that shows neither the last state nor the wanted one is believed: it may be older than our last write. */
   stale: 5_000,
   /** Between two looks for others who claim the same at once: each sees the other by then, also in reads that lag. */
@@ -13,6 +13,10 @@ export const PATIENCE: Record<'stale' | 'secondLook' | 'readBack' | 'inSync', Mi
   readBack: 15_000,
   /** Until Route 53 says INSYNC, which takes it less than a minute as a rule. */
   inSync: 90_000,
+  /** Until ACM's list is believed that has no certificate of a request whose answer may be lost: it lags by several seconds. */
+  listed: 30_000,
+  /** Until ACM no longer counts a listener that has lost a certificate: some ten seconds. */
+  released: 45_000,
 };
 
 const FIRST_PAUSE_MS = 100;

@@ -15,6 +15,9 @@ import {
 } from './alb/change.js';
 import { proveAlb } from './alb/proof.js';
 import { applySettings, groupHealth } from './alb/target-group.js';
+import { serveCertificate, undoServing } from './acm/listener.js';
+import { lookAtCertificate, requestCertificate, undoCertificate } from './acm/request.js';
+import { readValidation, undoValidation, writeValidation } from './acm/validation.js';
 import { preflightTraffic } from './preflight/preflight.js';
 import {
   captureRecords,
@@ -50,6 +53,15 @@ function routed<T>(
 
 export const trafficActivities = {
   preflightTraffic,
+
+  requestCertificate,
+  readValidation,
+  writeValidation,
+  lookAtCertificate,
+  serveCertificate,
+  undoServing,
+  undoValidation,
+  undoCertificate,
 
   captureTraffic: (move): Promise<TrafficImage> => {
     const { route } = move.traffic;

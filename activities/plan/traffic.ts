@@ -45,6 +45,7 @@ function stepsOf(traffic: NormalTraffic, place: string): PlanPart['steps'] {
   const step = (stage: PlanStep['stage'], rest: Described): PlanPart['steps'][number] => ({ unit, stage, ...rest });
   const back = backText(traffic);
   return [
+    ...certificateStep(traffic).map((one) => step('prepare', one)),
     step('prepare', {
       title: 'Attach green with weight 0, and wait until it is healthy',
       touches: [place, ...prepared(traffic)],
@@ -71,6 +72,24 @@ function stepsOf(traffic: NormalTraffic, place: string): PlanPart['steps'] {
       undo: null,
       estimate: { seconds: null, basis: 'stickiness and deregistration delay' },
     }),
+  ];
+}
+
+function certificateStep({ route }: NormalTraffic): Described[] {
+  const certificate = route.kind === 'alb' ? route.certificate : undefined;
+  if (certificate === undefined) return [];
+  const { names, zone, listener } = certificate;
+  return [
+    {
+      title: `Request a certificate for ${names.join(', ')}, validate it by DNS, and give it to the listener`,
+      touches: [
+        'a certificate in ACM',
+        `validation records (CNAME) in zone ${zone}, those alone that are not there`,
+        `${listener}: certificates beside the default one`,
+      ],
+      undo: 'take it off the listener, delete the records that were made, and delete it',
+      estimate: { seconds: null, basis: 'minutes as a rule; a person is asked after certificate.stall' },
+    },
   ];
 }
 

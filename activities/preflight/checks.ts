@@ -1,5 +1,5 @@
 /** The registry: every check, in the order in which they run; docs/preflight.md is made from it. */
-import { ACCESS_RULES, ALB_RULES, RECORD_RULES } from '../aws/preflight/rules.js';
+import { ACCESS_RULES, ALB_RULES, CERTIFICATE_RULES, RECORD_RULES } from '../aws/preflight/rules.js';
 import { capacity, lockRoom } from './capacity.js';
 import type { Check, Rule } from './check.js';
 import { clients } from './clients.js';
@@ -85,5 +85,6 @@ export const TOPICS: { topic: string; rules: Record<string, Rule> }[] = [
   { topic: 'Workers', rules: WORKER_RULES },
   { topic: 'Access to AWS', rules: ACCESS_RULES },
   { topic: 'Traffic of a load balancer', rules: ALB_RULES },
+  { topic: 'Certificates of a listener', rules: CERTIFICATE_RULES },
   { topic: 'Traffic of records', rules: RECORD_RULES },
 ];

@@ -1,5 +1,5 @@
 /** `godwit report`: the evidence of one migration, for whoever asks for it later. */
-import type { SwitchFigures, UnitStatus } from '../../spec/status.js';
+import type { ServerCertificate, SwitchFigures, UnitStatus } from '../../spec/status.js';
 import type { UndoRecord } from '../../spec/undo.js';
 import type { MigrationView } from '../view.js';
 import { bytes, count, duration, fine, plural } from './figures.js';
@@ -18,10 +18,10 @@ export interface Report {
   endedAt: string | null;
   planDigest: string | null;
   historyEvents: number;
-  units: Pick<
+  units: (Pick<
     UnitStatus,
     'unit' | 'state' | 'primary' | 'sync' | 'certificate' | 'switches' | 'rehearsal' | 'verdicts' | 'problem'
-  >[];
+  > & { serverCertificate?: ServerCertificate })[];
   gates: MigrationView['status']['gates'];
   findings: MigrationView['status']['findings'];
   undoLog: UndoRecord[];
@@ -41,10 +41,13 @@ export function reportOf({ status, execution }: MigrationView): Report {
     endedAt: execution.closedAt,
     planDigest: status.planDigest,
     historyEvents: execution.historyEvents,
-    units: status.units.map(({ unit, state, primary, sync, certificate, switches, rehearsal, verdicts, problem }) => ({
-      ...{ unit, state, primary, sync, certificate, switches, rehearsal, problem },
-      ...(verdicts === undefined ? {} : { verdicts }),
-    })),
+    units: status.units.map(
+      ({ unit, state, primary, sync, certificate, switches, rehearsal, verdicts, problem, traffic }) => ({
+        ...{ unit, state, primary, sync, certificate, switches, rehearsal, problem },
+        ...(verdicts === undefined ? {} : { verdicts }),
+        ...(traffic?.certificate === undefined ? {} : { serverCertificate: traffic.certificate }),
+      }),
+    ),
     gates: status.gates,
     findings: status.findings,
     undoLog: status.undoLog,
@@ -98,6 +101,7 @@ function unitSection(unit: Report['units'][number]): string {
     ...certificateSection(unit),
     ...switchSections(unit),
     ...verdictSection(unit),
+    ...serverCertificateSection(unit),
   ].join('\n');
 }
 
@@ -106,6 +110,14 @@ function verdictSection({ verdicts = [] }: Pick<UnitStatus, 'verdicts'>): string
   if (verdicts.length === 0) return [];
   const rows = verdicts.map(({ gate, verdict, decision, explanation }) => [gate, verdict, decision, explanation]);
   return ['', '### The judge', '', ...grid(['Gate', 'Look', 'Decision', 'Why'], rows)];
+}
+
+/** For TLS. */
+function serverCertificateSection({ serverCertificate }: Report['units'][number]): string[] {
+  if (serverCertificate === undefined) return [];
+  const { names, arn, state, notAfter } = serverCertificate;
+  const row = [names.join(', '), state, notAfter ?? 'not issued', arn ?? 'not requested'];
+  return ['', '### Certificate of the listener', '', ...grid(['Names', 'State', 'Ends', 'ARN'], [row])];
 }
 
 function copySection({ sync }: Pick<UnitStatus, 'sync'>): string[] {

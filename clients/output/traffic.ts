@@ -1,7 +1,7 @@
 /** A unit of traffic as `godwit status` shows it: the weight, the steps, what the last look came to. */
-import type { StatusDocument, TrafficStatus, UnitStatus } from '../../spec/status.js';
+import type { ServerCertificate, StatusDocument, TrafficStatus, UnitStatus } from '../../spec/status.js';
 import type { Colours } from '../terminal.js';
-import { clock, duration } from './figures.js';
+import { clock, duration, plural } from './figures.js';
 import { verdictLine } from './verdicts.js';
 
 const BAR_WIDTH = 24;
@@ -12,14 +12,17 @@ type Spec = Pick<StatusDocument, 'spec'>;
 
 /** Empty for other units. */
 export function trafficLines(unit: UnitStatus, status: Spec, colours: Colours, now = new Date()): string[] {
-  const { traffic } = unit;
+  const { traffic, state } = unit;
   const steps = stepsOf(unit, status);
   if (traffic === undefined || steps === undefined) return [];
-  if (traffic.weight === null) return [attachText(traffic)];
+  const { certificate, weight } = traffic;
+  const tls = certificate === undefined || state === 'undone' ? [] : [certificateText(certificate, now)];
+  if (weight === null) return [...tls, attachText(traffic)];
   const path = steps.map(({ weight }, index) =>
     index === traffic.step ? colours.bold(String(weight)) : String(weight),
   );
   return [
+    ...tls,
     `${meter(traffic, colours, BAR_WIDTH)}  ${colours.dim(`steps ${path.join(' ')}`)}  ${waitText(unit, status)}`,
     ...trafficVerdicts(traffic, colours),
     ...traffic.log.slice(-NEWEST).map((one) => {
@@ -68,4 +71,20 @@ export function waitText(unit: UnitStatus, status: Spec): string {
 
 export function stepsOf({ unit }: UnitStatus, { spec }: Spec): { weight: number; hold: number }[] | undefined {
   return spec?.traffic?.find((one) => one.unit === unit)?.steps;
+}
+
+const PLACES: Record<ServerCertificate['state'], string> = {
+  requested: 'is being requested',
+  pending: 'is not issued yet',
+  issued: 'is issued, and not yet at the listener',
+  served: 'is at the listener',
+};
+
+const DAY_MS = 86_400_000;
+
+/** `certificate for shop.example.org is at the listener, ends 2027-12-22, in 394 days`. */
+export function certificateText({ names, state, notAfter }: ServerCertificate, now = new Date()): string {
+  const days = notAfter === null ? 0 : Math.floor((Date.parse(notAfter) - now.getTime()) / DAY_MS);
+  const end = notAfter === null ? '' : `, ends ${notAfter.slice(0, 10)}, in ${plural(days, 'day')}`;
+  return `certificate for ${names.join(', ')} ${PLACES[state]}${end}`;
 }

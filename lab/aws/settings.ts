@@ -11,7 +11,9 @@ export interface Quotas {
   targetGroupsOfLoadBalancer: number;
   targetGroupsOfAction: number;
   /** Default certificates not counted. */
-  certificatesOfListener: number;
+  certificatesOfLoadBalancer: number;
+  /** https://docs.aws.amazon.com/acm/latest/userguide/acm-limits.html */
+  namesOfCertificate: number;
   targetsOfTargetGroup: number;
 }
 
@@ -37,6 +39,16 @@ export interface Settings {
     issuedAfterMs: number;
     /** So many times DescribeCertificate doesn't name the validation record yet, as in AWS's first seconds. */
     describedWithoutRecord: number;
+    /** From the request until any other call knows the certificate; AWS: several seconds. */
+    retrievableAfterMs: number;
+    /** From ISSUED until listeners take it; AWS: some seconds now and then. */
+    usableAfterMs: number;
+    /** From when a listener has lost it until it is no longer in use; AWS: some ten seconds. */
+    releasedAfterMs: number;
+    /** From the request to VALIDATION_TIMED_OUT. */
+    timesOutAfterMs: number;
+    /** Names whose certificates fail, with the FailureReason. */
+    refused: Record<string, string>;
     /** Of a certificate, from its issue; AWS: 13 months. */
     validDays: number;
   };
@@ -56,11 +68,21 @@ export const DEFAULT_SETTINGS: Settings = {
     rulesOfLoadBalancer: 100,
     targetGroupsOfLoadBalancer: 100,
     targetGroupsOfAction: 5,
-    certificatesOfListener: 25,
+    certificatesOfLoadBalancer: 25,
+    namesOfCertificate: 10,
     targetsOfTargetGroup: 1_000,
   },
   route53: { inSyncAfterMs: 300, oneChangeAtATime: false },
-  acm: { issuedAfterMs: 300, describedWithoutRecord: 1, validDays: 395 },
+  acm: {
+    issuedAfterMs: 300,
+    describedWithoutRecord: 1,
+    retrievableAfterMs: 100,
+    usableAfterMs: 100,
+    releasedAfterMs: 300,
+    timesOutAfterMs: 72 * 3_600_000,
+    refused: {},
+    validDays: 395,
+  },
   cloudwatch: { visibleAfterMs: 0 },
 };
 

@@ -1,6 +1,6 @@
 /**
- * A worker process that dies or stalls where a test says. Argument: a folder of files named by point, whose text is `kill`
- * or `stall`; the first process to reach a point takes the file away (see faults.ts). Points are those of
+ * A worker process that dies or stalls where a test says. Arguments: a folder of files named by point, whose text is `kill`
+ * or `stall`, and a task queue if it isn't to serve those of Godwit; the first process to reach a point takes the file away (see faults.ts). Points are those of
  * activities/fault.ts, and `before.NAME` and `after.NAME` of every activity.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -12,8 +12,8 @@ import { injectFaults } from '../../activities/fault.js';
 import { activities } from '../../activities/index.js';
 import { startWorkers } from '../../workers/run.js';
 
-const board = process.argv[2];
-if (board === undefined) throw new Error('usage: fault-worker FOLDER');
+const [, , board, queue] = process.argv;
+if (board === undefined) throw new Error('usage: fault-worker FOLDER [QUEUE]');
 
 async function meet(point: string): Promise<void> {
   const wish = join(board ?? '', point);
@@ -48,6 +48,7 @@ const faulty = new Proxy(activities, {
   },
 });
 
-const workers = await startWorkers({ activities: faulty, address: process.env['TEMPORAL_ADDRESS'] });
+const own = queue === undefined ? {} : { queues: [queue], workflowQueue: queue };
+const workers = await startWorkers({ activities: faulty, address: process.env['TEMPORAL_ADDRESS'], ...own });
 process.once('SIGTERM', () => void workers.stop());
 await workers.done;

@@ -26,7 +26,7 @@ import { newAccount } from './aws.js';
 
 /** What AWS takes in practice, in the time of a test. */
 export function hurry(): void {
-  Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 2_000, inSync: 2_500 });
+  Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 2_000, inSync: 2_500, listed: 600, released: 2_000 });
 }
 
 /** The account that the activities of this file act in: as with a worker, its credentials are in the environment. */

@@ -2,14 +2,28 @@ import picocolors from 'picocolors';
 import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../spec/findings.js';
 import type { Plan } from '../../spec/plan.js';
+import type { ServerCertificate, TrafficStatus } from '../../spec/status.js';
 import { findingsText } from '../../clients/output/findings.js';
 import { listText } from '../../clients/output/list.js';
 import { planText } from '../../clients/output/plan.js';
+import { certificateText } from '../../clients/output/traffic.js';
 import { reportMarkdown, reportOf } from '../../clients/output/report.js';
 import type { MigrationSummary } from '../../clients/migrations.js';
 import { migrated, NOW, undoFailed } from '../support/views.js';
 
 const colours = picocolors.createColors(false);
+
+const NO_TRAFFIC_YET: TrafficStatus = {
+  weight: null,
+  wanted: null,
+  step: 0,
+  held: 0,
+  byHand: false,
+  waitsFor: null,
+  verdicts: [],
+  shiftBeganAt: null,
+  log: [],
+};
 
 describe('godwit report', () => {
   const markdown = reportMarkdown(reportOf(migrated));
@@ -37,6 +51,27 @@ describe('godwit report', () => {
 
   test('keeps a table whole when a reason holds a bar', () => {
     expect(markdown).toContain('CHG\\|7');
+  });
+
+  test('says when the certificate of a listener ends', () => {
+    const [unit] = migrated.status.units;
+    if (unit === undefined) throw new Error('no unit');
+    const certificate: ServerCertificate = {
+      names: ['shop.example.org', '*.shop.example.org'],
+      arn: 'arn:aws:acm:eu-central-1:123456789012:certificate/1',
+      state: 'served',
+      notAfter: '2027-03-31T12:00:00.000Z',
+    };
+    const traffic = { ...NO_TRAFFIC_YET, certificate };
+    const view = { ...migrated, status: { ...migrated.status, units: [{ ...unit, traffic }] } };
+    expect(reportMarkdown(reportOf(view))).toContain(
+      `| shop.example.org, *.shop.example.org | served | 2027-03-31T12:00:00.000Z | ${certificate.arn} |`,
+    );
+    const early = { ...certificate, arn: null, state: 'requested', notAfter: null } as const;
+    expect(certificateText(certificate, NOW)).toBe(
+      'certificate for shop.example.org, *.shop.example.org is at the listener, ends 2027-03-31, in 395 days',
+    );
+    expect(certificateText(early, NOW)).toMatch(/is being requested$/);
   });
 
   test('names what could not be undone, and how to finish by hand', () => {

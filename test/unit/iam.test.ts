@@ -45,11 +45,16 @@ describe('the policy of a unit', () => {
     expect(made.map(({ Sid }) => Sid)).toEqual([
       'ReadLoadBalancers',
       'ReadMetrics',
+      'ReadCertificatesWebShop',
       'MoveTrafficWebShop',
       'LockWebShop',
     ]);
-    expect(made[2]).toMatchObject({ Action: ['elasticloadbalancing:ModifyListener'], Resource: [LISTENER] });
-    expect(made[3]).toMatchObject({
+    expect(made[2]).toMatchObject({
+      Action: ['acm:DescribeCertificate'],
+      Resource: ['arn:aws:acm:eu-central-1:123456789012:certificate/*'],
+    });
+    expect(made[3]).toMatchObject({ Action: ['elasticloadbalancing:ModifyListener'], Resource: [LISTENER] });
+    expect(made[4]).toMatchObject({
       Resource: [LISTENER],
       Condition: { 'ForAllValues:StringLike': { 'aws:TagKeys': ['godwit.dev/lock/*'] } },
     });
@@ -62,6 +67,38 @@ describe('the policy of a unit', () => {
       Resource: [RULE],
     });
     expect(made.find(({ Sid }) => Sid === 'SetUpGreenWeb')).toMatchObject({ Resource: [GREEN] });
+  });
+
+  test('lets one certificate be requested, validated, served and deleted again', () => {
+    const certificate = {
+      domain: 'shop.example.org',
+      alternativeNames: ['*.shop.example.org'],
+      zone: 'Z1D633PJN98FT9',
+    };
+    const made = statements({ web: alb({ certificate }) });
+    const of = (action: string) => made.find(({ Action }) => Action.includes(action));
+    expect(of('acm:RequestCertificate')?.Condition).toEqual({
+      'ForAllValues:StringEquals': { 'acm:DomainNames': ['shop.example.org', '*.shop.example.org'] },
+      StringEquals: { 'acm:ValidationMethod': ['DNS'] },
+    });
+    expect(of('acm:DeleteCertificate')).toMatchObject({
+      Resource: ['arn:aws:acm:eu-central-1:123456789012:certificate/*'],
+      Condition: { StringLike: { 'aws:ResourceTag/godwit:request': ['*'] } },
+    });
+    expect(of('elasticloadbalancing:AddListenerCertificates')?.Resource).toEqual([LISTENER]);
+    expect(of('route53:ChangeResourceRecordSets')).toMatchObject({
+      Resource: ['arn:*:route53:::hostedzone/Z1D633PJN98FT9'],
+      Condition: {
+        'ForAllValues:StringLike': {
+          'route53:ChangeResourceRecordSetsNormalizedRecordNames': ['_*.shop.example.org'],
+        },
+        'ForAllValues:StringEquals': { 'route53:ChangeResourceRecordSetsRecordTypes': ['CNAME'] },
+      },
+    });
+    for (const action of ['acm:ListCertificates', 'acm:ListTagsForCertificate', 'acm:AddTagsToCertificate']) {
+      expect(of(action)).toBeDefined();
+    }
+    expect(statements({ web: alb() }).flatMap(({ Action }) => Action)).not.toContain('acm:RequestCertificate');
   });
 
   test('lets one record and its lock be changed, by name and type', () => {
@@ -105,7 +142,10 @@ describe('godwit plan --iam', () => {
   test('prints one policy as AWS takes it, without asking anybody', async () => {
     const { exitCode, stdout } = await print({ web: alb() });
     expect(exitCode).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ Version: '2012-10-17', Statement: [{ Effect: 'Allow' }, {}, {}, {}] });
+    expect(JSON.parse(stdout)).toMatchObject({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow' }, {}, {}, {}, {}],
+    });
   });
 
   test('prints several with whom each is for', async () => {

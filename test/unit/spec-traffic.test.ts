@@ -14,6 +14,12 @@ const NAMES = {
   green: { values: ['192.0.2.1'] },
 };
 
+const CERTIFICATE = { domain: 'shop.example.org', zone: '/hostedzone/Z1D633PJN98FT9' };
+const certified = (change: object) => ({
+  ...WEB,
+  alb: { listener: LISTENER, certificate: { ...CERTIFICATE, ...change } },
+});
+
 const documentOf = (traffic: Record<string, unknown>, more: object = {}) => ({
   apiVersion: 'godwit.dev/v1alpha1',
   kind: 'Migration',
@@ -52,6 +58,19 @@ describe('the normal form of traffic', () => {
       [20, [0.005, 1_500]],
       [100, [0.001, 1_000]],
     ]);
+  });
+
+  test('has a certificate only where one is asked for, for the listener of the unit', () => {
+    expect(normalOf(documentOf({ web: WEB })).unit.route).not.toHaveProperty('certificate');
+    const { unit } = normalOf(documentOf({ web: certified({ alternativeNames: ['*.Shop.example.org'] }) }));
+    expect(unit.route).toMatchObject({
+      certificate: {
+        names: ['shop.example.org', '*.shop.example.org'],
+        zone: 'Z1D633PJN98FT9',
+        listener: LISTENER,
+        stall: 7_200_000,
+      },
+    });
   });
 
   test("names CloudWatch's dimensions by the ends of the ARNs", () => {
@@ -118,6 +137,32 @@ test.each<[string, Record<string, unknown>, string]>([
     'a period that CloudWatch has none of',
     { web: { ...WEB, alb: { listener: LISTENER, metricPeriod: '15s' } } },
     'alb.metricPeriod: expected a period of CloudWatch: 1, 5, 10, 20, 30 seconds or whole minutes, found 15 s',
+  ],
+  [
+    'a name of a certificate with an underscore',
+    { web: certified({ domain: 'a_b.example.org' }) },
+    'alb.certificate.domain: expected a whole DNS name',
+  ],
+  [
+    'a first name that the subject has no room for',
+    { web: certified({ domain: `${'a'.repeat(60)}.example.org` }) },
+    'of at most 64 characters',
+  ],
+  [
+    'a wildcard in the middle',
+    { web: certified({ alternativeNames: ['shop.*.example.org'] }) },
+    'alternativeNames[0]: expected a whole DNS name',
+  ],
+  [
+    'a name twice',
+    { web: certified({ alternativeNames: ['Shop.example.org'] }) },
+    'alternativeNames[0]: expected each name once, found shop.example.org again',
+  ],
+  ['a zone that is none', { web: certified({ zone: 'example.org' }) }, 'expected the id of a hosted zone'],
+  [
+    'a listener of another region',
+    { web: certified({ listener: LISTENER.replace('eu-central-1', 'eu-west-1') }) },
+    "certificate.listener: expected a listener in the region and account of this unit's, eu-central-1:123456789012, found eu-west-1:",
   ],
   [
     'a circle',

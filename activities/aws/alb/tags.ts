@@ -70,4 +70,4 @@ function taken(resource: string, tags: Tag[]): Error {
 }
 
 /** Of what AWS takes in values of tags, https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html, the most. */
-const tagValue = (text: string): string => text.replaceAll(/[^\p{L}\p{N} _.:/=+@-]/gu, '_').slice(0, 256);
+export const tagValue = (text: string): string => text.replaceAll(/[^\p{L}\p{N} _.:/=+@-]/gu, '_').slice(0, 256);

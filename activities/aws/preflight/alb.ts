@@ -14,6 +14,7 @@ import { LOCK_PREFIX, tagsOf } from '../alb/tags.js';
 import { describeSettings, differingSettings, readTargetGroup } from '../alb/target-group.js';
 import type { AwsClients } from '../clients.js';
 import { ownersIn } from '../owners.js';
+import { examineCertificates } from './certificate.js';
 import { looked, type TrafficId } from './look.js';
 
 type Findings = Found<TrafficId>[];
@@ -36,6 +37,7 @@ export async function examineAlb(alb: AlbMove): Promise<Findings> {
     const { LoadBalancerArn } = listener;
     await looked(() => examineUse(alb, LoadBalancerArn, green, found), found, NOT_FOUND);
   }
+  if (listener !== null) await examineCertificates(alb, listener, found);
   return found;
 }
 

@@ -3,11 +3,20 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Finding } from '../../../spec/findings.js';
 import type { Found, Rules } from '../../preflight/check.js';
 import type { TrafficMove } from '../../traffic-contract.js';
-import { ACCESS_RULES, ALB_RULES, RECORD_RULES, type AccessId, type AlbId, type RecordId } from './rules.js';
+import {
+  ACCESS_RULES,
+  ALB_RULES,
+  CERTIFICATE_RULES,
+  RECORD_RULES,
+  type AccessId,
+  type AlbId,
+  type CertificateId,
+  type RecordId,
+} from './rules.js';
 
-export type TrafficId = AccessId | AlbId | RecordId;
+export type TrafficId = AccessId | AlbId | CertificateId | RecordId;
 
-const RULES: Rules<TrafficId> = { ...ACCESS_RULES, ...ALB_RULES, ...RECORD_RULES };
+const RULES: Rules<TrafficId> = { ...ACCESS_RULES, ...ALB_RULES, ...CERTIFICATE_RULES, ...RECORD_RULES };
 
 export function findingOf({ traffic }: TrafficMove, { id, evidence, repair }: Found<TrafficId>): Finding {
   const { severity, title } = RULES[id];

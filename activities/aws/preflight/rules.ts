@@ -179,3 +179,57 @@ export const RECORD_RULES: Rules<RecordId> = {
     mend: 'Nothing; or lower it the day before.',
   },
 };
+
+export type CertificateId =
+  | 'certificate-zone'
+  | 'certificate-zone-delegated-elsewhere'
+  | 'certificate-caa'
+  | 'certificate-listener'
+  | 'certificate-no-room'
+  | 'listener-certificate-ends'
+  | 'listener-certificate-unknown';
+
+export const CERTIFICATE_RULES: Rules<CertificateId> = {
+  'certificate-zone': {
+    severity: 'error',
+    title: 'The hosted zone can not validate the names of the certificate',
+    why: 'ACM looks the validation records up as everybody does: they have to be in the public zone that answers for each of the names.',
+    mend: 'Name the public hosted zone that answers for all names of the certificate; names of another zone need a certificate of their own.',
+  },
+  'certificate-zone-delegated-elsewhere': {
+    severity: 'error',
+    title: 'The parent of the zone of the certificate delegates it to other name servers',
+    why: 'Nobody asks this hosted zone, ACM neither, so the certificate would never be issued.',
+    mend: 'Name the hosted zone that is delegated to, or correct the delegation at the registrar.',
+  },
+  'certificate-caa': {
+    severity: 'error',
+    title: 'A CAA record keeps Amazon from issuing the certificate',
+    why: 'ACM would refuse the certificate with CAA_ERROR.',
+    mend: 'Add a CAA record that allows amazon.com; issuewild for a wildcard, where there is one.',
+  },
+  'certificate-listener': {
+    severity: 'error',
+    title: 'The listener for the certificate does not speak HTTPS',
+    why: 'Only HTTPS listeners have certificates; AWS would refuse it.',
+    mend: 'Name the HTTPS listener of the load balancer as certificate.listener.',
+  },
+  'certificate-no-room': {
+    severity: 'warning',
+    title: 'The load balancer has as many certificates as AWS allows by default',
+    why: 'Unless the quota was raised, AWS refuses one more, after it was issued.',
+    mend: 'Remove one that nobody needs, or have the quota raised: Certificates per Application Load Balancer.',
+  },
+  'listener-certificate-ends': {
+    severity: 'warning',
+    title: 'A certificate of the listener ends within 30 days',
+    why: 'ACM begins to renew its own 60 days before their end, so one that is this close could not be renewed; imported ones it never renews. Once it has ended, no client can connect.',
+    mend: 'Put its validation records back, or import the next one; or add certificate to the specification.',
+  },
+  'listener-certificate-unknown': {
+    severity: 'info',
+    title: 'It is not known when the certificates of the listener end',
+    why: 'Certificates of IAM are not looked at, and those of ACM only with the right to.',
+    mend: 'Nothing; or give the policy that godwit plan --iam prints.',
+  },
+};

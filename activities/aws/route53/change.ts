@@ -46,7 +46,7 @@ export async function captureRecords({ route, clients }: RecordMove): Promise<Ro
 }
 
 /** Fails where nobody outside would see a change of this zone. */
-export async function delegatedServers(route: NormalRoute53, zone: Zone): Promise<string[]> {
+export async function delegatedServers(route: Pick<NormalRoute53, 'zone'>, zone: Zone): Promise<string[]> {
   if (zone.private) {
     throw failure(
       'InvalidSpec',

@@ -96,10 +96,14 @@ export class Listeners {
   /** One that is there already stays as it is: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_AddListenerCertificates.html */
   async addCertificates(call: Call): Promise<Branch[]> {
     const listener = await this.#https(call);
-    const added = certificatesOf(call.parameters);
-    for (const arn of added) await this.checkCertificate(call, arn);
-    const arns = [...new Set([...(this.#extra.get(arnOf(listener, 'Listener')) ?? []), ...added])];
-    if (arns.length > this.quotas().certificatesOfListener)
+    const added = oneCertificateOf(call.parameters);
+    await this.checkCertificate(call, added);
+    const arns = [...new Set([...(this.#extra.get(arnOf(listener, 'Listener')) ?? []), added])];
+    const others = (await this.inventory.listenersOf(call, textOf(listener['LoadBalancerArn']) ?? '')).filter(
+      (one) => one['ListenerArn'] !== listener['ListenerArn'],
+    );
+    const elsewhere = others.flatMap((one) => this.#extra.get(arnOf(one, 'Listener')) ?? []);
+    if (arns.length + elsewhere.length > this.quotas().certificatesOfLoadBalancer)
       throw new AwsError(
         'TooManyCertificates',
         'You have reached the limit on the number of certificates per load balancer',
@@ -110,11 +114,11 @@ export class Listeners {
 
   async removeCertificates(call: Call): Promise<void> {
     const listener = await this.#https(call);
-    const removed = certificatesOf(call.parameters);
-    if (branchesOf(listener['Certificates']).some((one) => removed.includes(textOf(one['CertificateArn']) ?? ''))) {
+    const removed = oneCertificateOf(call.parameters);
+    if (branchesOf(listener['Certificates']).some((one) => one['CertificateArn'] === removed)) {
       throw new AwsError('OperationNotPermitted', 'Default certificates cannot be removed from a listener');
     }
-    const kept = (this.#extra.get(arnOf(listener, 'Listener')) ?? []).filter((arn) => !removed.includes(arn));
+    const kept = (this.#extra.get(arnOf(listener, 'Listener')) ?? []).filter((arn) => arn !== removed);
     this.#extra.set(arnOf(listener, 'Listener'), kept);
   }
 
@@ -196,8 +200,13 @@ export class Listeners {
 const duplicate = (loadBalancer: string): AwsError =>
   new AwsError('DuplicateListener', `A listener already exists on this port for this load balancer '${loadBalancer}'`);
 
-function certificatesOf(parameters: Branch): string[] {
-  return branchesOf(parameters['Certificates']).map((one) => textOf(one['CertificateArn']) ?? '');
+/** "You can specify one certificate per call. Set CertificateArn to the certificate ARN but do not set IsDefault." */
+function oneCertificateOf(parameters: Branch): string {
+  const [certificate = {}, ...more] = branchesOf(parameters['Certificates']);
+  const arn = textOf(certificate['CertificateArn']);
+  if (arn === undefined || more.length > 0) throw invalid('You must specify exactly one certificate');
+  if (certificate['IsDefault'] !== undefined) throw invalid('IsDefault cannot be specified');
+  return arn;
 }
 
 /** Keys in one order, for comparison. */
