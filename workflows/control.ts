@@ -33,7 +33,7 @@ import { reportSignal, type LookoutReport } from './lookout-messages.js';
 import { shiftSignal, type ShiftReport } from './traffic-messages.js';
 import { isFailureOfStep, problemOf } from './problem.js';
 import { refusal, type Audience } from './refusal.js';
-import type { MigrationState, UnitProgress } from './state.js';
+import type { MigrationState, TrafficProgress, UnitProgress } from './state.js';
 import { detailsOf, stateOf, statusOf, validApprovals } from './status.js';
 
 /** Newest messages kept: continue-as-new carries them all. */
@@ -368,7 +368,7 @@ export class Control {
     const switched = this.state.units.some(({ switchBegan }) => switchBegan);
     const holds =
       unit?.traffic !== undefined
-        ? `Green has ${unit.traffic.weight ?? 0} % of the traffic, as was written last`
+        ? whereTrafficIs(unit.traffic)
         : unit === null || !unit.switchBegan
           ? 'Nothing was switched: the source takes the writes'
           : `The writes are on the ${unit.primary}, as far as is known`;
@@ -475,6 +475,13 @@ export class Control {
       { key: STAGE_KEY, value: shown.stage },
     ]);
   }
+}
+
+function whereTrafficIs({ weight, wanted }: TrafficProgress): string {
+  const known = `Green has ${weight ?? 0} %`;
+  return wanted === null || wanted === weight
+    ? `${known} of the traffic, as was written last`
+    : `${known} or ${wanted} % of the traffic: it isn't known whether the last write took effect`;
 }
 
 /** Counts as one person, however often: Temporal's UI and CLI don't say who sent a signal. */

@@ -1,12 +1,15 @@
 /** The stages of a unit of traffic, as its migration goes through them. */
+import type { UndoRecord } from '../spec/undo.js';
+import type { UnitRef } from '../spec/units.js';
 import { now } from './control.js';
 import { Interrupted } from './interrupted.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { ofTraffic } from './saga.js';
-import { TRAFFIC_AFRESH, WATCH_AFRESH, type UnitProgress } from './state.js';
+import { TRAFFIC_AFRESH, WATCH_AFRESH, type TrafficProgress, type UnitProgress } from './state.js';
 import { trafficShift } from './trafficShift.js';
 import { activities, attachGreen, backToBlue, capture, imageOf, lookAt, progressOf, type Wheel } from './traffic.js';
 import { child, enter, trafficMoveOfUnit, type Trip } from './trip.js';
+import { UNDO, type UndoneStep } from './undo-steps.js';
 
 function wheelOf(trip: Trip, unit: UnitProgress): Wheel {
   const { control } = trip;
@@ -55,6 +58,14 @@ export async function rollTrafficBack(trip: Trip, unit: UnitProgress): Promise<v
   Object.assign(unit, { ...gone, ...WATCH_AFRESH });
   Object.assign(progressOf(wheel), TRAFFIC_AFRESH);
   control.touched();
+}
+
+/** Where the traffic is known to be once the undo log has been worked through, as far as that went. */
+export function trafficAfterUndo(unit: UnitRef, log: UndoRecord[]): Partial<TrafficProgress> {
+  const isUndone = (step: UndoneStep): boolean =>
+    log.some((entry) => entry.unit === unit && entry.activity === UNDO[step].activity && entry.state === 'done');
+  if (isUndone('attachGreen')) return { ...TRAFFIC_AFRESH, verdicts: [], weight: null };
+  return isUndone('shiftTraffic') ? { weight: 0, wanted: null } : {};
 }
 
 /** One look of the watch; true: all is well. What is wrong holds, or goes back, as the specification says. */

@@ -76,6 +76,7 @@ async function tell({ control, unit, saga }: UnitPhase): Promise<void> {
 class Shift {
   /** Since the last look that was well. */
   #idle: Milliseconds = 0;
+  #wasWell = true;
   /** What its migration knows, but for figures. */
   #told = '';
 
@@ -111,10 +112,13 @@ class Shift {
     const progress = progressOf(this.wheel);
     const { every, stall } = this.wheel.move().traffic;
     const isHeld = progress.byHand || progress.waitsFor !== null;
-    const left = isHeld ? every : Math.min(every, step.hold - progress.held);
-    const slept = await control.doze(Math.max(1, left));
+    const left = step.hold - progress.held;
+    // What is left of the hold is slept alone after a good look: without evidence it would be looked at without a pause.
+    const atRhythm = isHeld || !this.#wasWell || left <= 0;
+    const slept = await control.doze(atRhythm ? every : Math.min(every, left));
     if (progress.hand !== null) return null;
     const seen = await lookAt(this.wheel, step.gates);
+    this.#wasWell = seen.kind === 'well';
     if (seen.kind === 'breach') {
       if (seen.then === 'hold') throw failed('TrafficBreached', seen.why);
       await backToBlue(this.wheel, seen.why, null);

@@ -149,8 +149,32 @@ describe('a simple record', () => {
       ) as string,
     });
     expect(await found()).toEqual(changed);
+    await expect(undoShift({ move, image })).rejects.toMatchObject({ type: 'TrafficChanged' });
+    expect(await weights()).toEqual({ blue: 100, green: 0 });
+    expect(await undoShift({ move, image })).toMatchObject({
+      different: expect.stringContaining('but: blue 100') as string,
+    });
     await expect(undoTraffic({ move, image })).rejects.toMatchObject({ type: 'TrafficChanged' });
     expect(await found()).toEqual([record(['10.0.0.1', '10.0.0.3'])]);
+    expect(await undoTraffic({ move, image })).toEqual({
+      different: expect.stringMatching(
+        /^somebody else changed A shop.* but: a simple record \(10\.0\.0\.1 10\.0\.0\.3/,
+      ) as string,
+    });
+    expect(await found()).toEqual([record(['10.0.0.1', '10.0.0.3'])]);
+  });
+
+  test('that another migration holds and moves is not touched by an undo, though it looks like ours', async () => {
+    const image = await capture();
+    const other = recordMoveOf(aws, world, { recordName: name.slice(0, -1) }, 'other');
+    await lockTraffic({ move: other, image });
+    await setTraffic({ move: other, image, from: null, to: 25 });
+    await expect(lockTraffic({ move, image })).rejects.toMatchObject({ type: 'ScopeTaken' });
+    const before = await found();
+    const different = expect.stringMatching(/is held by another migration \(TXT .* migration=other"\)/) as string;
+    expect(await undoShift({ move, image })).toEqual({ different });
+    expect(await undoTraffic({ move, image })).toEqual({ different });
+    expect(await found()).toEqual(before);
   });
 
   test('that somebody else changes between our look and our write is not written over', async () => {
@@ -167,6 +191,7 @@ describe('a simple record', () => {
 
   test('with a member of somebody else stays weighted after an undo, without green', async () => {
     const image = await capture();
+    await lockTraffic({ move, image });
     await set(image, null, 25);
     await create(record(['10.0.7.7'], { SetIdentifier: 'canary', Weight: 5, TTL: 60 }));
     await expect(undoTraffic({ move, image })).rejects.toMatchObject({
@@ -178,8 +203,9 @@ describe('a simple record', () => {
 
   test('that somebody else made simple again is left as it is', async () => {
     const image = await capture();
+    await lockTraffic({ move, image });
     await set(image, null, 25);
-    const members = await found();
+    const members = (await found()).filter(({ Type }) => Type === 'A');
     const theirs = record(['10.0.8.8']);
     await elsewhere.changeRecords(
       ...members.map((ResourceRecordSet) => ({ Action: 'DELETE' as const, ResourceRecordSet })),
