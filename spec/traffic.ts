@@ -67,7 +67,7 @@ const Alb = z.strictObject({
 const Route53 = z.strictObject({
   zone: z
     .string()
-    .regex(/^(\/hostedzone\/)?Z[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
+    .regex(/^(\/hostedzone\/)?[A-Z0-9]{1,32}$/, { error: 'expected the id of a hosted zone, such as Z1D633PJN98FT9' })
     .transform((id) => id.replace('/hostedzone/', ''))
     .describe('Id of the hosted zone.'),
   name: dnsName().describe('Name of the records.'),
@@ -81,7 +81,7 @@ const Alias = z.strictObject({
   dnsName: dnsName().describe('Name of the load balancer or other target, as the API shows it.'),
   zone: z
     .string()
-    .regex(/^Z[A-Z0-9]{1,32}$/, { error: 'expected the hosted zone id of the alias target, such as Z215JYRZR1TBD5' })
+    .regex(/^[A-Z0-9]{1,32}$/, { error: 'expected the hosted zone id of the alias target, such as Z215JYRZR1TBD5' })
     .describe("Hosted zone id of the target; of a load balancer its CanonicalHostedZoneId, not the record's zone."),
   evaluateTargetHealth: z.boolean().prefault(true).describe('Whether unhealthy targets are left out of answers.'),
 });

@@ -74,9 +74,10 @@ async function requestsAt(
         ...(token === undefined ? {} : { NextToken: token }),
       }),
     );
-    for (const { Id, Values = [] } of answer.MetricDataResults ?? []) {
-      const sum = Values.reduce((all, value) => all + value, 0);
-      if (Id === 'blue' || Id === 'green') counts[Id] += sum;
+    for (const { Id, Values = [], Timestamps = [] } of answer.MetricDataResults ?? []) {
+      // The API begins at the whole minute before `from`.
+      const wanted = Values.filter((_, index) => (Timestamps[index] ?? from) >= from);
+      if (Id === 'blue' || Id === 'green') counts[Id] += wanted.reduce((all, value) => all + value, 0);
     }
     token = answer.NextToken;
   } while (token !== undefined && token !== '');
