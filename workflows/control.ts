@@ -235,10 +235,11 @@ export class Control {
         : { kind: 'promote', full: 'full' in parsed.message && parsed.message.full === true, ...said };
   }
 
-  #takeShift({ unit: ref, traffic }: ShiftReport): void {
+  #takeShift({ unit: ref, traffic, note }: ShiftReport): void {
     const unit = this.state.units.find((progress) => progress.unit === ref);
     if (unit?.traffic === undefined) return;
     Object.assign(unit.traffic, traffic);
+    unit.note = clip(note);
     for (const { id, unit: owner, step } of this.state.normal?.gates ?? []) {
       const gate = this.state.gates[id];
       if (owner !== ref || step === undefined || gate === undefined) continue;

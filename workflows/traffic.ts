@@ -70,9 +70,10 @@ export async function moveWeight(wheel: Wheel, weight: number, why: string, by: 
     activities(wheel).setTraffic({ move: move(), image: imageOf(wheel), from: progress.weight, to: weight }),
   );
   noteWeight(progress, weight, why, by);
+  const wait = `waits ${Math.ceil(settlesInMs / 1_000)} s until no resolver holds the old records any more`;
+  unit.note = settlesInMs === 0 ? null : wait;
   await wheel.tell();
   if (settlesInMs === 0) return;
-  unit.note = `waits ${Math.ceil(settlesInMs / 1_000)} s until no resolver holds the old records any more`;
   await control.sleep(() => settlesInMs);
   unit.note = null;
 }

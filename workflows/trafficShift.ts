@@ -69,7 +69,7 @@ async function tell({ control, unit, saga }: UnitPhase): Promise<void> {
   control.touched();
   const { parent } = workflowInfo();
   if (saga !== null || parent === undefined || unit.traffic === undefined) return;
-  const report = { unit: unit.unit, traffic: trafficStatus(unit.traffic) };
+  const report = { unit: unit.unit, traffic: trafficStatus(unit.traffic), note: unit.note };
   await getExternalWorkflowHandle(parent.workflowId).signal(shiftSignal, report);
 }
 
@@ -138,7 +138,8 @@ class Shift {
   /** Figures change with every look, and each report is an event of the migration's history. */
   async #tellNews(): Promise<void> {
     const { step, waitsFor, byHand, verdicts } = progressOf(this.wheel);
-    const news = JSON.stringify({ step, waitsFor, byHand, verdicts }).replaceAll(/[\d.–]+/g, '#') + String(step);
+    const { note } = this.wheel.unit;
+    const news = JSON.stringify({ step, waitsFor, byHand, verdicts, note }).replaceAll(/[\d.–]+/g, '#') + String(step);
     if (news !== this.#told) await this.wheel.tell();
     else this.wheel.control.touched();
     this.#told = news;

@@ -108,7 +108,7 @@ export function albMoveOf(
 
 export function recordMoveOf(
   aws: AwsProxy,
-  world: AwsWorld,
+  world: Pick<AwsWorld, 'zone'>,
   change: Partial<NormalRoute53>,
   migration = 'shift',
 ): TrafficMove {
