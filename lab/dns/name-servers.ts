@@ -220,7 +220,10 @@ export class NameServers {
       : (this.#servers.get(nameServer)?.listener.place.address ?? null);
   }
 
-  /** Delegates every zone that isn't within another one; for the others, that one has to. */
+  /**
+   * Delegates every zone that isn't within another one; for the others, that one has to. Names of load balancers are in a zone of
+   * AWS; here the root knows them itself.
+   */
   #rootZone(): Zone {
     const delegated = this.#zones.filter(
       (zone) =>
@@ -244,6 +247,14 @@ export class NameServers {
         ...hosts.map((host) => {
           const data = this.#addressOf(host) ?? '';
           return set(host, 'A', [{ ...about(host), type: 'A', data }]);
+        }),
+        ...[...this.#balancers].map(([dnsName, { addresses }]) => {
+          const name = lower(dnsName);
+          return set(
+            name,
+            'A',
+            addresses.map((data) => ({ ...about(name), type: 'A', data })),
+          );
         }),
       ],
     };
