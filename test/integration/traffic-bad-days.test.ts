@@ -34,7 +34,7 @@ beforeAll(async () => {
   hurry({ answer: 2_000, metrics: 1_000, inSync: 3_000 });
   aws = await startAws({ rates: {}, route53: { inSyncAfterMs: 10 } });
   world = await newWorld(aws, useAccount());
-  while (listeners.length < 12) listeners.push(await ListenerPlace.make(aws, world));
+  while (listeners.length < 14) listeners.push(await ListenerPlace.make(aws, world));
   while (records.length < 4) records.push(await RecordPlace.make(aws, world, records.length));
   edge = await CountedEdge.start(aws, world);
   names = await NameServers.start({ aws: [aws.observer(world)], refreshEveryMs: 300 });
@@ -198,6 +198,29 @@ describe.concurrent('an abort undoes everything', { timeout: 300_000 }, () => {
     await run.signal('retry');
     await run.until('the rollback', ({ state }) => state === 'rolled-back');
     expect(await place.weight()).toBe(0);
+    await abortUndoes(run, place);
+  });
+});
+
+describe.concurrent('a start is refused, and leaves nothing to undo,', { timeout: 300_000 }, () => {
+  test('where another migration has the listener, whose weights an abort leaves alone', async () => {
+    const place = taken(listeners);
+    const first = await begin(place);
+    await first.atWeight(50);
+    const second = await begin(place);
+    const { findings } = await second.needsAttention();
+    expect(findings.map(({ id }) => id)).toEqual(expect.arrayContaining(['alb-locked', 'alb-traffic-elsewhere']));
+    await second.signal('abort', { by: 'ana' });
+    expect(await second.ended()).toBe('undone');
+    expect(await place.weight()).toBe(50);
+    await abortUndoes(first, place);
+  });
+
+  test('where nobody polls the task queue of the unit', async () => {
+    const place = taken(listeners);
+    const run = await runs.begin({ ...place.document, steps: HELD, taskQueue: `nobody-${place.name}` });
+    const { findings } = await run.needsAttention();
+    expect(findings).toMatchObject([{ id: 'no-worker', severity: 'error', unit: 'traffic/web' }]);
     await abortUndoes(run, place);
   });
 });
