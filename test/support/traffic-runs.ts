@@ -14,7 +14,7 @@ import type { MigrationState } from '../../workflows/state.js';
 export type TrafficDocument = NonNullable<MigrationDocument['spec']['traffic']>[string];
 
 /** Each look is a query, and so a task of the worker. */
-const POLL_MS = 300;
+const POLL_MS = 500;
 const PATIENCE_MS = 120_000;
 
 export class TrafficRuns {

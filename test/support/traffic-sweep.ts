@@ -54,25 +54,32 @@ const CLASSES = [
   ['a denied right', 'expired credentials'],
 ];
 
+/** Of the classes that one write meets. */
+const EACH = 3;
+
 /**
- * Every write meets every class. Of each operation that reads, the first call, the last and the one in the middle meet one kind
- * each, by turns. A person's answers alternate.
+ * Each write meets three of the classes, the next one the next three and so on, so that every operation that writes meets all of
+ * them. Of each operation that reads, the first call and the last meet one kind each, by turns. A person's answers alternate.
  */
 export function casesOf(walk: Walk, calls: string[]): Case[] {
   const kinds = Object.keys(KINDS);
-  let turn = walk === 'there' ? 0 : 3;
+  const first = walk === 'there' ? 0 : EACH;
+  let turn = first;
   const cases = [...new Set(calls)].flatMap((operation): Omit<Case, 'answer'>[] => {
     const count = calls.filter((one) => one === operation).length;
     if (isWrite(operation)) {
-      const all = Array.from({ length: count }, (_, nth) => nth);
-      return all.flatMap((nth) =>
-        CLASSES.map((kinds) => ({ walk, operation, nth, kind: kinds[(turn += 1) % kinds.length] ?? '' })),
-      );
+      return Array.from({ length: count * EACH }, (_, index) => {
+        const alternatives = CLASSES[(first + index) % CLASSES.length] ?? [];
+        const kind = alternatives[(turn += 1) % alternatives.length] ?? '';
+        return { walk, operation, nth: Math.floor(index / EACH), kind };
+      });
     }
-    return [...new Set([0, Math.floor(count / 2), count - 1])].map((nth) => {
-      turn += 1;
-      return { walk, operation, nth, kind: kinds[turn % kinds.length] ?? '' };
-    });
+    return [...new Set([0, count - 1])].map((nth) => ({
+      walk,
+      operation,
+      nth,
+      kind: kinds[(turn += 1) % kinds.length] ?? '',
+    }));
   });
   return cases.map((one, index) => ({ ...one, answer: index % 2 === 0 ? 'retry' : 'abort' }));
 }
@@ -157,7 +164,8 @@ export class Sweep {
     arm();
     await run.signal('rollback', { by: 'ana' });
     await answered(run, answer, ({ state }) => state === 'rolled-back');
-    await run.signal('abort', { by: 'ana' });
+    // Who was asked may have said so already.
+    if (!hasEnded(await run.status())) await run.signal('abort', { by: 'ana' });
     return run;
   }
 
