@@ -104,6 +104,11 @@ export interface TrafficProof {
   explanation: string;
 }
 
+/** What an undo has left as somebody else has made it, in words; null: it is as it was. */
+export interface TrafficPutBack {
+  different: string | null;
+}
+
 export interface GreenHealth {
   healthy: boolean;
   /** `3 of 4 targets are healthy; 10.0.0.7:8080 is initial (Elb.RegistrationInProgress)`. */
@@ -194,12 +199,14 @@ export interface TrafficActivities {
   finalizeTraffic(change: { move: TrafficMove; image: TrafficImage; sinceMs?: number }): Promise<FinalTraffic>;
 
   /** Gives all traffic back to blue, whatever weight was written last; green stays attached. As `undoTraffic` with what somebody else changed. */
-  undoShift(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
+  undoShift(change: { move: TrafficMove; image: TrafficImage }): Promise<TrafficPutBack>;
   /**
    * Puts the before-image back whole, whatever weight was written last, and gives the locks up. Where somebody else has changed
-   * something, only blue and green are put back within it, and the failure `TrafficChanged` says what is left different.
+   * something, only blue and green are put back within it, and the failure `TrafficChanged` says what is left different: once. Whoever
+   * runs it again, when nothing of this migration is there any more, accepts that, and gets it as the answer. What another migration
+   * holds is not touched.
    */
-  undoTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<void>;
+  undoTraffic(change: { move: TrafficMove; image: TrafficImage }): Promise<TrafficPutBack>;
   /** Takes it off the listener. Where somebody has made it the default one it stays, and the failure says so; as with the two below. */
   undoServing(request: CertificateMove): Promise<void>;
   /** Deletes the records that weren't there before. One that was changed since, or that another certificate needs, stays. */

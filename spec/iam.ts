@@ -201,7 +201,15 @@ function ofCertificate(name: string, { names, zone, listener }: NormalCertificat
   ];
 }
 
-function ofRecords(name: string, { zone, recordName, type }: NormalRoute53): PolicyStatement[] {
+/** Load balancers that aliases lead to are compared. */
+const READ_ALIASES: PolicyStatement = {
+  Sid: 'ReadAliases',
+  Effect: 'Allow',
+  Action: ['elasticloadbalancing:DescribeLoadBalancerAttributes', 'elasticloadbalancing:DescribeLoadBalancers'],
+  Resource: ['*'],
+};
+
+function ofRecords(name: string, { zone, recordName, type, green }: NormalRoute53): PolicyStatement[] {
   // GovCloud and China have partitions of their own; a pattern fits all.
   const hostedZone = `arn:*:route53:::hostedzone/${zone}`;
   const lock = `_godwit-lock-${type.toLowerCase()}.${recordName.replace(/^\*/, '_any')}`;
@@ -219,6 +227,7 @@ function ofRecords(name: string, { zone, recordName, type }: NormalRoute53): Pol
     },
   });
   return [
+    ...('alias' in green.target ? [READ_ALIASES] : []),
     {
       Sid: 'FollowChanges',
       Effect: 'Allow',

@@ -24,6 +24,7 @@ export interface UndoEntry {
 export type UndoRecord = UndoEntry &
   (
     | { state: 'pending' }
-    | { state: 'done'; tookMs: Milliseconds; overBudget: boolean }
+    /** `different`: what somebody else has made otherwise meanwhile, and was left so. Absent: it is as it was. */
+    | { state: 'done'; tookMs: Milliseconds; overBudget: boolean; different?: string }
     | { state: 'failed'; error: string; byHand: string }
   );

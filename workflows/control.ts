@@ -33,7 +33,7 @@ import { reportSignal, type LookoutReport } from './lookout-messages.js';
 import { shiftSignal, type ShiftReport } from './traffic-messages.js';
 import { isFailureOfStep, problemOf } from './problem.js';
 import { refusal, type Audience } from './refusal.js';
-import type { MigrationState, UnitProgress } from './state.js';
+import type { MigrationState, TrafficProgress, UnitProgress } from './state.js';
 import { detailsOf, stateOf, statusOf, validApprovals } from './status.js';
 
 /** Newest messages kept: continue-as-new carries them all. */
@@ -241,10 +241,11 @@ export class Control {
         : { kind: 'promote', full: 'full' in parsed.message && parsed.message.full === true, ...said };
   }
 
-  #takeShift({ unit: ref, traffic }: ShiftReport): void {
+  #takeShift({ unit: ref, traffic, note }: ShiftReport): void {
     const unit = this.state.units.find((progress) => progress.unit === ref);
     if (unit?.traffic === undefined) return;
     Object.assign(unit.traffic, traffic);
+    unit.note = clip(note);
     for (const { id, unit: owner, step } of this.state.normal?.gates ?? []) {
       const gate = this.state.gates[id];
       if (owner !== ref || step === undefined || gate === undefined) continue;
@@ -374,7 +375,7 @@ export class Control {
     const switched = this.state.units.some(({ switchBegan }) => switchBegan);
     const holds =
       unit?.traffic !== undefined
-        ? `Green has ${unit.traffic.weight ?? 0} % of the traffic, as was written last`
+        ? whereTrafficIs(unit.traffic)
         : unit === null || !unit.switchBegan
           ? 'Nothing was switched: the source takes the writes'
           : `The writes are on the ${unit.primary}, as far as is known`;
@@ -481,6 +482,13 @@ export class Control {
       { key: STAGE_KEY, value: shown.stage },
     ]);
   }
+}
+
+function whereTrafficIs({ weight, wanted }: TrafficProgress): string {
+  const known = `Green has ${weight ?? 0} %`;
+  return wanted === null || wanted === weight
+    ? `${known} of the traffic, as was written last`
+    : `${known} or ${wanted} % of the traffic: it isn't known whether the last write took effect`;
 }
 
 /** Counts as one person, however often: Temporal's UI and CLI don't say who sent a signal. */

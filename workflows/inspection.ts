@@ -23,12 +23,18 @@ export async function findings(control: Control): Promise<Finding[]> {
       }),
     ),
   );
-  const ofTraffic = await Promise.all(
-    trafficMoves(control).map((move) =>
-      control.step(() => trafficActivities(move.traffic.taskQueue).preflightTraffic(move)),
-    ),
-  );
+  const ofTraffic = await Promise.all(trafficMoves(control).map((move) => findingsOfTraffic(control, move)));
   return [...found.flat(2), ...ofTraffic.flat()];
+}
+
+/** The workers first: where nobody polls the unit's queue, nobody would look at its traffic either. */
+async function findingsOfTraffic(control: Control, move: TrafficMove): Promise<Finding[]> {
+  const { unit, taskQueue } = move.traffic;
+  const queues = { light: taskQueue, bulk: taskQueue, snapshot: taskQueue, switch: taskQueue };
+  const { migration } = move;
+  const ofWorkers = await control.step(() => lightActivities().preflightWorkers({ migration, unit, queues }));
+  if (ofWorkers.some(({ severity }) => severity === 'error')) return ofWorkers;
+  return [...ofWorkers, ...(await control.step(() => trafficActivities(taskQueue).preflightTraffic(move)))];
 }
 
 export async function wholePlan(control: Control, normal: NormalMigration): Promise<Plan> {

@@ -25,7 +25,7 @@ import { replicationSetup } from './replicationSetup.js';
 import { Lookouts } from './lookouts.js';
 import { rollback } from './rollback.js';
 import { rooted } from './rooted.js';
-import { ofDatabase, Saga, undoIncomplete } from './saga.js';
+import { leftDifferent, ofDatabase, Saga, undoIncomplete } from './saga.js';
 import {
   adopt,
   newState,
@@ -36,7 +36,7 @@ import {
   type MigrationState,
   type UnitProgress,
 } from './state.js';
-import { finalizeTraffic, prepareTraffic, rollTrafficBack, shiftTraffic } from './traffic-stages.js';
+import { finalizeTraffic, prepareTraffic, rollTrafficBack, shiftTraffic, trafficAfterUndo } from './traffic-stages.js';
 import { atOnce, child, enter, failed, gatesOf, isTraffic, moveOfUnit, overUnits, type Trip } from './trip.js';
 import { validation } from './validation.js';
 import { watchedLongEnough, watchUntil } from './watching.js';
@@ -344,8 +344,12 @@ async function undoEverything(trip: Trip): Promise<MigrationResult> {
   for (const unit of state.units) {
     const left = remaining.some((entry) => entry.unit === unit.unit);
     Object.assign(unit, left ? { state: 'failed' } : { state: 'undone', primary: 'source' });
+    if (unit.traffic !== undefined) Object.assign(unit.traffic, trafficAfterUndo(unit.unit, state.undoLog));
   }
-  if (remaining.length === 0) return end(trip, 'undone');
+  if (remaining.length === 0) {
+    state.note = leftDifferent(state.undoLog);
+    return end(trip, 'undone');
+  }
   Object.assign(state, { ended: 'failed', note: undoIncomplete(remaining).message });
   control.publish();
   throw undoIncomplete(remaining);

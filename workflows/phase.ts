@@ -17,7 +17,7 @@ import { Interrupted } from './interrupted.js';
 import { isFailureOfStep } from './problem.js';
 import { lightActivities } from './proxies.js';
 import { rooted } from './rooted.js';
-import { ofDatabase, Saga, undoIncomplete } from './saga.js';
+import { leftDifferent, ofDatabase, Saga, undoIncomplete } from './saga.js';
 import { adopt, newState, type MigrationState, type UnitProgress } from './state.js';
 import type { UndoneStep } from './undo-steps.js';
 
@@ -140,6 +140,7 @@ async function undoOwn(control: Control, saga: Saga): Promise<void> {
   control.begin('abort');
   const remaining = await saga.undo();
   control.state.ended = remaining.length === 0 ? 'undone' : 'failed';
+  control.state.note = leftDifferent(control.state.undoLog);
   control.publish();
   if (remaining.length > 0) throw undoIncomplete(remaining);
 }

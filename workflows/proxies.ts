@@ -34,13 +34,13 @@ type Bulk =
 type Switch = 'switchWrites' | 'settle' | 'acceptFailover';
 
 /** Workers heartbeat by themselves (workers/interceptors.ts), so this is how long a dead worker goes unnoticed. */
-const LIGHT: ActivityOptions = {
+const LIGHT = {
   startToCloseTimeout: '1 minute',
   heartbeatTimeout: '10 seconds',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   // About two minutes of a database that doesn't answer; then a person is asked.
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '15 seconds', maximumAttempts: 10 },
-};
+} satisfies ActivityOptions;
 
 /** Cancelled by pause and abort; the answer is awaited, so that nothing of it runs any more when the next step begins. */
 const BULK: ActivityOptions = {
@@ -81,9 +81,13 @@ export function switchActivities(queues: TaskQueues): ActivityInterfaceFor<Pick<
 }
 
 /** Changes and looks at traffic: each ends within a minute or is tried again, and takes effect at most once. */
-export function trafficActivities(taskQueue: string): ActivityInterfaceFor<TrafficActivities> {
-  return proxyActivities<TrafficActivities>({ ...LIGHT, startToCloseTimeout: '3 minutes', taskQueue });
+export function trafficActivities(taskQueue: string, direction?: 'back'): ActivityInterfaceFor<TrafficActivities> {
+  const retry = direction === 'back' ? { ...LIGHT.retry, maximumAttempts: BACK_ATTEMPTS } : LIGHT.retry;
+  return proxyActivities<TrafficActivities>({ ...LIGHT, startToCloseTimeout: '3 minutes', taskQueue, retry });
 }
+
+/** A quarter of an hour: users are where they fare badly, and an API that throttles for minutes lets them go by itself. */
+const BACK_ATTEMPTS = 60;
 
 /** Times its budget that an undo is tried before it is recorded as failed; it can be tried again by a new run. */
 const UNDO_PATIENCE = 4;

@@ -84,8 +84,9 @@ export class Saga {
 
   async #undoOne(entry: UndoEntry): Promise<UndoRecord> {
     const began = Date.now();
+    let answer: unknown;
     try {
-      await this.#reportingOverBudget(entry, () =>
+      answer = await this.#reportingOverBudget(entry, () =>
         undoActivity(entry.activity, inputOfNow(entry, this.control.state.normal), entry.taskQueue, entry.budget),
       );
     } catch (error) {
@@ -93,11 +94,11 @@ export class Saga {
       return failed(entry, describe(error).message);
     }
     const tookMs = Date.now() - began;
-    return { ...plain(entry), state: 'done', tookMs, overBudget: tookMs > entry.budget };
+    return { ...plain(entry), state: 'done', tookMs, overBudget: tookMs > entry.budget, ...differenceIn(answer) };
   }
 
   /** A budget that passes is said, and never a reason to stop undoing. */
-  async #reportingOverBudget(entry: UndoEntry, undo: () => Promise<unknown>): Promise<void> {
+  async #reportingOverBudget<T>(entry: UndoEntry, undo: () => Promise<T>): Promise<T> {
     const clock = new CancellationScope({ cancellable: true });
     const late = clock
       .run(() => sleep(entry.budget))
@@ -108,7 +109,7 @@ export class Saga {
       )
       .catch(() => undefined);
     try {
-      await undo();
+      return await undo();
     } finally {
       clock.cancel();
       await late;
@@ -132,6 +133,20 @@ const DEFAULT_BUDGET: Milliseconds = 30 * 60_000;
 
 function plain({ seq, unit, title, activity, input, taskQueue, budget, guardsRest }: UndoEntry): UndoEntry {
   return { seq, unit, title, activity, input, taskQueue, budget, ...(guardsRest ? { guardsRest } : {}) };
+}
+
+/** Undos of traffic tell what somebody else has changed, and they therefore leave. */
+function differenceIn(answer: unknown): { different?: string } {
+  const told = typeof answer === 'object' && answer !== null && 'different' in answer ? answer.different : null;
+  return typeof told === 'string' ? { different: told } : {};
+}
+
+/** What was undone, and is not as it was all the same, in words; null: nothing. */
+export function leftDifferent(log: UndoRecord[]): string | null {
+  const told = log.flatMap((entry) =>
+    entry.state === 'done' && entry.different !== undefined ? [entry.different] : [],
+  );
+  return told.length === 0 ? null : [...new Set(told)].join('\n');
 }
 
 function failed(entry: UndoEntry, error: string): UndoRecord {

@@ -1,10 +1,12 @@
 /** The stages of a unit of traffic, as its migration goes through them. */
+import type { UndoRecord } from '../spec/undo.js';
+import type { UnitRef } from '../spec/units.js';
 import { certificate, certificateOf, haveCertificate } from './certificate.js';
 import { now } from './control.js';
 import { Interrupted } from './interrupted.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { ofTraffic } from './saga.js';
-import { TRAFFIC_AFRESH, WATCH_AFRESH, type UnitProgress } from './state.js';
+import { TRAFFIC_AFRESH, WATCH_AFRESH, type TrafficProgress, type UnitProgress } from './state.js';
 import { trafficShift } from './trafficShift.js';
 import {
   activities,
@@ -18,6 +20,7 @@ import {
   type Wheel,
 } from './traffic.js';
 import { child, enter, trafficMoveOfUnit, type Trip } from './trip.js';
+import { UNDO, type UndoneStep } from './undo-steps.js';
 
 function wheelOf(trip: Trip, unit: UnitProgress): Wheel {
   const { control } = trip;
@@ -75,6 +78,14 @@ export async function rollTrafficBack(trip: Trip, unit: UnitProgress, urgent: bo
   Object.assign(unit, { ...gone, ...WATCH_AFRESH });
   Object.assign(progressOf(wheel), TRAFFIC_AFRESH);
   control.touched();
+}
+
+/** Where the traffic is known to be once the undo log has been worked through, as far as that went. */
+export function trafficAfterUndo(unit: UnitRef, log: UndoRecord[]): Partial<TrafficProgress> {
+  const isUndone = (step: UndoneStep): boolean =>
+    log.some((entry) => entry.unit === unit && entry.activity === UNDO[step].activity && entry.state === 'done');
+  if (isUndone('attachGreen')) return { ...TRAFFIC_AFRESH, verdicts: [], weight: null };
+  return isUndone('shiftTraffic') ? { weight: 0, wanted: null } : {};
 }
 
 /** One look of the watch; true: all is well. What is wrong holds, or goes back, as the specification says. */

@@ -5,6 +5,7 @@ import { seen } from '../spec/recent.js';
 import { isTrigger } from '../spec/triggers.js';
 import { consequenceOf, type GateVerdict, type JudgeAnswer, type JudgeState } from '../spec/verdict.js';
 import { now, type Control } from './control.js';
+import { describe, isFailureOfStep } from './problem.js';
 import { lightActivities, trafficActivities } from './proxies.js';
 import { TRAFFIC_AFRESH, type TrafficProgress, type UnitProgress } from './state.js';
 import { failed } from './trip.js';
@@ -71,9 +72,10 @@ export async function moveWeight(wheel: Wheel, weight: number, why: string, by: 
     activities(wheel).setTraffic({ move: move(), image: imageOf(wheel), from: progress.weight, to: weight }),
   );
   noteWeight(progress, weight, why, by);
+  const wait = `waits ${Math.ceil(settlesInMs / 1_000)} s until no resolver holds the old records any more`;
+  unit.note = settlesInMs === 0 ? null : wait;
   await wheel.tell();
   if (settlesInMs === 0) return;
-  unit.note = `waits ${Math.ceil(settlesInMs / 1_000)} s until no resolver holds the old records any more`;
   await control.sleep(() => settlesInMs);
   unit.note = null;
 }
@@ -126,18 +128,31 @@ export async function backToBlue(wheel: Wheel, why: string, by: string | null): 
   const progress = progressOf(wheel);
   if (progress.weight === null && progress.wanted === null) return;
   const change = { move: move(), image: imageOf(wheel) };
-  const { healthy, explanation } = await control.step(() => activities(wheel).blueHealth(change));
+  const { healthy, explanation } = await control.step(() => activities(wheel, 'back').blueHealth(change));
   if (!healthy) {
     throw failed('Blocked', `blue is not healthy, so the traffic stays where it is (${why}): ${explanation}`);
   }
-  if (progress.wanted === null) {
-    if (progress.weight !== 0) await moveWeight(wheel, 0, why, by);
-  } else {
-    // It isn't known which of two weights is there; writing the wanted one first could give a bad green more.
-    await control.step(() => activities(wheel).undoShift(change));
-    noteWeight(progress, 0, why, by);
+  const isBack = progress.wanted === null && (await wroteZero(wheel, why, by));
+  if (!isBack) {
+    // What is there isn't known: one of two weights, so that writing the wanted one could give a bad green more; or what
+    // somebody else has written, within which blue gets what both have.
+    const { different } = await control.step(() => activities(wheel, 'back').undoShift(change));
+    noteWeight(progress, 0, different === null ? why : `${why}; ${different}`, by);
+    await wheel.tell();
   }
   Object.assign(progress, { ...TRAFFIC_AFRESH, verdicts: progress.verdicts });
+}
+
+/** False: it can't be written, since somebody else has changed what was written last. */
+async function wroteZero(wheel: Wheel, why: string, by: string | null): Promise<boolean> {
+  if (progressOf(wheel).weight === 0) return true;
+  try {
+    await moveWeight(wheel, 0, why, by);
+    return true;
+  } catch (error) {
+    if (!isFailureOfStep(error) || describe(error).type !== 'TrafficChanged') throw error;
+    return false;
+  }
 }
 
 /** Fails with `TrafficChanged` where somebody else has changed what was written last. */
@@ -209,6 +224,6 @@ async function prove(wheel: Wheel): Promise<TrafficProof> {
   return control.step(() => activities(wheel).proveTraffic({ move: move(), image, weight: weight ?? 0, sinceMs }));
 }
 
-export function activities({ move }: Wheel): ReturnType<typeof trafficActivities> {
-  return trafficActivities(move().traffic.taskQueue);
+export function activities({ move }: Wheel, direction?: 'back'): ReturnType<typeof trafficActivities> {
+  return trafficActivities(move().traffic.taskQueue, direction);
 }

@@ -69,13 +69,14 @@ async function tell({ control, unit, saga }: UnitPhase): Promise<void> {
   control.touched();
   const { parent } = workflowInfo();
   if (saga !== null || parent === undefined || unit.traffic === undefined) return;
-  const report = { unit: unit.unit, traffic: trafficStatus(unit.traffic) };
+  const report = { unit: unit.unit, traffic: trafficStatus(unit.traffic), note: unit.note };
   await getExternalWorkflowHandle(parent.workflowId).signal(shiftSignal, report);
 }
 
 class Shift {
   /** Since the last look that was well. */
   #idle: Milliseconds = 0;
+  #wasWell = true;
   /** What its migration knows, but for figures. */
   #told = '';
 
@@ -111,10 +112,13 @@ class Shift {
     const progress = progressOf(this.wheel);
     const { every, stall } = this.wheel.move().traffic;
     const isHeld = progress.byHand || progress.waitsFor !== null;
-    const left = isHeld ? every : Math.min(every, step.hold - progress.held);
-    const slept = await control.doze(Math.max(1, left));
+    const left = step.hold - progress.held;
+    // What is left of the hold is slept alone after a good look: without evidence it would be looked at without a pause.
+    const atRhythm = isHeld || !this.#wasWell || left <= 0;
+    const slept = await control.doze(atRhythm ? every : Math.min(every, left));
     if (progress.hand !== null) return null;
     const seen = await lookAt(this.wheel, step.gates);
+    this.#wasWell = seen.kind === 'well';
     if (seen.kind === 'breach') {
       if (seen.then === 'hold') throw failed('TrafficBreached', seen.why);
       await backToBlue(this.wheel, seen.why, null);
@@ -134,7 +138,8 @@ class Shift {
   /** Figures change with every look, and each report is an event of the migration's history. */
   async #tellNews(): Promise<void> {
     const { step, waitsFor, byHand, verdicts } = progressOf(this.wheel);
-    const news = JSON.stringify({ step, waitsFor, byHand, verdicts }).replaceAll(/[\d.–]+/g, '#') + String(step);
+    const { note } = this.wheel.unit;
+    const news = JSON.stringify({ step, waitsFor, byHand, verdicts, note }).replaceAll(/[\d.–]+/g, '#') + String(step);
     if (news !== this.#told) await this.wheel.tell();
     else this.wheel.control.touched();
     this.#told = news;

@@ -10,6 +10,7 @@ import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/creden
 import type { NormalTraffic } from '../../spec/normal-traffic.js';
 import { cancellation } from '../activity-context.js';
 import { awsFailure, codeOf } from './errors.js';
+import { PATIENCE } from './patience.js';
 
 export interface AwsClients {
   /** Of the unit. */
@@ -23,8 +24,6 @@ export interface AwsClients {
 /** Retries within one call; what goes on for longer is retried by Temporal, where people see it. */
 const ATTEMPTS = 4;
 const CONNECT_MS = 3_000;
-/** The slowest call, ListResourceRecordSets of a large zone, takes less than a second. */
-const ANSWER_MS = 10_000;
 
 const kept = new Map<string, AwsClients>();
 
@@ -64,7 +63,7 @@ function makeClients({ aws }: NormalTraffic, region: string, forget: () => void)
     credentials: aws.role === null ? own : assumed(aws.role),
     retryMode: 'adaptive',
     maxAttempts: ATTEMPTS,
-    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true },
+    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: PATIENCE.answer, throwOnRequestTimeout: true },
   };
   const clients = {
     elb: new ElasticLoadBalancingV2Client(configuration),

@@ -4,7 +4,12 @@ import type { Milliseconds } from '../../spec/normal.js';
 import { cancellation, heartbeat } from '../activity-context.js';
 
 /** Tests of what happens at its end make it shorter. */
-export const PATIENCE: Record<'stale' | 'secondLook' | 'readBack' | 'inSync' | 'listed' | 'released', Milliseconds> = {
+export const PATIENCE: Record<
+  'answer' | 'stale' | 'secondLook' | 'readBack' | 'inSync' | 'listed' | 'released',
+  Milliseconds
+> = {
+  /** For one call. The slowest, ListResourceRecordSets of a large zone, takes less than a second. */
+  answer: 10_000,
   /** Until a read that shows neither the last state nor the wanted one is believed: it may be older than our last write. */
   stale: 5_000,
   /** Between two looks for others who claim the same at once: each sees the other by then, also in reads that lag. */

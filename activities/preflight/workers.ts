@@ -12,7 +12,7 @@ export const WORKER_RULES: Rules<Id> = {
   'lone-worker': {
     severity: 'warning',
     title: 'One worker alone serves the switch',
-    why: 'If it dies in the middle of a switch, writes stay refused until it is back. With a second worker that costs seconds.',
+    why: 'If it dies in the middle of a switch, writes stay refused until it is back, and a bad green keeps its traffic. With a second worker that costs seconds.',
     mend: 'Start another worker, on another machine: godwit worker.',
   },
   'no-worker': {

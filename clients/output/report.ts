@@ -230,7 +230,10 @@ function undoOutcome(entry: UndoRecord): string {
     case 'pending':
       return 'ready, not run';
     case 'done':
-      return `done in ${duration(entry.tookMs)}${entry.overBudget ? ', over its budget' : ''}`;
+      return [
+        `done in ${duration(entry.tookMs)}${entry.overBudget ? ', over its budget' : ''}`,
+        ...(entry.different === undefined ? [] : [entry.different]),
+      ].join('; ');
     case 'failed':
       return `failed: ${entry.error}. By hand: ${entry.byHand}`;
   }

@@ -220,7 +220,10 @@ export class NameServers {
       : (this.#servers.get(nameServer)?.listener.place.address ?? null);
   }
 
-  /** Delegates every zone that isn't within another one; for the others, that one has to. */
+  /**
+   * Delegates every zone that isn't within another one; for the others, that one has to. Names of load balancers are in a zone of
+   * AWS; here the root knows them itself.
+   */
   #rootZone(): Zone {
     const delegated = this.#zones.filter(
       (zone) =>

@@ -253,6 +253,24 @@ describe('a lock', () => {
     }
   });
 
+  test('that was claimed and not yet had is given up when another has it, and lets no undo write', async () => {
+    const image = await capture();
+    const elb = clientsOf(move.traffic).elb;
+    const half = { Key: `godwit.dev/lock/${move.key}`, Value: 'claim: shift' };
+    await elb.send(new AddTagsCommand({ ResourceArns: [world.listener], Tags: [half] }));
+    const other = albMoveOf(aws, world, {}, 'other');
+    await expect(lockTraffic({ move: other, image })).rejects.toMatchObject({ type: 'ScopeTaken' });
+    await undoTraffic({ move, image });
+    await lockTraffic({ move: other, image });
+    await setTraffic({ move: other, image, from: null, to: 30 });
+    await elb.send(new AddTagsCommand({ ResourceArns: [world.listener], Tags: [half] }));
+    expect(await undoTraffic({ move, image })).toMatchObject({ different: expect.any(String) as string });
+    expect(await elsewhere.weights()).toEqual({ blue: 70, green: 30 });
+    await elb.send(new AddTagsCommand({ ResourceArns: [world.listener], Tags: [half] }));
+    await expect(lockTraffic({ move, image })).rejects.toMatchObject({ type: 'ScopeTaken' });
+    expect(await elsewhere.tags()).toEqual({ [`godwit.dev/lock/${other.key}`]: 'other' });
+  });
+
   test('of several rules is had whole or not at all', async () => {
     const other = albMoveOf(aws, world, {}, 'other');
     const image = await capture();
@@ -309,19 +327,36 @@ describe("somebody else's change", () => {
     await set(image, null, 10);
     const spare = await newGroup('spare');
     await setDefault(forward([world.blue.arn, 45], [world.green.arn, 45], [spare, 10]));
-    for (let times = 0; times < 2; times += 1) {
-      await expect(undoTraffic({ move, image })).rejects.toMatchObject({
-        type: 'TrafficChanged',
-        message: expect.stringMatching(
-          /is not as it was \(forward to .*-blue\) but: forward to .*-blue 90, spare-.* 10/,
-        ) as string,
-      });
-      expect((await elsewhere.defaultActions())[0]?.ForwardConfig?.TargetGroups).toEqual([
-        { TargetGroupArn: world.blue.arn, Weight: 90 },
-        { TargetGroupArn: spare, Weight: 10 },
-      ]);
-    }
+    const different = expect.stringMatching(
+      /is not as it was \(forward to .*-blue\) but: forward to .*-blue 90, spare-.* 10/,
+    ) as string;
+    const putBack = [
+      { TargetGroupArn: world.blue.arn, Weight: 90 },
+      { TargetGroupArn: spare, Weight: 10 },
+    ];
+    await expect(undoTraffic({ move, image })).rejects.toMatchObject({ type: 'TrafficChanged', message: different });
+    expect((await elsewhere.defaultActions())[0]?.ForwardConfig?.TargetGroups).toEqual(putBack);
     expect(await elsewhere.tags()).toEqual({});
+    const left = await elsewhere.listener();
+    expect(await undoTraffic({ move, image })).toEqual({ different });
+    expect(await elsewhere.listener()).toBe(left);
+  });
+
+  test('is kept while all goes back to blue, with green attached, and told at the first time alone', async () => {
+    const image = await capture();
+    await lockTraffic({ move, image });
+    await set(image, null, 10);
+    const spare = await newGroup('spare');
+    await setDefault(forward([world.blue.arn, 45], [world.green.arn, 45], [spare, 10]));
+    await expect(undoShift({ move, image })).rejects.toMatchObject({ type: 'TrafficChanged' });
+    const left = await elsewhere.listener();
+    expect((await elsewhere.defaultActions())[0]?.ForwardConfig?.TargetGroups).toEqual([
+      { TargetGroupArn: world.blue.arn, Weight: 90 },
+      { TargetGroupArn: world.green.arn, Weight: 0 },
+      { TargetGroupArn: spare, Weight: 10 },
+    ]);
+    expect(await undoShift({ move, image })).toMatchObject({ different: expect.stringContaining('but: ') as string });
+    expect(await elsewhere.listener()).toBe(left);
   });
 
   test('that removed the rule leaves nothing to undo but to say so', async () => {
@@ -330,10 +365,21 @@ describe("somebody else's change", () => {
     await lockTraffic({ move, image });
     await set(image, null, 10);
     await elsewhere.elb.send(new DeleteRuleCommand({ RuleArn: world.rule }));
-    await expect(undoTraffic({ move, image })).rejects.toMatchObject({
-      type: 'TrafficChanged',
-      message: expect.stringContaining('is gone') as string,
-    });
+    expect(await undoTraffic({ move, image })).toEqual({ different: `the rule ${world.rule} is gone` });
+  });
+
+  test('of another migration, which has the lock, is not touched by an undo, though it looks like ours', async () => {
+    const image = await capture();
+    const other = albMoveOf(aws, world, {}, 'other');
+    await lockTraffic({ move: other, image });
+    await setTraffic({ move: other, image, from: null, to: 30 });
+    await expect(lockTraffic({ move, image })).rejects.toMatchObject({ type: 'ScopeTaken' });
+    const different = expect.stringMatching(/is held by other \(tag .*\) and left as it is: .*-green 30$/) as string;
+    expect(await undoShift({ move, image })).toEqual({ different });
+    expect(await undoTraffic({ move, image })).toEqual({ different });
+    expect(await elsewhere.weights()).toEqual({ blue: 70, green: 30 });
+    await undoTraffic({ move: other, image });
+    expect(await undoTraffic({ move, image })).toEqual({ different: null });
   });
 });
 
@@ -372,6 +418,7 @@ describe('settings of green', () => {
 
   test('that somebody else has changed since stay as they are', async () => {
     const image = await capture();
+    await lockTraffic({ move, image });
     await prepareGreen({ move, image });
     const TargetGroupArn = world.green.arn;
     const Attributes = [{ Key: 'slow_start.duration_seconds', Value: '45' }];
@@ -379,6 +426,9 @@ describe('settings of green', () => {
     await expect(undoTraffic({ move, image })).rejects.toMatchObject({
       type: 'TrafficChanged',
       message: expect.stringContaining('somebody else changed slow_start.duration_seconds') as string,
+    });
+    expect(await undoTraffic({ move, image })).toMatchObject({
+      different: expect.stringContaining('somebody else changed slow_start.duration_seconds') as string,
     });
     expect(await green()).toMatchObject({ attributes: { 'slow_start.duration_seconds': '45' }, path: '/health' });
   });

@@ -3,6 +3,7 @@ import {
   CreateRuleCommand,
   CreateTargetGroupCommand,
   ModifyListenerCommand,
+  ModifyLoadBalancerAttributesCommand,
   ModifyTargetGroupAttributesCommand,
   RegisterTargetsCommand,
   type CreateTargetGroupCommandInput,
@@ -137,13 +138,16 @@ describe('preflight of a load balancer', () => {
 
   test('finds settings that differ, unless they are to be made equal or left', async () => {
     const green = await newGroup({ HealthCheckPath: '/other' });
-    const Attributes = [{ Key: 'slow_start.duration_seconds', Value: '60' }];
+    const Attributes = [
+      { Key: 'slow_start.duration_seconds', Value: '60' },
+      { Key: 'deregistration_delay.timeout_seconds', Value: '3600' },
+    ];
     await elsewhere.elb.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn: green, Attributes }));
     expect(await found(albMoveOf(aws, world, { green, settings: 'compare' }))).toEqual([
       [
         'green-settings-differ',
         like(
-          /slow_start\.duration_seconds: green has 60, blue has 0; .*HealthCheckPath: green has \/other, blue has \/health/,
+          /deregistration_delay\.timeout_seconds: green has 3600, blue has \d+; slow_start\.duration_seconds: green has 60, blue has 0; .*HealthCheckPath: green has \/other, blue has \/health/,
         ),
       ],
     ]);
@@ -263,5 +267,49 @@ describe('preflight of records', () => {
       },
     });
     expect((await found(moveOf())).map(([id]) => id)).toEqual(['record-alias']);
+  });
+
+  test('finds load balancers behind aliases that are set up in different ways, and says when one can not be seen', async () => {
+    const other = await newWorld(aws, account);
+    const aliasOf = ({ loadBalancer }: AwsWorld, before = '') => ({
+      dnsName: `${before}${loadBalancer.dnsName}`.toLowerCase(),
+      zone: loadBalancer.zoneId,
+      evaluateTargetHealth: true,
+    });
+    const { dnsName, zone } = aliasOf(shared, 'dualstack.');
+    await create({
+      TTL: undefined,
+      ResourceRecords: undefined,
+      AliasTarget: { DNSName: dnsName, HostedZoneId: zone, EvaluateTargetHealth: true },
+    });
+    const to = (alias: ReturnType<typeof aliasOf>): TrafficMove =>
+      recordMoveOf(aws, shared, { recordName: name.slice(0, -1), green: { setIdentifier: null, target: { alias } } });
+    expect((await found(to(aliasOf(other)))).map(([id]) => id)).toEqual(['record-alias']);
+    await new Elsewhere(aws, other).elb.send(
+      new ModifyLoadBalancerAttributesCommand({
+        LoadBalancerArn: other.loadBalancer.arn,
+        Attributes: [
+          { Key: 'idle_timeout.timeout_seconds', Value: '300' },
+          { Key: 'deletion_protection.enabled', Value: 'true' },
+        ],
+      }),
+    );
+    expect(await found(to(aliasOf(other)))).toEqual([
+      [
+        'record-load-balancers-differ',
+        like(
+          /deletion_protection\.enabled: shop\d+ has true, shop\d+ has false; idle_timeout\.timeout_seconds: .* 300, .* 60$/,
+        ),
+      ],
+      ['record-alias', like(/blue leads to dualstack\./)],
+    ]);
+    const elsewhere = { ...aliasOf(other), dnsName: 'shop-1.eu-west-3.elb.amazonaws.com' };
+    expect(await found(to(elsewhere))).toEqual([
+      ['record-alias', like(/leads to/)],
+      [
+        'record-alias-not-compared',
+        like(/^there is no load balancer shop-1\.eu-west-3\.elb\.amazonaws\.com in eu-west-3/),
+      ],
+    ]);
   });
 });

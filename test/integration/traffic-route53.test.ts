@@ -1,4 +1,7 @@
-import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { CreateHealthCheckCommand, type ResourceRecordSet } from '@aws-sdk/client-route-53';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { forgetClients } from '../../activities/aws/clients.js';
 import { trafficActivities } from '../../activities/aws/traffic.js';
@@ -11,8 +14,17 @@ import { startAws } from '../support/aws.js';
 import { NameServers } from '../support/name-servers.js';
 import { Elsewhere, hurry, newWorld, recordMoveOf, retried, throughHistory, useAccount } from '../support/traffic.js';
 
-const { captureTraffic, lockTraffic, setTraffic, proveTraffic, finalizeTraffic, undoShift, undoTraffic } =
-  trafficActivities;
+const {
+  captureTraffic,
+  lockTraffic,
+  greenHealth,
+  blueHealth,
+  setTraffic,
+  proveTraffic,
+  finalizeTraffic,
+  undoShift,
+  undoTraffic,
+} = trafficActivities;
 
 let aws: AwsProxy;
 let world: AwsWorld;
@@ -149,8 +161,32 @@ describe('a simple record', () => {
       ) as string,
     });
     expect(await found()).toEqual(changed);
+    await expect(undoShift({ move, image })).rejects.toMatchObject({ type: 'TrafficChanged' });
+    expect(await weights()).toEqual({ blue: 100, green: 0 });
+    expect(await undoShift({ move, image })).toMatchObject({
+      different: expect.stringContaining('but: blue 100') as string,
+    });
     await expect(undoTraffic({ move, image })).rejects.toMatchObject({ type: 'TrafficChanged' });
     expect(await found()).toEqual([record(['10.0.0.1', '10.0.0.3'])]);
+    expect(await undoTraffic({ move, image })).toEqual({
+      different: expect.stringMatching(
+        /^somebody else changed A shop.* but: a simple record \(10\.0\.0\.1 10\.0\.0\.3/,
+      ) as string,
+    });
+    expect(await found()).toEqual([record(['10.0.0.1', '10.0.0.3'])]);
+  });
+
+  test('that another migration holds and moves is not touched by an undo, though it looks like ours', async () => {
+    const image = await capture();
+    const other = recordMoveOf(aws, world, { recordName: name.slice(0, -1) }, 'other');
+    await lockTraffic({ move: other, image });
+    await setTraffic({ move: other, image, from: null, to: 25 });
+    await expect(lockTraffic({ move, image })).rejects.toMatchObject({ type: 'ScopeTaken' });
+    const before = await found();
+    const different = expect.stringMatching(/is held by another migration \(TXT .* migration=other"\)/) as string;
+    expect(await undoShift({ move, image })).toEqual({ different });
+    expect(await undoTraffic({ move, image })).toEqual({ different });
+    expect(await found()).toEqual(before);
   });
 
   test('that somebody else changes between our look and our write is not written over', async () => {
@@ -167,6 +203,7 @@ describe('a simple record', () => {
 
   test('with a member of somebody else stays weighted after an undo, without green', async () => {
     const image = await capture();
+    await lockTraffic({ move, image });
     await set(image, null, 25);
     await create(record(['10.0.7.7'], { SetIdentifier: 'canary', Weight: 5, TTL: 60 }));
     await expect(undoTraffic({ move, image })).rejects.toMatchObject({
@@ -178,8 +215,9 @@ describe('a simple record', () => {
 
   test('that somebody else made simple again is left as it is', async () => {
     const image = await capture();
+    await lockTraffic({ move, image });
     await set(image, null, 25);
-    const members = await found();
+    const members = (await found()).filter(({ Type }) => Type === 'A');
     const theirs = record(['10.0.8.8']);
     await elsewhere.changeRecords(
       ...members.map((ResourceRecordSet) => ({ Action: 'DELETE' as const, ResourceRecordSet })),
@@ -326,6 +364,43 @@ describe('weighted records', () => {
     aws.tell({ pageSize: null });
     expect(await found()).toEqual(image.kind === 'route53' ? image.records : []);
   });
+});
+
+test('members with a health check are healthy when enough checkers reach them', async () => {
+  const server = createServer((_, response) => response.writeHead(state).end());
+  let state = 200;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { HealthCheck } = await elsewhere.route53.send(
+    new CreateHealthCheckCommand({
+      CallerReference: name,
+      HealthCheckConfig: {
+        Type: 'HTTP',
+        IPAddress: '127.0.0.1',
+        Port: (server.address() as AddressInfo).port,
+        ResourcePath: '/health',
+      },
+    }),
+  );
+  const HealthCheckId = HealthCheck?.Id;
+  await create(
+    record(['10.0.0.1'], { SetIdentifier: 'blue', Weight: 1 }),
+    record(['10.0.1.1'], { SetIdentifier: 'green', Weight: 0, HealthCheckId }),
+  );
+  const image = await capture();
+  const all = `16 of 16 checkers of health check ${HealthCheckId ?? ''} of green succeed`;
+  expect(await greenHealth({ move, image })).toEqual({ healthy: true, explanation: all });
+  expect(await blueHealth({ move, image })).toMatchObject({
+    healthy: true,
+    explanation: expect.stringContaining('has no health check') as string,
+  });
+  state = 503;
+  const none = { healthy: false, explanation: all.replace('16', '0') };
+  expect(await greenHealth({ move, image })).toEqual(none);
+  server.closeAllConnections();
+  server.close();
+  await once(server, 'close');
+  expect(await greenHealth({ move, image })).toEqual(none);
 });
 
 test('an alias keeps no TTL, and comes back as one', async () => {

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DescribeListenersCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
+import { ListResourceRecordSetsCommand, Route53Client } from '@aws-sdk/client-route-53';
 import { PATIENCE } from '../../activities/aws/patience.js';
+import { trafficActivities } from '../../activities/aws/traffic.js';
 import { activities } from '../../activities/index.js';
 import { check } from '../../lab/check.js';
 import { ensurePrometheus } from '../../lab/components.js';
@@ -23,6 +25,7 @@ import type { migration } from '../../workflows/migration.js';
 import { newAccount, startAws } from '../support/aws.js';
 import { say } from '../support/progress.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
+import { recordMoveOf } from '../support/traffic.js';
 
 const QUEUE = `traffic-${randomUUID().slice(0, 8)}`;
 
@@ -212,6 +215,43 @@ test('what somebody else changes in the middle is noticed before the next write,
   await until(handle, ({ state }) => state === 'running');
   await handle.signal('abort', {});
   expect(await handle.result()).toMatchObject({ state: 'undone' });
+});
+
+test('an alias of the load balancer is told from other addresses by what each name server answers, and comes back as it was', async () => {
+  const zone = { id: world.estate.zone.replace('/hostedzone/', ''), name: 'example.org.', nameServers: [] };
+  const green = { setIdentifier: null, target: { values: ['10.9.0.1'] } };
+  const move = recordMoveOf(world.aws, { zone }, { green });
+  const route53 = new Route53Client(world.account);
+  const records = async () =>
+    (await route53.send(new ListResourceRecordSetsCommand({ HostedZoneId: zone.id }))).ResourceRecordSets;
+  const before = await records();
+  const image = await trafficActivities.captureTraffic(move);
+  // One that fails half-way would leave the others' users nowhere.
+  onTestFinished(async () => {
+    world.nameServers.hold(2, false);
+    await trafficActivities.undoTraffic({ move, image });
+    expect(await records()).toEqual(before);
+    route53.destroy();
+    await world.refresh();
+  });
+  await trafficActivities.lockTraffic({ move, image });
+  await trafficActivities.setTraffic({ move, image, from: null, to: 25 });
+  await world.refresh();
+  const prove = (weight: number) => trafficActivities.proveTraffic({ move, image, weight, sinceMs: 0 });
+  const proven = await prove(25);
+  expect(proven.explanation).toMatch(/^answers of 4 name servers for green: \d+ of 400 = .*; the weight is 25 %$/);
+  expect(proven.verdict).toBe('proven');
+  expect(await prove(75)).toMatchObject({ verdict: 'differs' });
+  // One of the four does not take the next change, as Route 53's do not all at once.
+  world.nameServers.hold(2, true);
+  await trafficActivities.setTraffic({ move, image, from: 25, to: 90 });
+  await world.refresh();
+  const late = await prove(90);
+  expect(late.verdict).toBe('differs');
+  expect(late.explanation).toMatch(/^ns-\S+ answers for green: .*; the weight is 90 %$/);
+  world.nameServers.hold(2, false);
+  await world.refresh();
+  expect(await prove(90)).toMatchObject({ verdict: 'proven' });
 });
 
 test('users move to a good green step by step, under load, without a failed request', async () => {

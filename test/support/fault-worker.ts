@@ -1,7 +1,7 @@
 /**
- * A worker process that dies or stalls where a test says. Arguments: a folder of files named by point, whose text is `kill`
- * or `stall`, and a task queue if it isn't to serve those of Godwit; the first process to reach a point takes the file away (see faults.ts). Points are those of
- * activities/fault.ts, and `before.NAME` and `after.NAME` of every activity.
+ * A worker process that dies or stalls where a test says. Argument: a folder of files named by point, whose text is `kill`
+ * or `stall`; the first process to reach a point takes the file away (see faults.ts). Points are those of
+ * activities/fault.ts, and `before.NAME` and `after.NAME` of every activity. Further arguments: its task queues, if not all.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,8 +12,8 @@ import { injectFaults } from '../../activities/fault.js';
 import { activities } from '../../activities/index.js';
 import { startWorkers } from '../../workers/run.js';
 
-const [, , board, queue] = process.argv;
-if (board === undefined) throw new Error('usage: fault-worker FOLDER [QUEUE]');
+const board = process.argv[2];
+if (board === undefined) throw new Error('usage: fault-worker FOLDER [QUEUE…]');
 
 async function meet(point: string): Promise<void> {
   const wish = join(board ?? '', point);
@@ -48,7 +48,9 @@ const faulty = new Proxy(activities, {
   },
 });
 
-const own = queue === undefined ? {} : { queues: [queue], workflowQueue: queue };
-const workers = await startWorkers({ activities: faulty, address: process.env['TEMPORAL_ADDRESS'], ...own });
+const queues = process.argv.slice(3);
+const [workflowQueue] = queues;
+const served = workflowQueue === undefined ? {} : { queues, workflowQueue };
+const workers = await startWorkers({ activities: faulty, address: process.env['TEMPORAL_ADDRESS'], ...served });
 process.once('SIGTERM', () => void workers.stop());
 await workers.done;

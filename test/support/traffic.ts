@@ -25,8 +25,9 @@ import { scopeKey } from '../../spec/scope-key.js';
 import { newAccount } from './aws.js';
 
 /** What AWS takes in practice, in the time of a test. */
-export function hurry(): void {
-  Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 2_000, inSync: 2_500, listed: 600, released: 2_000 });
+export function hurry(change: Partial<typeof PATIENCE> = {}): void {
+  const soon = { stale: 400, secondLook: 20, readBack: 2_000, inSync: 2_500, listed: 600, released: 2_000 };
+  Object.assign(PATIENCE, { ...soon, ...change });
 }
 
 /** The account that the activities of this file act in: as with a worker, its credentials are in the environment. */
@@ -108,7 +109,7 @@ export function albMoveOf(
 
 export function recordMoveOf(
   aws: AwsProxy,
-  world: AwsWorld,
+  world: Pick<AwsWorld, 'zone'>,
   change: Partial<NormalRoute53>,
   migration = 'shift',
 ): TrafficMove {
@@ -179,16 +180,24 @@ export class Elsewhere {
     );
   }
 
-  async records(): Promise<ResourceRecordSet[]> {
+  records(): Promise<ResourceRecordSet[]> {
+    return this.recordsOf(this.world.zone.id);
+  }
+
+  async recordsOf(zone: string): Promise<ResourceRecordSet[]> {
     const { ResourceRecordSets = [] } = await this.route53.send(
-      new ListResourceRecordSetsCommand({ HostedZoneId: this.world.zone.id }),
+      new ListResourceRecordSetsCommand({ HostedZoneId: zone }),
     );
     return ResourceRecordSets.filter(({ Type }) => Type !== 'NS' && Type !== 'SOA');
   }
 
-  async changeRecords(...changes: Change[]): Promise<void> {
+  changeRecords(...changes: Change[]): Promise<void> {
+    return this.changeZone(this.world.zone.id, ...changes);
+  }
+
+  async changeZone(zone: string, ...changes: Change[]): Promise<void> {
     await this.route53.send(
-      new ChangeResourceRecordSetsCommand({ HostedZoneId: this.world.zone.id, ChangeBatch: { Changes: changes } }),
+      new ChangeResourceRecordSetsCommand({ HostedZoneId: zone, ChangeBatch: { Changes: changes } }),
     );
   }
 }

@@ -19,7 +19,7 @@ export interface WorkerProcessOptions {
   address: string;
   /** Folder of the points at which it dies or stalls; absent: the worker of the build. */
   faults?: string;
-  /** Task queues that the worker of the build serves; of one with faults the first. @default all of Godwit's */
+  /** Task queues that it serves. @default all of Godwit's */
   queues?: string[];
 }
 
@@ -37,7 +37,7 @@ export class WorkerProcess {
     const log = join(folder, `worker-${started}.log`);
     const output = openSync(log, 'a');
     const built = [BUILT, 'worker', ...(queues === undefined ? [] : ['--queues', queues.join(',')])];
-    const args = faults === undefined ? built : ['--import', 'tsx', FAULTY, faults, ...(queues ?? []).slice(0, 1)];
+    const args = faults === undefined ? built : ['--import', 'tsx', FAULTY, faults, ...(queues ?? [])];
     const env = { ...process.env, TEMPORAL_ADDRESS: address };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', output, output] });
     closeSync(output);

@@ -3,7 +3,7 @@ import type { Action } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { NormalAlb } from '../../../spec/normal-traffic.js';
 import { failure } from '../../failure.js';
 import { faultPoint } from '../../fault.js';
-import type { AlbImage, AlbPlace, TrafficMove } from '../../traffic-contract.js';
+import type { AlbImage, AlbPlace, TrafficMove, TrafficPutBack } from '../../traffic-contract.js';
 import { clientsOf, type AwsClients } from '../clients.js';
 import { lookUntil, PATIENCE } from '../patience.js';
 import {
@@ -19,7 +19,7 @@ import {
 } from './actions.js';
 import { findPlace, placeName, readListener, readPlace, resourceOf, rulesOf, writePlace } from './places.js';
 import { attributesOf, differingSettings, restoreSettings } from './target-group.js';
-import { lock, ownersText, unlock } from './tags.js';
+import { holderOf, holdersText, lock, ownersText, unlock } from './tags.js';
 
 /** One listener, with what reaches it. */
 export interface AlbMove {
@@ -147,36 +147,61 @@ async function changed({ route, clients }: AlbMove, place: AlbPlace, states: Sta
 }
 
 /** All traffic back to blue; green stays attached where it is. As `undoAlb` with what somebody else has changed. */
-export async function undoAlbShift(alb: AlbMove, image: AlbImage): Promise<void> {
-  const left: string[] = [];
-  for (const place of image.places) left.push(...(await undoPlace(alb, place, true)));
-  sayWhatIsLeft(left);
+export async function undoAlbShift(alb: AlbMove, image: AlbImage): Promise<TrafficPutBack> {
+  const left: Left[] = [];
+  for (const place of image.places) left.push(await putBack(alb, place, true));
+  return concluded(left);
 }
 
 /**
  * Runs to its end and then says what is left different, since what can be put back must be: a rule that is gone or that
  * somebody else has changed keeps the others from nothing.
  */
-export async function undoAlb(alb: AlbMove, image: AlbImage): Promise<void> {
+export async function undoAlb(alb: AlbMove, image: AlbImage): Promise<TrafficPutBack> {
   const { move, route, clients } = alb;
-  const left: string[] = [];
-  for (const place of image.places) left.push(...(await undoPlace(alb, place, false)));
-  if (image.settings !== null) left.push(...(await restoreSettings(clients, route.green, image.settings)));
-  for (const { rule } of image.places) {
-    const gone = (await findPlace(clients, route, rule)) === null;
-    if (!gone) await unlock(clients, move.key, resourceOf(route, rule));
+  const left: Left[] = [];
+  for (const place of image.places) left.push(await putBack(alb, place, false));
+  const isTheirs = left.some(({ was }) => was === 'theirs');
+  if (image.settings !== null && !isTheirs) {
+    const foreign = await restoreSettings(clients, route.green, image.settings);
+    left.push({ was: 'nothing', different: foreign.length === 0 ? null : foreign.join('; ') });
   }
-  sayWhatIsLeft(left);
+  for (const { rule } of image.places) left.push(await giveUp(alb, move, rule));
+  return concluded(left);
 }
 
-function sayWhatIsLeft(left: string[]): void {
-  if (left.length === 0) return;
-  throw failure('TrafficChanged', `blue has its traffic back as far as it goes: ${left.join('; ')}`);
+/** What an undo has met at one place: something of ours, a lock of another migration, or nothing that it knows. */
+interface Left {
+  was: 'ours' | 'theirs' | 'nothing';
+  /** In words; null: it is as it was. */
+  different: string | null;
 }
 
-/** Answers what is left different, in words. */
-async function undoPlace(alb: AlbMove, place: AlbPlace, keepGreen: boolean): Promise<string[]> {
-  const { route, clients } = alb;
+/**
+ * Fails with what is left different as long as something of ours was there, so that a person hears of it; run again, it is only
+ * told. An undo that failed each time would never end, since nobody but that other one can make it as it was.
+ */
+function concluded(left: Left[]): TrafficPutBack {
+  const different = left.flatMap((one) => one.different ?? []).join('; ');
+  if (different === '') return { different: null };
+  if (left.every(({ was }) => was !== 'ours')) return { different };
+  throw failure(
+    'TrafficChanged',
+    `blue has its traffic back as far as it goes: ${different}`,
+    'To leave it so, undo once more',
+  );
+}
+
+async function giveUp({ route, clients }: AlbMove, { key }: TrafficMove, rule: AlbPlace['rule']): Promise<Left> {
+  const resource = resourceOf(route, rule);
+  if ((await findPlace(clients, route, rule)) === null) return { was: 'nothing', different: null };
+  const { kind } = await holderOf(clients, key, resource);
+  await unlock(clients, key, resource);
+  return { was: kind === 'ours' ? 'ours' : 'nothing', different: null };
+}
+
+async function putBack(alb: AlbMove, place: AlbPlace, keepGreen: boolean): Promise<Left> {
+  const { move, route, clients } = alb;
   const image: State = ({ actions }) => actions;
   const known: State[] = [
     image,
@@ -190,19 +215,29 @@ async function undoPlace(alb: AlbMove, place: AlbPlace, keepGreen: boolean): Pro
   ];
   const isKnown = (found: Action[] | null) => found === null || known.some((state) => sameActions(found, state(place)));
   const found = await lookUntil(() => findPlace(clients, route, place.rule), isKnown, PATIENCE.stale);
-  if (found === null) return [`${placeName(route, place.rule)} is gone`];
+  const name = placeName(route, place.rule);
+  if (found === null) return { was: 'nothing', different: `${name} is gone` };
+  const resource = resourceOf(route, place.rule);
+  const holder = await holderOf(clients, move.key, resource);
+  if (holder.kind === 'theirs') {
+    // The weights that are there are its own, also where they look like ours.
+    if (sameActions(found, place.actions)) return { was: 'theirs', different: null };
+    const different = `${name} is held by ${holdersText(holder.tags)} and left as it is: ${describeActions(found)}`;
+    return { was: 'theirs', different };
+  }
   if (isKnown(found)) {
     // Where the image itself is there, nothing was attached yet.
     const attached = keepGreen && !sameActions(found, place.actions);
-    await settleAt(alb, place, found, attached ? (one) => actionsAt(one.actions, route, 0) : image);
-    return [];
+    const wanted = attached ? (one: AlbPlace) => actionsAt(one.actions, route, 0) : image;
+    await settleAt(alb, place, found, wanted);
+    return { was: sameActions(found, wanted(place)) ? 'nothing' : 'ours', different: null };
   }
-  const owners = await ownersText(clients, [...new Set([resourceOf(route, place.rule), route.listener])]);
+  const owners = await ownersText(clients, [...new Set([resource, route.listener])]);
   const back = actionsPutBack(found, place.actions, route, keepGreen);
+  const was = sameActions(found, back) ? 'nothing' : 'ours';
   await settleAt(alb, place, found, () => back);
-  return [
-    `somebody else changed ${placeName(route, place.rule)}, so it is not as it was (${describeActions(place.actions)}) but: ${describeActions(back)}${owners}`,
-  ];
+  const different = `somebody else changed ${name}, so it is not as it was (${describeActions(place.actions)}) but: ${describeActions(back)}${owners}`;
+  return { was, different };
 }
 
 async function settleAt(alb: AlbMove, place: AlbPlace, found: Action[], wanted: State): Promise<void> {

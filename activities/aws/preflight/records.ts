@@ -7,6 +7,7 @@ import { delegatedServers, membersOf, type RecordMove } from '../route53/change.
 import { isOwn, lockName, readLock } from '../route53/lock.js';
 import { recordName } from '../route53/records.js';
 import { readRecords, readZone } from '../route53/zone.js';
+import { compareLoadBalancers } from './load-balancers.js';
 import { looked, type TrafficId } from './look.js';
 
 type Findings = Found<TrafficId>[];
@@ -39,7 +40,7 @@ export async function examineRecords(records: RecordMove): Promise<Findings> {
   return found;
 }
 
-async function examineMembers({ route }: RecordMove, all: ResourceRecordSet[], found: Findings): Promise<void> {
+async function examineMembers({ route, move }: RecordMove, all: ResourceRecordSet[], found: Findings): Promise<void> {
   const members = await looked(() => Promise.resolve().then(() => membersOf(route, all)), found, {
     InvalidSpec: 'record-not-movable',
     TrafficMismatch: 'record-traffic-elsewhere',
@@ -49,6 +50,7 @@ async function examineMembers({ route }: RecordMove, all: ResourceRecordSet[], f
   if (aliases.length > 0) {
     const evidence = aliases.map((one) => `${one.SetIdentifier ?? ''} leads to ${one.AliasTarget?.DNSName ?? ''}`);
     found.push({ id: 'record-alias', evidence: evidence.join('; '), repair: [] });
+    await looked(() => compareLoadBalancers(move, members, found), found, {});
   }
   if (members.ttl >= LONG_TTL_S) {
     const evidence = `the TTL is ${members.ttl} s: ${secondsText(members.ttl)} pass before the first step`;

@@ -127,6 +127,8 @@ export type RecordId =
   | 'record-locked'
   | 'record-managed-elsewhere'
   | 'record-alias'
+  | 'record-alias-not-compared'
+  | 'record-load-balancers-differ'
   | 'record-long-ttl';
 
 export const RECORD_RULES: Rules<RecordId> = {
@@ -171,6 +173,18 @@ export const RECORD_RULES: Rules<RecordId> = {
     title: 'Blue or green is an alias record',
     why: 'An alias has no TTL of its own: resolvers keep it as long as its target says, 60 seconds for a load balancer.',
     mend: 'Nothing.',
+  },
+  'record-alias-not-compared': {
+    severity: 'info',
+    title: 'The load balancers that blue and green lead to are not compared',
+    why: 'One of them is not to be seen with these credentials: it is in another account, or it is no load balancer of this kind.',
+    mend: 'Compare their attributes yourself.',
+  },
+  'record-load-balancers-differ': {
+    severity: 'warning',
+    title: "Green's load balancer is set up in another way than blue's",
+    why: 'It would serve in another way for a reason that is no difference of the versions, or not be there one day: another idle time-out, no access logs, no deletion protection.',
+    mend: 'Make them equal, unless it is meant so: aws elbv2 modify-load-balancer-attributes.',
   },
   'record-long-ttl': {
     severity: 'info',

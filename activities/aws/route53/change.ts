@@ -4,11 +4,11 @@ import type { NormalRoute53, Route53Member } from '../../../spec/normal-traffic.
 import { delegation } from '../../dns/delegation.js';
 import { failure } from '../../failure.js';
 import { faultPoint } from '../../fault.js';
-import type { GreenHealth, Route53Image, TrafficMove } from '../../traffic-contract.js';
+import type { GreenHealth, Route53Image, TrafficMove, TrafficPutBack } from '../../traffic-contract.js';
 import { clientsOf, type AwsClients } from '../clients.js';
 import { codeOf, mayHaveHappened } from '../errors.js';
 import { lookUntil, PATIENCE } from '../patience.js';
-import { lockRecord, readLock, isOwn, unlockRecord } from './lock.js';
+import { isOwn, lockName, lockRecord, lockText, readLock, unlockRecord } from './lock.js';
 import {
   affirmation,
   batch,
@@ -226,29 +226,47 @@ function changed({ route }: RecordMove, expected: ResourceRecordSet[][], found: 
 }
 
 /** All answers back to blue; green stays a member. As `undoRecords` with what somebody else has changed. */
-export async function undoRecordShift(records: RecordMove, image: Route53Image): Promise<void> {
-  const { found, isKnown } = await lookForOurs(records, image);
+export async function undoRecordShift(records: RecordMove, image: Route53Image): Promise<TrafficPutBack> {
+  const { found, isKnown, lock } = await lookForOurs(records, image);
+  if (lock !== null && !isOwn(lock, records.move)) return heldByAnother(records, image, found, lock);
   // Where the image itself is there, nothing was attached yet.
-  if (sameRecords(found, image.records)) return;
+  if (sameRecords(found, image.records)) return { different: null };
   const wanted = isKnown ? recordsAt(image, records.route, 0) : recordsPutBack(image, found, true);
-  if (wanted !== null && (isKnown || !sameRecords(found, wanted))) await change(records, found, wanted);
-  if (!isKnown) throw leftDifferent(records, image, wanted ?? found, wanted !== null);
+  const due = wanted !== null && !sameRecords(found, wanted);
+  if (wanted !== null && (isKnown || due)) await change(records, found, wanted);
+  return isKnown ? { different: null } : concluded(records, image, wanted ?? found, due ? BLUE_HAS_ALL : null);
 }
 
 /** As `undoAlb`: what can be put back is, and what is left different is said at the end. */
-export async function undoRecords(records: RecordMove, image: Route53Image): Promise<void> {
+export async function undoRecords(records: RecordMove, image: Route53Image): Promise<TrafficPutBack> {
   const { clients, route, move } = records;
-  const { found, isKnown } = await lookForOurs(records, image);
+  const { found, isKnown, lock } = await lookForOurs(records, image);
+  if (lock !== null && !isOwn(lock, move)) return heldByAnother(records, image, found, lock);
   const wanted = isKnown ? image.records : recordsPutBack(image, found);
-  const lock = await readLock(clients, route);
-  const begun = lock !== null && isOwn(lock, move);
-  if (wanted !== null && (begun || !sameRecords(found, wanted))) await change(records, found, wanted);
+  const due = wanted !== null && !sameRecords(found, wanted);
+  const begun = lock !== null;
+  if (wanted !== null && (begun || due)) await change(records, found, wanted);
   // Last, so that as long as it is there the change above is followed to all name servers.
   await unlockRecord(clients, route, move);
-  if (!isKnown) throw leftDifferent(records, image, wanted ?? found, wanted !== null);
+  const done = wanted === null ? NOTHING_OURS : BLUE_HAS_ALL;
+  return isKnown ? { different: null } : concluded(records, image, wanted ?? found, begun || due ? done : null);
 }
 
-/** What is there, and whether it is the image or something that this migration writes. */
+/** The weights that are there are that other migration's, also where they look like ours. */
+function heldByAnother(
+  { route }: RecordMove,
+  image: Route53Image,
+  found: ResourceRecordSet[],
+  lock: ResourceRecordSet,
+): TrafficPutBack {
+  if (sameRecords(found, image.records)) return { different: null };
+  const holder = `TXT ${lockName(route)} says ${lockText(lock)}`;
+  return {
+    different: `${route.type} ${route.recordName} is held by another migration (${holder}) and left as it is: ${describeRecords(found)}`,
+  };
+}
+
+/** What is there, whether it is the image or something that this migration writes, and who holds it. */
 async function lookForOurs(records: RecordMove, image: Route53Image) {
   const states = [
     image.records,
@@ -257,15 +275,22 @@ async function lookForOurs(records: RecordMove, image: Route53Image) {
   ];
   const known = (seen: ResourceRecordSet[]): boolean => states.some((state) => sameRecords(state, seen));
   const found = await lookUntil(() => read(records), known, PATIENCE.stale);
-  return { found, isKnown: known(found) };
+  return { found, isKnown: known(found), lock: await readLock(records.clients, records.route) };
 }
 
-function leftDifferent({ route }: RecordMove, image: Route53Image, now: ResourceRecordSet[], putBack: boolean): Error {
-  return failure(
-    'TrafficChanged',
-    `somebody else changed ${route.type} ${route.recordName} in the zone ${route.zone}, so it is not as it was (${describeRecords(image.records)}) but: ${describeRecords(now)}`,
-    putBack ? 'Blue has what blue and green had' : 'Nothing of it was ours, so it was left as it is',
-  );
+const BLUE_HAS_ALL = 'Blue has what blue and green had';
+const NOTHING_OURS = 'Nothing of it was ours, so it was left as it is';
+
+/** @param done of what of ours was still there, so that a person hears of it first, as in `undoAlb`; null: nothing was */
+function concluded(
+  { route }: RecordMove,
+  image: Route53Image,
+  now: ResourceRecordSet[],
+  done: string | null,
+): TrafficPutBack {
+  const different = `somebody else changed ${route.type} ${route.recordName} in the zone ${route.zone}, so it is not as it was (${describeRecords(image.records)}) but: ${describeRecords(now)}`;
+  if (done === null) return { different };
+  throw failure('TrafficChanged', different, `${done}. To leave it so, undo once more`);
 }
 
 /** Of checkers that must succeed: as Route 53 itself has it. */

@@ -41,7 +41,7 @@ async function isHeld(clients: AwsClients, route: NormalRoute53, move: TrafficMo
   if (isOwn(record, move)) return true;
   throw failure(
     'ScopeTaken',
-    `${route.type} ${route.recordName} is held by another migration: TXT ${lockName(route)} says ${textOf(record)}`,
+    `${route.type} ${route.recordName} is held by another migration: TXT ${lockName(route)} says ${lockText(record)}`,
     'Wait for it or abort it; if it is no more, delete that TXT record',
   );
 }
@@ -63,11 +63,11 @@ export async function unlockRecord(clients: AwsClients, route: NormalRoute53, mo
   }
 }
 
-const textOf = ({ ResourceRecords = [] }: ResourceRecordSet): string =>
+export const lockText = ({ ResourceRecords = [] }: ResourceRecordSet): string =>
   ResourceRecords.map(({ Value = '' }) => Value).join(' ');
 
 export const isOwn = (record: ResourceRecordSet, { key }: TrafficMove): boolean =>
-  textOf(record).includes(`key=${key} `);
+  lockText(record).includes(`key=${key} `);
 
 /** At most 255 characters in one string of a TXT record. */
 function value({ migration, key }: TrafficMove): string {

@@ -19,12 +19,26 @@ export class Inventory {
 
   /** Forgets before and after, so that a list that is read meanwhile isn't kept. */
   async write(scope: Scope, operation: string, parameters: Branch): Promise<Branch> {
-    this.forget(scope);
+    this.#forgetChanged(scope, operation, parameters);
     try {
       return await this.upstream.query(scope, API, operation, parameters);
     } finally {
-      this.forget(scope);
+      this.#forgetChanged(scope, operation, parameters);
     }
+  }
+
+  /** What moves traffic changes one listener or rule: reading all others anew took most of a test of many listeners. */
+  #forgetChanged(scope: Scope, operation: string, parameters: Branch): void {
+    const lists = this.#lists.get(keyOf(scope));
+    const listener =
+      operation === 'ModifyListener'
+        ? arnOf(parameters, 'Listener')
+        : operation === 'ModifyRule'
+          ? listenerOfRule(arnOf(parameters, 'Rule'))
+          : null;
+    if (listener === null) return this.forget(scope);
+    lists?.delete(keyOfList('DescribeListeners', { LoadBalancerArn: loadBalancerOfListener(listener) }));
+    lists?.delete(keyOfList('DescribeRules', { ListenerArn: listener }));
   }
 
   reset(): void {
@@ -78,7 +92,7 @@ export class Inventory {
   async #all(scope: Scope, operation: string, list: string, parameters: Branch = {}): Promise<Branch[]> {
     const lists = this.#lists.get(keyOf(scope)) ?? new Map<string, Promise<Branch[]>>();
     this.#lists.set(keyOf(scope), lists);
-    const key = JSON.stringify([operation, parameters]);
+    const key = keyOfList(operation, parameters);
     const known = lists.get(key);
     if (known !== undefined) return known;
     const found = this.#ask(scope, operation, list, parameters);
@@ -97,6 +111,8 @@ export class Inventory {
     }
   }
 }
+
+const keyOfList = (operation: string, parameters: Branch): string => JSON.stringify([operation, parameters]);
 
 const keyOf = (scope: Scope): string => `${scope.account} ${scope.region}`;
 

@@ -107,10 +107,10 @@ export class Elbv2Service {
     };
   }
 
-  /** What it changes, if anything, isn't known here. */
+  /** What it changes, if anything, isn't known here, but for tags: no list has them. */
   async #passed(call: Call): Promise<Answer> {
     const answer = await this.upstream.pass(call);
-    this.#inventory.forget(call);
+    if (!call.operation.endsWith('Tags')) this.#inventory.forget(call);
     return answer;
   }
 

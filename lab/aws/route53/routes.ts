@@ -33,6 +33,7 @@ const ROUTES: Route[] = [
   { method: 'POST', path: /^\/healthcheck$/, operation: 'CreateHealthCheck' },
   { method: 'GET', path: /^\/healthcheck$/, operation: 'ListHealthChecks' },
   { method: 'GET', path: /^\/healthcheck\/(?<HealthCheckId>[^/]+)$/, operation: 'GetHealthCheck' },
+  { method: 'GET', path: /^\/healthcheck\/(?<HealthCheckId>[^/]+)\/status$/, operation: 'GetHealthCheckStatus' },
   { method: 'POST', path: /^\/delegationset$/, operation: 'CreateReusableDelegationSet' },
   { method: 'GET', path: /^\/delegationset\/(?<Id>[^/]+)$/, operation: 'GetReusableDelegationSet' },
 ];

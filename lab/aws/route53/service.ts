@@ -9,6 +9,7 @@ import { branchesOf, isBranch, textOf, type Branch } from '../tree.js';
 import { parseXml } from '../tree.js';
 import type { Scope, Upstream } from '../upstream.js';
 import { afterBatch, type Zone } from './batch.js';
+import { observationsOf } from './health.js';
 import { Changes } from './changes.js';
 import { idOf, recordSetPage, zonePage, zonesByNamePage } from './list.js';
 import { canonical } from './names.js';
@@ -46,6 +47,7 @@ export class Route53Service {
       ListResourceRecordSets: async (call) =>
         recordSetPage((await this.#zoneOf(call)).records, call.parameters, this.#most()),
       ChangeResourceRecordSets: (call) => this.#change(call),
+      GetHealthCheckStatus: (call) => this.#healthCheckStatus(call),
       GetChange: (call) => Promise.resolve({ ChangeInfo: this.#changes.get(textOf(call.parameters['Id']) ?? '') }),
     };
   }
@@ -149,6 +151,17 @@ export class Route53Service {
 
   #submit(scope: Scope, zone: string, comment: string | undefined): Branch {
     return this.#changes.submit(keyOf(scope.account, zone), comment, this.settings().route53.inSyncAfterMs);
+  }
+
+  async #healthCheckStatus(call: Call): Promise<Branch> {
+    const id = textOf(call.parameters['HealthCheckId']) ?? '';
+    const found = await this.upstream.rest({ ...call, region: GLOBAL }, 'GET', `/2013-04-01/healthcheck/${id}`);
+    const check = isBranch(found['HealthCheck']) ? found['HealthCheck'] : {};
+    return {
+      HealthCheckObservations: await observationsOf(
+        isBranch(check['HealthCheckConfig']) ? check['HealthCheckConfig'] : {},
+      ),
+    };
   }
 
   /** All zones of the account, oldest first. */
