@@ -78,6 +78,7 @@ export async function moveWeight(wheel: Wheel, weight: number, why: string, by: 
   if (settlesInMs === 0) return;
   await control.sleep(() => settlesInMs);
   unit.note = null;
+  await wheel.tell();
 }
 
 function noteWeight(progress: TrafficProgress, weight: number, why: string, by: string | null): void {
