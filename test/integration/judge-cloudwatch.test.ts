@@ -29,8 +29,14 @@ const FAILS: Behaviour = { kind: 'fail', status: 500 };
 const SLOW: Behaviour = { kind: 'slow', ms: 2_000 };
 const SLUGGISH: Behaviour = { kind: 'slow', ms: 250 };
 
-/** Load balancers of the same name get the same ARN, and metrics outlive them: each has a region of its own. */
-const REGIONS = ['eu-west-1', 'eu-west-2', 'eu-west-3', 'eu-central-1', 'us-east-1', 'us-east-2', 'us-west-2'];
+/**
+ * Load balancers of the same name get the same ARN, and metrics outlive them: each has a region of its own, and so has each
+ * test that is tried again.
+ */
+const REGIONS = [
+  ...['eu-west-1', 'eu-west-2', 'eu-west-3', 'eu-central-1', 'eu-north-1', 'us-east-1', 'us-east-2', 'us-west-1'],
+  ...['us-west-2', 'ca-central-1', 'ap-south-1', 'ap-southeast-1', 'ap-southeast-2', 'ap-northeast-1', 'sa-east-1'],
+];
 let region = 'eu-west-1';
 
 /** A load balancer whose green and blue have served this, and nothing else. */

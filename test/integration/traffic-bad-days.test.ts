@@ -132,7 +132,7 @@ describe.concurrent('an abort undoes everything', { timeout: 300_000 }, () => {
       '500ms',
     );
     const held = await run.until('the hold', ({ reason }) => reason?.includes('holds: ') === true);
-    expect(held.reason).toMatch(/no whole minute of metrics|CloudWatch has counted no request/);
+    expect(held.reason).toMatch(/no whole period of metrics|CloudWatch has counted no request/);
     await run.until('no request', ({ reason }) => reason?.includes('CloudWatch has counted no request') === true);
     expect(trafficIn(await run.status())).toMatchObject({ weight: 50, step: 0 });
     await abortUndoes(run, place);

@@ -10,7 +10,7 @@ import type { Lane } from './lanes.js';
  * Rows of a leaf as the pass aims for. Smaller leaves cost more groups, larger ones more rows to list when single rows are
  * being written all over the table; 65,536 groups of a statement cost 0.15 s.
  */
-const AIMED_LEAF_ROWS = 64;
+const AIMED_LEAF_ROWS = 256;
 const BUCKETS_AT_MOST = 65_536;
 /** Bits by which a leaf that is too large is split at once. */
 const SPLIT_BITS = 16;
