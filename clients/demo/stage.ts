@@ -115,7 +115,7 @@ export function shorten(document: Document, hold: string): void {
       (steps ?? []).map(({ weight }) => ({ weight, hold })),
     );
     document.setIn(['spec', 'traffic', unit, 'every'], '1s');
-    document.setIn(['spec', 'traffic', unit, 'watch'], { for: '3s', every: '1s' });
   }
+  document.setIn(['spec', 'traffic', 'names', 'watch'], { for: '3s', every: '1s' });
   document.setIn(['spec', 'databases', 'shop', 'watch'], { for: '3s', every: '1s' });
 }
