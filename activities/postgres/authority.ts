@@ -20,6 +20,7 @@ import { literal, statement } from './statements.js';
 export { bothSides } from './sides.js';
 
 const SCHEMA = statement(import.meta.url, './sql/schema.sql');
+const FORGET = statement(import.meta.url, './sql/forget.sql');
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const UNDEFINED_TABLE = '42P01';
@@ -284,7 +285,7 @@ export async function undoClaim(move: DatabaseMove): Promise<void> {
   for (const side of [sides.target, sides.source]) await forgetScope(side, move.key);
 }
 
-/** Deletes one side's rows of the scope, and the schema with the last scope. */
+/** Deletes one side's rows of the scope; with the last scope all of `godwit` but what reconciliations keep there. */
 export async function forgetScope(session: Session, key: string): Promise<void> {
   await session.transaction(async () => {
     await withSchemaLock(session);
@@ -292,7 +293,7 @@ export async function forgetScope(session: Session, key: string): Promise<void> 
     if (!known?.known) return;
     await session.run('delete from godwit.authority where scope = $1', [key]);
     const others = await session.row('select from godwit.authority limit 1');
-    if (others === undefined) await session.run('drop schema godwit cascade');
+    if (others === undefined) await session.run(FORGET);
   });
 }
 

@@ -150,10 +150,11 @@ export async function keepFilters(
 /**
  * The rows of a table that a comparison sees, as a FROM item without its alias: where there is a filter, those that it lets
  * pass, with the columns that tell one version of a row from the next.
+ * @param whole with the rows of its partitions
  */
-export function filteredRows(table: TableName, rowFilter: string | null | undefined): string {
-  const whole = `only ${qualified(table)}`;
-  return rowFilter == null ? whole : `(select *, xmin, ctid from ${whole} where (${rowFilter}))`;
+export function filteredRows(table: TableName, rowFilter: string | null | undefined, whole = false): string {
+  const all = whole ? qualified(table) : `only ${qualified(table)}`;
+  return rowFilter == null ? all : `(select *, xmin, ctid from ${all} where (\n${rowFilter}\n))`;
 }
 
 /**

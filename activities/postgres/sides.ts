@@ -1,7 +1,13 @@
 /** Both databases of one move, open at once. */
+import type { SecretReference } from '../../spec/normal.js';
 import type { Primary } from '../../spec/status.js';
-import type { DatabaseMove } from '../contract.js';
 import { Session } from './session.js';
+
+/** Two databases, and the name that sessions on them carry in pg_stat_activity. */
+export interface Pair {
+  key: string;
+  database: Record<Primary, SecretReference>;
+}
 
 export class Sides {
   constructor(
@@ -21,11 +27,11 @@ export class Sides {
 export const otherSide = (side: Primary): Primary => (side === 'source' ? 'target' : 'source');
 
 /** Opens both sides; if one can't be reached, the other is closed again. */
-export async function bothSides(move: DatabaseMove, purpose: string): Promise<Sides> {
-  const options = { purpose: `${move.key} ${purpose}` };
+export async function bothSides(pair: Pair, purpose: string): Promise<Sides> {
+  const options = { purpose: `${pair.key} ${purpose}` };
   const [source, target] = await Promise.allSettled([
-    Session.open('source', move.database.source, options),
-    Session.open('target', move.database.target, options),
+    Session.open('source', pair.database.source, options),
+    Session.open('target', pair.database.target, options),
   ]);
   if (source.status === 'fulfilled' && target.status === 'fulfilled') return new Sides(source.value, target.value);
   if (source.status === 'fulfilled') await source.value.close();

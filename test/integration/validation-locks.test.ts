@@ -101,7 +101,6 @@ async function settled(
   if (lane === undefined || table === undefined) throw new Error('nothing to settle with');
   around(lane, rounds, before, after);
   return await settle(lane, table, keys, {
-    scope: scene.move.key,
     lockTimeout: LOCK_TIMEOUT,
     markerTimeout: 20_000,
     signal,

@@ -6,6 +6,7 @@ import { rowExpression, text, type ColumnShape, type Dialect, type KeyShape } fr
 import { fill } from './template.js';
 
 const PASS = statement(import.meta.url, '../sql/validation/pass.sql');
+const PASS_LEAVES = statement(import.meta.url, '../sql/validation/pass_leaves.sql');
 const ROWS_OF_RANGES = statement(import.meta.url, '../sql/validation/rows_of_ranges.sql');
 const ROWS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/rows_of_buckets.sql');
 const COUNTS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/counts_of_buckets.sql');
@@ -29,10 +30,19 @@ export interface Reading {
   version: string | null;
 }
 
-interface Bucket {
+export interface Bucket {
   count: number;
   sum: string;
 }
+
+interface BucketRow extends Record<string, unknown> {
+  bucket: string;
+  count: string;
+  sum: string;
+}
+
+const buckets = (rows: BucketRow[]): Map<string, Bucket> =>
+  new Map(rows.map((row) => [row.bucket, { count: Number(row.count), sum: row.sum }]));
 
 /** Half-open on either end with null. Bounds are of the integer key. */
 export interface KeyRange {
@@ -43,6 +53,18 @@ export interface KeyRange {
 export interface TableToCompare extends TableName {
   /** Only these rows are compared, on both sides; null or absent: all. */
   rowFilter?: string | null;
+  /** Of these only a share, by the hash of the key: the same rows on both sides. */
+  share?: Share | null;
+  /** A partitioned table, with the rows of all its partitions: they are cut otherwise on the other side. */
+  whole?: boolean;
+  /** Columns that aren't compared. */
+  excluded?: string[];
+}
+
+/** So many of 2^20 rows, chosen by a seed. */
+export interface Share {
+  of2To20: number;
+  seed: number;
 }
 
 /** Statements of one table on one side. */
@@ -63,8 +85,13 @@ export class TableStatements {
     this.hash = expression.hash;
     this.seed = expression.seed;
     this.form = expression.form;
-    this.#table = qualified(name);
-    this.#rows = filteredRows(name, name.rowFilter);
+    this.#table = `${name.whole === true ? '' : 'only '}${qualified(name)}`;
+    const rows = filteredRows(name, name.rowFilter, name.whole);
+    this.#rows =
+      name.share == null
+        ? rows
+        : `(select r.*${name.rowFilter == null ? ', r.xmin, r.ctid' : ''} from ${rows} as r where ` +
+          `(hashint8extended(${expression.seed}, ${name.share.seed}) & 1048575) < ${name.share.of2To20})`;
   }
 
   get #integer(): string {
@@ -89,16 +116,42 @@ export class TableStatements {
     return this.#pass(session, `${this.#integer}::bigint >> ${shift}`, conditions.join(' and ') || 'true');
   }
 
-  /** Leaves are buckets of the seed; `mask` is a power of two less one. */
-  async passBuckets(session: Session, mask: number): Promise<Map<string, Bucket>> {
-    return this.#pass(session, `${this.seed} & ${mask}`, 'true');
+  /** The same of single leaves, each with all its keys: reads their pages only. */
+  async passLeaves(session: Session, leaves: { low: bigint; high: bigint }[], shift: number): Promise<Map<string, Bucket>> {
+    const sql = fill(PASS_LEAVES, { rows: this.#rows, hash: this.hash, column: this.#integer, shift: `${shift}` });
+    return buckets(
+      await session.rows<BucketRow>(sql, [leaves.map(({ low }) => `${low}`), leaves.map(({ high }) => `${high}`)]),
+    );
+  }
+
+  /**
+   * Leaves are buckets of the seed; `mask` is a power of two less one. `pages`: half-open, and open at the end with null; sums
+   * of parts of a table add up to that of the whole.
+   */
+  async passBuckets(
+    session: Session,
+    mask: number,
+    pages?: { from: number; to: number | null },
+  ): Promise<Map<string, Bucket>> {
+    const conditions =
+      pages === undefined
+        ? []
+        : [`r.ctid >= '(${pages.from},0)'::tid`, ...(pages.to === null ? [] : [`r.ctid < '(${pages.to},0)'::tid`])];
+    return this.#pass(session, `${this.seed} & ${mask}`, conditions.join(' and ') || 'true');
+  }
+
+  /** Pages of the table itself; null where it has none of its own. */
+  async pages(session: Session): Promise<number | null> {
+    if (this.name.whole === true || this.name.share != null) return null;
+    const found = await session.row<{ pages: number }>(
+      `select (pg_relation_size($1::regclass) / current_setting('block_size')::int)::int as pages`,
+      [qualified(this.name)],
+    );
+    return found?.pages ?? null;
   }
 
   async #pass(session: Session, bucket: string, range: string): Promise<Map<string, Bucket>> {
-    const rows = await session.rows<{ bucket: string; count: string; sum: string }>(
-      fill(PASS, { rows: this.#rows, hash: this.hash, bucket, range }),
-    );
-    return new Map(rows.map((row) => [row.bucket, { count: Number(row.count), sum: row.sum }]));
+    return buckets(await session.rows<BucketRow>(fill(PASS, { rows: this.#rows, hash: this.hash, bucket, range })));
   }
 
   async rowsOfRanges(session: Session, ranges: { low: bigint; high: bigint }[]): Promise<Listing> {
@@ -132,7 +185,7 @@ export class TableStatements {
 
   /** SHARE: readers go on, writers wait. */
   async lockTable(session: Session): Promise<void> {
-    await session.run(`lock table only ${this.#table} in share mode`);
+    await session.run(`lock table ${this.#table} in share mode`);
   }
 
   get #names(): Record<string, string> {

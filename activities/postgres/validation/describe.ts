@@ -50,42 +50,77 @@ export async function describeTables(
   tables: TableToCompare[],
   dialect: Dialect,
 ): Promise<ComparedTable[]> {
+  const described = await describeComparable(primary, standby, tables, dialect);
+  for (const { name, why } of described) if (why !== null) throw mismatch(name, why);
+  return described.flatMap(({ table }) => (table === null ? [] : [table]));
+}
+
+/** One table as it can be compared; or why it can't. */
+export type Comparable =
+  { name: TableToCompare; table: ComparedTable; why: null } | { name: TableToCompare; table: null; why: string };
+
+/** The same, table by table: one that can't be compared keeps no other from it. */
+export async function describeComparable(
+  primary: Session,
+  standby: Session,
+  tables: TableToCompare[],
+  dialect: Dialect,
+): Promise<Comparable[]> {
   if (tables.length === 0) return [];
   const [here, there] = await Promise.all([describeSide(primary, tables), describeSide(standby, tables)]);
   return tables.map((name) => {
+    const cannot = (why: string): Comparable => ({ name, table: null, why });
     const mine = here.get(nameOf(name));
     const theirs = there.get(nameOf(name));
     if (mine === undefined || theirs === undefined) {
-      throw mismatch(name, `it does not exist on the ${mine === undefined ? primary.side : standby.side}`);
+      return cannot(`it does not exist on the ${mine === undefined ? primary.side : standby.side}`);
     }
-    const ours = new TableStatements(name, mine.shape, dialect);
-    const others = new TableStatements(name, matched(name, mine.shape, theirs.shape), dialect);
-    if (ours.form !== others.form) {
-      throw mismatch(name, `${primary.side} ${ours.form}, ${standby.side} ${others.form}`);
-    }
+    const shapes = bothShapes(name, mine.shape, theirs.shape);
+    if (typeof shapes === 'string') return cannot(shapes);
+    const ours = new TableStatements(name, shapes.primary, dialect);
+    const others = new TableStatements(name, shapes.standby, dialect);
+    if (ours.form !== others.form) return cannot(`${primary.side} ${ours.form}, ${standby.side} ${others.form}`);
     const [source, target] = primary.side === 'source' ? [ours, others] : [others, ours];
     return {
-      schema: name.schema,
-      name: name.name,
-      source,
-      target,
-      estimatedRows: mine.estimatedRows,
-      correlation: mine.correlation,
+      name,
+      why: null,
+      table: {
+        schema: name.schema,
+        name: name.name,
+        source,
+        target,
+        estimatedRows: mine.estimatedRows,
+        correlation: mine.correlation,
+      },
     };
   });
 }
 
-/** The other side's shape with columns and key in the primary's order. */
-function matched(name: TableName, primary: SideShape, standby: SideShape): SideShape {
+/** Without the columns that aren't compared; a key among those is an answer in words. */
+function bothShapes(
+  name: TableToCompare,
+  primary: SideShape,
+  standby: SideShape,
+): { primary: SideShape; standby: SideShape } | string {
+  const excluded = new Set(name.excluded ?? []);
+  const without = (shape: SideShape): SideShape =>
+    excluded.size === 0 ? shape : { ...shape, columns: shape.columns.filter((one) => !excluded.has(one.name)) };
+  const inKey = keyNames(primary.key).find((column) => excluded.has(column));
+  if (inKey !== undefined) return `column ${inKey} is part of its key, and can't be left out`;
+  const here = without(primary);
+  const there = matched(here, without(standby));
+  return typeof there === 'string' ? there : { primary: here, standby: there };
+}
+
+/** The other side's shape with columns and key in the primary's order; or, in words, why there is none. */
+function matched(primary: SideShape, standby: SideShape): SideShape | string {
   const known = new Map(standby.columns.map((column) => [column.name, column]));
-  const find = (wanted: ColumnShape): ColumnShape => {
-    const found = known.get(wanted.name);
-    if (found === undefined) throw mismatch(name, `column ${wanted.name} is missing on the standby`);
-    return found;
-  };
+  const lacking = primary.columns.find(({ name }) => !known.has(name));
+  if (lacking !== undefined) return `column ${lacking.name} is missing on the standby`;
+  const find = (wanted: ColumnShape): ColumnShape => known.get(wanted.name) ?? wanted;
   const columns = primary.columns.map(find);
   const extra = standby.columns.find((column) => !columns.includes(column));
-  if (extra !== undefined) throw mismatch(name, `column ${extra.name} is there on the standby only`);
+  if (extra !== undefined) return `column ${extra.name} is there on the standby only`;
   const key: KeyShape =
     primary.key.kind === 'integer'
       ? { kind: 'integer', column: find(primary.key.column) }

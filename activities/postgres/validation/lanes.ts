@@ -1,9 +1,10 @@
 /** The connections of a comparison: each lane compares one piece of work at a time, on three of its own. */
 import type { Primary } from '../../../spec/status.js';
-import type { DatabaseMove } from '../../contract.js';
+import type { Milliseconds, SecretReference } from '../../../spec/normal.js';
 import { Session } from '../session.js';
+import { otherSide, type Pair } from '../sides.js';
 import { backendOf, type Backend } from './cancel.js';
-import { otherSide } from '../sides.js';
+import { markerProof, type Proof } from './proof.js';
 
 /**
  * What the hash's text forms depend on beyond the settings of every session, and how these sessions behave: JIT costs
@@ -32,28 +33,61 @@ export interface Lane {
   standby: Session;
   /** On the primary too: holds locks while a marker passes, which a transaction of its own must write. */
   locker: Session;
+  /** Where rows are read in bulk: physical standbys, or the two above. What they say is only where to look closer. */
+  readers: { primary: Session; standby: Session };
   signal: AbortSignal;
+  proof: Proof;
+  /** Awaited before each statement that reads rows in bulk, and told what it read: holds the pace. */
+  pace: Pace;
+}
+
+export interface Pace {
+  wait(): Promise<void>;
+  /** Rows that a statement has read, on both sides together. */
+  took(rows: number): void;
+}
+
+/** As fast as it goes. */
+const unpaced: Pace = { wait: () => Promise.resolve(), took: () => undefined };
+
+/** What isn't as in a migration's own validation. */
+export interface LaneOptions {
+  /** @default the marker of the pair's key */
+  proof?: Proof;
+  pace?: Pace;
+  /** Physical standbys to read rows from in bulk. */
+  replicas?: Partial<Record<Primary, SecretReference | null>>;
+  /** Of statements that read rows in bulk; 0: none. */
+  statementTimeout?: Milliseconds;
 }
 
 export class Lanes {
-  readonly #move: DatabaseMove;
+  readonly #pair: Pair;
   readonly backends: Backend[] = [];
   readonly lanes: Lane[] = [];
+  /** On servers of their own, whose backends nobody else's numbers are mixed with. */
+  readonly #replicas: Session[] = [];
 
-  private constructor(move: DatabaseMove) {
-    this.#move = move;
+  private constructor(pair: Pair) {
+    this.#pair = pair;
   }
 
-  static async open(move: DatabaseMove, primary: Primary, count: number, signal: AbortSignal): Promise<Lanes> {
-    const opened = new Lanes(move);
+  static async open(
+    pair: Pair,
+    primary: Primary,
+    count: number,
+    signal: AbortSignal,
+    { proof = markerProof(pair.key), pace = unpaced, replicas = {}, statementTimeout = 0 }: LaneOptions = {},
+  ): Promise<Lanes> {
+    const opened = new Lanes(pair);
     try {
       for (let index = 0; index < count; index += 1) {
-        opened.lanes.push({
-          primary: await opened.#session(primary),
-          locker: await opened.#session(primary),
-          standby: await opened.#session(otherSide(primary)),
-          signal,
-        });
+        const ends = { primary: await opened.#session(primary), standby: await opened.#session(otherSide(primary)) };
+        const readers = {
+          primary: await opened.#reader(ends.primary, primary, replicas, statementTimeout),
+          standby: await opened.#reader(ends.standby, otherSide(primary), replicas, statementTimeout),
+        };
+        opened.lanes.push({ ...ends, locker: await opened.#session(primary), readers, signal, proof, pace });
       }
       return opened;
     } catch (error) {
@@ -62,9 +96,30 @@ export class Lanes {
     }
   }
 
+  /** Without a replica and a time-out the side's own session serves. */
+  async #reader(
+    own: Session,
+    side: Primary,
+    replicas: Partial<Record<Primary, SecretReference | null>>,
+    statementTimeout: Milliseconds,
+  ): Promise<Session> {
+    const replica = replicas[side] ?? null;
+    if (replica === null && statementTimeout === 0) return own;
+    if (replica === null) {
+      const session = await this.#session(side);
+      await session.run(`set statement_timeout = ${statementTimeout}`);
+      return session;
+    }
+    const session = await Session.open(side, replica, { purpose: `${this.#pair.key} validation` });
+    this.#replicas.push(session);
+    await session.rows(PINNED);
+    await session.run(`set statement_timeout = ${statementTimeout}`);
+    return session;
+  }
+
   async #session(side: Primary): Promise<Session> {
-    const session = await Session.open(side, this.#move.database[side], {
-      purpose: `${this.#move.key} validation`,
+    const session = await Session.open(side, this.#pair.database[side], {
+      purpose: `${this.#pair.key} validation`,
     });
     this.backends.push(await backendOf(session, side));
     await session.rows(PINNED);
@@ -72,7 +127,7 @@ export class Lanes {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.backends.map(({ session }) => session.close()));
+    await Promise.all([...this.backends.map(({ session }) => session.close()), ...this.#replicas.map((one) => one.close())]);
   }
 }
 

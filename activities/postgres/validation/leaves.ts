@@ -2,15 +2,16 @@
  * One pass over both sides, then only into the leaves that differ. What comes out are keys whose rows differed between
  * two reads at nearly one time: candidates, no more, since both sides are written to meanwhile.
  */
+import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
-import { statementsOn, type ComparedTable, type Key, type KeyRange, type Listing } from './compared-table.js';
+import { statementsOn, type Bucket, type ComparedTable, type Key, type KeyRange, type Listing } from './compared-table.js';
 import type { Lane } from './lanes.js';
 
 /**
  * Rows of a leaf as the pass aims for. Smaller leaves cost more groups, larger ones more rows to list when single rows are
  * being written all over the table; 65,536 groups of a statement cost 0.15 s.
  */
-const AIMED_LEAF_ROWS = 256;
+export const AIMED_LEAF_ROWS = 256;
 const BUCKETS_AT_MOST = 65_536;
 /** Bits by which a leaf that is too large is split at once. */
 const SPLIT_BITS = 16;
@@ -20,11 +21,16 @@ const RANGE_ROWS = 1_000_000;
 const CORRELATED = 0.5;
 /** Rows that are listed and held in memory at a time. */
 const LISTED_ROWS = 100_000;
+/** Of a sample, read by one statement. */
+const LEAVES_AT_ONCE = 2_000;
 
 /** A piece of one table, passed by one statement on each side. */
 export type Piece =
   | { table: ComparedTable; kind: 'range'; range: KeyRange; shift: number; estimatedRows: number }
+  | { table: ComparedTable; kind: 'leaves'; low: bigint; high: bigint; shift: number; step: number; estimatedRows: number }
   | { table: ComparedTable; kind: 'buckets'; mask: number; estimatedRows: number };
+
+type RangePiece = Extract<Piece, { kind: 'range' }>;
 
 /** What a pass found, besides the candidates. */
 export interface PassFigures {
@@ -35,21 +41,21 @@ export interface PassFigures {
 }
 
 /** Cuts a table into pieces. Ends are open, so that rows which come outside of the known keys are in a piece too. */
-export async function cut(primary: Session, standby: Session, table: ComparedTable): Promise<Piece[]> {
+export async function cut(
+  primary: Session,
+  standby: Session,
+  table: ComparedTable,
+  rangeRows = RANGE_ROWS,
+): Promise<Piece[]> {
   if (statementsOn(table, primary).shape.key.kind !== 'integer') return [hashed(table)];
-  const [here, there] = await Promise.all([
-    statementsOn(table, primary).bounds(primary),
-    statementsOn(table, standby).bounds(standby),
-  ]);
-  const bounds = [here, there].filter((found) => found !== null);
-  if (bounds.length === 0) {
+  const bounds = await boundsOf(primary, standby, table);
+  if (bounds === null) {
     return [{ table, kind: 'range', range: { low: null, high: null }, shift: 0, estimatedRows: 0 }];
   }
-  const low = bounds.map((found) => found.low).reduce((one, other) => (one < other ? one : other));
-  const high = bounds.map((found) => found.high).reduce((one, other) => (one > other ? one : other));
+  const { low, high } = bounds;
   const shift = shiftFor(table.estimatedRows, high - low + 1n);
   const correlated = Math.abs(table.correlation ?? 0) >= CORRELATED;
-  const count = correlated ? Math.max(1, Math.ceil(table.estimatedRows / RANGE_ROWS)) : 1;
+  const count = correlated ? Math.max(1, Math.ceil(table.estimatedRows / rangeRows)) : 1;
   return ranges(low, high, shift, count).map((range) => ({
     table,
     kind: 'range',
@@ -57,6 +63,24 @@ export async function cut(primary: Session, standby: Session, table: ComparedTab
     shift,
     estimatedRows: table.estimatedRows / count,
   }));
+}
+
+/** Lowest and highest integer key on either side; null where there are no rows. */
+export async function boundsOf(
+  primary: Session,
+  standby: Session,
+  table: ComparedTable,
+): Promise<{ low: bigint; high: bigint } | null> {
+  const [here, there] = await Promise.all([
+    statementsOn(table, primary).bounds(primary),
+    statementsOn(table, standby).bounds(standby),
+  ]);
+  const bounds = [here, there].filter((found) => found !== null);
+  if (bounds.length === 0) return null;
+  return {
+    low: bounds.map((found) => found.low).reduce((one, other) => (one < other ? one : other)),
+    high: bounds.map((found) => found.high).reduce((one, other) => (one > other ? one : other)),
+  };
 }
 
 function hashed(table: ComparedTable): Piece {
@@ -96,9 +120,14 @@ export async function comparePiece(
   leafRows: number,
   candidates: (keys: Key[]) => Promise<boolean>,
 ): Promise<PassFigures> {
-  return piece.kind === 'range'
-    ? compareRange(lane, piece, leafRows, candidates)
-    : compareBuckets(lane, piece, candidates);
+  switch (piece.kind) {
+    case 'range':
+      return compareRange(lane, piece, leafRows, candidates);
+    case 'leaves':
+      return compareLeaves(lane, piece, candidates);
+    case 'buckets':
+      return compareBuckets(lane, piece, candidates);
+  }
 }
 
 interface Leaf {
@@ -108,14 +137,21 @@ interface Leaf {
 
 async function compareRange(
   lane: Lane,
-  piece: Extract<Piece, { kind: 'range' }>,
+  piece: RangePiece,
   leafRows: number,
   candidates: (keys: Key[]) => Promise<boolean>,
 ): Promise<PassFigures> {
   const { table, shift } = piece;
-  const found = differing(
-    ...(await bothRead(lane, (session) => statementsOn(table, session).passRange(session, piece.range, shift))),
-  );
+  let read: [Buckets, Buckets];
+  try {
+    read = await bothRead(lane, (session) => statementsOn(table, session).passRange(session, piece.range, shift));
+  } catch (error) {
+    const halves = isTimeout(error) ? await halvesOf(lane, piece) : null;
+    if (halves === null) throw error;
+    return inTurn(halves, (half, more) => compareRange(lane, half, leafRows, more), candidates);
+  }
+  const found = differing(...read);
+  lane.pace.took(found.rowsRead);
   const figures = { rows: found.rows, leaves: found.leaves, leavesDiffering: found.differing.length };
   const rangeOf = (leaf: Leaf): { low: bigint; high: bigint } => {
     const low = BigInt(leaf.bucket) << BigInt(shift);
@@ -138,6 +174,102 @@ async function compareRange(
   return figures;
 }
 
+/** The server's own time-out, which is the pair's to set: smaller statements stay below it. */
+const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
+
+/** Null: it can't be cut any more. */
+async function halvesOf(lane: Lane, piece: RangePiece): Promise<[RangePiece, RangePiece] | null> {
+  lane.signal.throwIfAborted();
+  const known =
+    piece.range.low === null || piece.range.high === null
+      ? await boundsOf(lane.primary, lane.standby, piece.table)
+      : null;
+  const low = piece.range.low ?? known?.low;
+  const high = piece.range.high ?? known?.high;
+  if (low === undefined || high === undefined || high <= low) return null;
+  const bits = BigInt(piece.shift);
+  const leaves = (high >> bits) - (low >> bits) + 1n;
+  // a single leaf is cut by its keys
+  const shift = leaves > 1n ? piece.shift : Math.max(0, piece.shift - 1);
+  if (leaves === 1n && piece.shift === 0) return null;
+  const middle = (((low >> BigInt(shift)) + (high >> BigInt(shift))) / 2n + 1n) << BigInt(shift);
+  const half = (range: KeyRange): RangePiece => ({ ...piece, range, shift, estimatedRows: piece.estimatedRows / 2 });
+  return [half({ low: piece.range.low, high: middle - 1n }), half({ low: middle, high: piece.range.high })];
+}
+
+/** Pieces one after the other, as long as `candidates` wants more. */
+async function inTurn<P>(
+  pieces: P[],
+  compare: (piece: P, candidates: (keys: Key[]) => Promise<boolean>) => Promise<PassFigures>,
+  candidates: (keys: Key[]) => Promise<boolean>,
+): Promise<PassFigures> {
+  const sum: PassFigures = { rows: 0, leaves: 0, leavesDiffering: 0 };
+  let more = true;
+  for (const piece of pieces) {
+    const one = await compare(piece, async (keys) => (more = await candidates(keys)));
+    sum.rows += one.rows;
+    sum.leaves += one.leaves;
+    sum.leavesDiffering += one.leavesDiffering;
+    if (!more) break;
+  }
+  return sum;
+}
+
+/** Every so manieth leaf. */
+async function compareLeaves(
+  lane: Lane,
+  piece: Extract<Piece, { kind: 'leaves' }>,
+  candidates: (keys: Key[]) => Promise<boolean>,
+): Promise<PassFigures> {
+  const { table, shift, step } = piece;
+  const width = 1n << BigInt(shift);
+  const leaves: { low: bigint; high: bigint }[] = [];
+  for (let leaf = piece.low >> BigInt(shift); leaf <= piece.high >> BigInt(shift); leaf += BigInt(step)) {
+    leaves.push({ low: leaf * width, high: leaf * width + width - 1n });
+  }
+  const portions: (typeof leaves)[] = [];
+  for (let start = 0; start < leaves.length; start += LEAVES_AT_ONCE) portions.push(leaves.slice(start, start + LEAVES_AT_ONCE));
+  return inTurn(
+    portions,
+    async (portion, more) => {
+      const found = differing(
+        ...(await bothRead(lane, (session) => statementsOn(table, session).passLeaves(session, portion, shift))),
+      );
+      lane.pace.took(found.rowsRead);
+      const open = found.differing.map(({ bucket }) => {
+        const low = BigInt(bucket) * width;
+        return { low, high: low + width - 1n };
+      });
+      if (open.length > 0) {
+        const listed = await bothRead(lane, (session) => statementsOn(table, session).rowsOfRanges(session, open));
+        await more(unequal(...listed));
+      }
+      return { rows: found.rows, leaves: portion.length, leavesDiffering: found.differing.length };
+    },
+    candidates,
+  );
+}
+
+/** One side's buckets: in parts, so that no statement takes long and progress can be held. Since 14 a range of pages is read as such. */
+async function passAllBuckets(lane: Lane, session: Session, table: ComparedTable, mask: number): Promise<Buckets> {
+  const statements = statementsOn(table, session);
+  const pages = table.estimatedRows > RANGE_ROWS ? await statements.pages(session) : null;
+  if (pages === null) return statements.passBuckets(session, mask);
+  const step = Math.max(1, Math.ceil((pages * RANGE_ROWS) / table.estimatedRows));
+  const sum: Buckets = new Map();
+  for (let from = 0; from === 0 || from < pages; from += step) {
+    lane.signal.throwIfAborted();
+    await lane.pace.wait();
+    const to = from + step < pages ? from + step : null;
+    for (const [bucket, { count, sum: hashes }] of await statements.passBuckets(session, mask, { from, to })) {
+      const known = sum.get(bucket);
+      if (known === undefined) sum.set(bucket, { count, sum: hashes });
+      else sum.set(bucket, { count: known.count + count, sum: `${BigInt(known.sum) + BigInt(hashes)}` });
+    }
+  }
+  return sum;
+}
+
 async function compareBuckets(
   lane: Lane,
   piece: Extract<Piece, { kind: 'buckets' }>,
@@ -145,8 +277,9 @@ async function compareBuckets(
 ): Promise<PassFigures> {
   const { table, mask } = piece;
   const found = differing(
-    ...(await bothRead(lane, (session) => statementsOn(table, session).passBuckets(session, mask))),
+    ...(await bothRead(lane, (session) => passAllBuckets(lane, session, table, mask))),
   );
+  lane.pace.took(found.rowsRead);
   for (const portion of portions(found.differing)) {
     const buckets = portion.map((leaf) => leaf.bucket);
     const listed = await bothRead(lane, (session) =>
@@ -160,15 +293,20 @@ async function compareBuckets(
 /** The same read on both sides, at the same time; primary first. */
 async function bothRead<T>(lane: Lane, read: (session: Session) => Promise<T>): Promise<[T, T]> {
   lane.signal.throwIfAborted();
-  const [primary, standby] = await Promise.allSettled([read(lane.primary), read(lane.standby)]);
+  await lane.pace.wait();
+  const { readers } = lane;
+  const [primary, standby] = await Promise.allSettled([read(readers.primary), read(readers.standby)]);
   if (primary.status === 'rejected') throw primary.reason;
   if (standby.status === 'rejected') throw standby.reason;
   return [primary.value, standby.value];
 }
 
-type Buckets = Map<string, { count: number; sum: string }>;
+type Buckets = Map<string, Bucket>;
 
-function differing(primary: Buckets, standby: Buckets): { rows: number; leaves: number; differing: Leaf[] } {
+function differing(
+  primary: Buckets,
+  standby: Buckets,
+): { rows: number; rowsRead: number; leaves: number; differing: Leaf[] } {
   const leaves = new Set([...primary.keys(), ...standby.keys()]);
   const found: Leaf[] = [];
   for (const bucket of leaves) {
@@ -177,8 +315,9 @@ function differing(primary: Buckets, standby: Buckets): { rows: number; leaves: 
     if (here?.count === there?.count && here?.sum === there?.sum) continue;
     found.push({ bucket, rows: Math.max(here?.count ?? 0, there?.count ?? 0) });
   }
-  const rows = [...primary.values()].reduce((sum, bucket) => sum + bucket.count, 0);
-  return { rows, leaves: leaves.size, differing: found };
+  const rowsOf = (buckets: Buckets): number => [...buckets.values()].reduce((sum, bucket) => sum + bucket.count, 0);
+  const rows = rowsOf(primary);
+  return { rows, rowsRead: rows + rowsOf(standby), leaves: leaves.size, differing: found };
 }
 
 /** Keys whose rows aren't the same in both listings. */

@@ -8,13 +8,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Milliseconds } from '../../../spec/normal.js';
-import { failure } from '../../failure.js';
 import { cancelAutovacuum } from '../blockers.js';
 import { sqlState } from '../errors.js';
-import { awaitMarker, writeMarker } from '../marker.js';
 import type { Session } from '../session.js';
 import { statementsOn, type ComparedTable, type Key, type Reading } from './compared-table.js';
 import type { Lane } from './lanes.js';
+import { notCaughtUp } from './proof.js';
 
 /** A row written in each of three rounds is hot; a lock settles it at once. */
 const ROUNDS = 3;
@@ -48,8 +47,6 @@ export interface Settled {
 }
 
 export interface SettleOptions {
-  /** The scope's key, whose marker table is used. */
-  scope: string;
   lockTimeout: Milliseconds;
   markerTimeout: Milliseconds;
   signal: AbortSignal;
@@ -97,17 +94,11 @@ const isEqual = (there: Reading | undefined, ...here: (Reading | undefined)[]): 
 
 async function arrived(lane: Lane, options: SettleOptions): Promise<void> {
   if (await markerWithin(lane, options, options.markerTimeout)) return;
-  throw failure(
-    'ReplicationBroken',
-    `a marker written on the ${lane.primary.side} did not arrive on the ${lane.standby.side} within ` +
-      `${options.markerTimeout} ms`,
-    'Look at pg_stat_subscription and the server log of the receiving side; validation can start again at any time',
-  );
+  throw notCaughtUp(lane.primary.side, lane.standby.side, options.markerTimeout);
 }
 
 async function markerWithin(lane: Lane, options: SettleOptions, timeout: Milliseconds): Promise<boolean> {
-  const marker = await writeMarker(lane.primary, options.scope);
-  return (await awaitMarker(lane.standby, options.scope, marker.id, timeout, options.signal)) !== null;
+  return lane.proof.caughtUp(lane, timeout, options.signal);
 }
 
 async function confirm(
@@ -118,6 +109,7 @@ async function confirm(
   settled: Settled,
 ): Promise<void> {
   if (keys.length === 0) return;
+  if (lane.proof.kind === 'patience') return byPatience(lane, table, keys, options, settled);
   const keyed = statementsOn(table, lane.primary).shape.key.kind !== 'none';
   const absent: Key[] = [];
   if (!keyed) absent.push(...keys);
@@ -125,6 +117,32 @@ async function confirm(
     for (const batch of batches(keys, KEYS_OF_A_LOCK))
       absent.push(...(await underRowLocks(lane, table, batch, options, settled)));
   for (const batch of batches(absent, KEYS_OF_A_ROUND)) await underTableLock(lane, table, batch, options, settled);
+}
+
+/** Without a word from Postgres: what stayed as it was on both sides, all the time that a change may take, differs. */
+async function byPatience(
+  lane: Lane,
+  table: ComparedTable,
+  keys: Key[],
+  options: SettleOptions,
+  settled: Settled,
+): Promise<void> {
+  const counts = statementsOn(table, lane.primary).shape.key.kind === 'none';
+  const read = (session: Session): Promise<Reading[]> => statementsOn(table, session).read(session, keys);
+  const before = { here: await read(lane.primary), there: await read(lane.standby) };
+  await arrived(lane, options);
+  const after = { here: await read(lane.primary), there: await read(lane.standby) };
+  const stayed = (one: Reading | undefined, other: Reading | undefined): boolean =>
+    one?.signature === other?.signature && one?.version === other?.version;
+  keys.forEach((key, index) => {
+    const here = after.here[index]?.signature ?? null;
+    const there = after.there[index]?.signature ?? null;
+    const kind = counts ? 'count' : kindOf(here, there);
+    if (here === there) settled.byMarker += 1;
+    else if (stayed(before.here[index], after.here[index]) && stayed(before.there[index], after.there[index]))
+      settled.differences.push({ key, kind });
+    else settled.suspects.push({ key, kind });
+  });
 }
 
 /** Answers the keys that the primary has no row of: nothing to lock there. */

@@ -139,7 +139,6 @@ async function passAll(move: DatabaseMove, primary: Primary, states: TableState[
   const both = AbortSignal.any([signal, stop.signal]);
   await using lanes = await Lanes.open(move, primary, Math.max(1, move.database.validation.parallelism), both);
   const options: SettleOptions = {
-    scope: move.key,
     lockTimeout: move.database.validation.lockTimeout,
     markerTimeout: MARKER_TIMEOUT_MS,
     signal: both,

@@ -1,0 +1,115 @@
+/** How it is known that the standby has applied all that the primary had committed at one moment. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Milliseconds } from '../../../spec/normal.js';
+import type { Primary } from '../../../spec/status.js';
+import { failure } from '../../failure.js';
+import { awaitMarker, writeMarker } from '../marker.js';
+import type { Session } from '../session.js';
+
+export interface Ends {
+  primary: Session;
+  standby: Session;
+}
+
+/**
+ * `fact`: Postgres itself says so. `patience`: nothing can, so a difference counts once it has stayed as it is for so long, without a
+ * lock, which nobody could hold meanwhile.
+ */
+export interface Proof {
+  kind: 'fact' | 'patience';
+  /** In words, for the certificate. */
+  words: string;
+  /**
+   * True once all that was committed on the primary at the call is applied on the standby; false when `timeout` passed.
+   * The sessions are the caller's, with nothing else under way.
+   */
+  caughtUp(ends: Ends, timeout: Milliseconds, signal?: AbortSignal): Promise<boolean>;
+}
+
+/** The marker of a scope: commit order makes its arrival the proof, and it takes 3 ms. */
+export function markerProof(scope: string): Proof {
+  return {
+    kind: 'fact',
+    words: `the marker of scope ${scope}`,
+    caughtUp: async ({ primary, standby }, timeout, signal) => {
+      const marker = await writeMarker(primary, scope);
+      return (await awaitMarker(standby, scope, marker.id, timeout, signal)) !== null;
+    },
+  };
+}
+
+const LOOK_EVERY_MS = 20;
+
+/**
+ * Logical replication of the user's own: a subscriber confirms a position once it has applied, and flushed, all before it. An empty
+ * message moves an idle stream along. https://www.postgresql.org/docs/current/logicaldecoding-explanation.html
+ */
+export function slotProof(slots: string[]): Proof {
+  return {
+    kind: 'fact',
+    words: `confirmed_flush_lsn of ${slots.length === 1 ? 'slot' : 'slots'} ${slots.join(', ')}`,
+    caughtUp: async ({ primary }, timeout, signal) => {
+      const sent = await primary.row<{ lsn: string }>(
+        `select pg_logical_emit_message(true, 'godwit', '')::text as lsn`,
+      );
+      // the commit comes after the message, so the position is asked for once it is over
+      const at = await primary.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+      const lsn = at?.lsn ?? sent?.lsn ?? '0/0';
+      return await within(timeout, signal, async () => {
+        const found = await primary.row<{ there: number; behind: number }>(
+          `select count(*)::int as there, count(*) filter (where confirmed_flush_lsn < $2::pg_lsn)::int as behind
+           from pg_replication_slots where slot_name = any ($1::text[])`,
+          [slots, lsn],
+        );
+        if (found?.there !== slots.length) {
+          throw failure(
+            'ReplicationBroken',
+            `the ${primary.side} has no replication slot ${slots.join(' or ')} any more`,
+            'Two sides can only be compared while one follows the other; nothing was changed',
+          );
+        }
+        return found.behind === 0;
+      });
+    },
+  };
+}
+
+/** Replication that Postgres knows nothing of. */
+export function patienceProof(wait: Milliseconds): Proof {
+  return {
+    kind: 'patience',
+    words: `a grace of ${wait / 1_000} s`,
+    caughtUp: async (_ends, _timeout, signal) => {
+      await sleep(wait, undefined, signal ? { signal } : {});
+      return true;
+    },
+  };
+}
+
+/** Nothing flows between the two: what differs, differs. */
+export const noProof: Proof = {
+  kind: 'fact',
+  words: 'none: nothing is replicated between the two',
+  caughtUp: () => Promise.resolve(true),
+};
+
+export function notCaughtUp(primary: string, standby: Primary | string, timeout: Milliseconds): Error {
+  return failure(
+    'ReplicationBroken',
+    `what the ${primary} had committed did not arrive on the ${standby} within ${timeout} ms`,
+    'Look at pg_stat_subscription and the server log of the receiving side; comparing can start again at any time',
+  );
+}
+
+async function within(
+  timeout: Milliseconds,
+  signal: AbortSignal | undefined,
+  fact: () => Promise<boolean>,
+): Promise<boolean> {
+  const deadline = Date.now() + timeout;
+  while (!(await fact())) {
+    if (Date.now() > deadline) return false;
+    await sleep(LOOK_EVERY_MS, undefined, signal ? { signal } : {});
+  }
+  return true;
+}
