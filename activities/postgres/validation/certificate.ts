@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Primary } from '../../../spec/status.js';
 import type { Session } from '../session.js';
 import { statement, type TableName } from '../statements.js';
+import type { ComparedServer } from './server.js';
 import type { Difference } from './settle.js';
 
 const TABLES = statement(import.meta.url, '../sql/validation/certificate.sql');
@@ -46,7 +47,7 @@ export interface Certificate {
   lsn: string;
   at: string;
   tookMs: number;
-  servers: Record<Primary, { version: string; systemIdentifier: string; timeline: number }>;
+  servers: Record<Primary, ComparedServer>;
   settings: Record<string, string>;
   rows: number;
   differences: number;
@@ -59,19 +60,18 @@ export interface Certificate {
 
 export type FoundDifference = Difference & TableName & { state: 'confirmed' | 'suspect' };
 
-/** `body` with its digest. */
-export function sealed(body: Omit<Certificate, 'digest'>): Certificate {
+/** `body` with its digest: sha256 of its JSON. */
+export function sealed<B extends object>(body: B): B & { digest: string } {
   return { ...body, digest: digestOf(body) };
 }
 
 /** Whether a certificate is what was sealed. */
-export function isIntact(certificate: Certificate): boolean {
+export function isIntact<C extends { digest: string }>(certificate: C): boolean {
   const { digest, ...body } = certificate;
   return digest === digestOf(body);
 }
 
-const digestOf = (body: Omit<Certificate, 'digest'>): string =>
-  createHash('sha256').update(JSON.stringify(body)).digest('hex');
+const digestOf = (body: object): string => createHash('sha256').update(JSON.stringify(body)).digest('hex');
 
 /** Writes a certificate and what differed, in one transaction. */
 export async function keepCertificate(

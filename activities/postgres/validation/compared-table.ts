@@ -12,6 +12,7 @@ const ROWS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/rows_of_bu
 const COUNTS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/counts_of_buckets.sql');
 const READ_BY_KEY = statement(import.meta.url, '../sql/validation/read_by_key.sql');
 const READ_BY_HASH = statement(import.meta.url, '../sql/validation/read_by_hash.sql');
+const IMAGES = statement(import.meta.url, '../sql/validation/images.sql');
 const LOCK_ROWS = statement(import.meta.url, '../sql/validation/lock_rows.sql');
 
 /** Columns of a key as text; the hash of a row where there is no key. */
@@ -23,6 +24,9 @@ export interface SideShape {
   /** Equality operators of the key's columns, schema-qualified: those of extensions aren't in pg_catalog. */
   equals: string[];
 }
+
+/** A row: each column as text. */
+export type Image = Record<string, string | null>;
 
 /** What one read found of one key: null is nothing. */
 export interface Reading {
@@ -117,7 +121,11 @@ export class TableStatements {
   }
 
   /** The same of single leaves, each with all its keys: reads their pages only. */
-  async passLeaves(session: Session, leaves: { low: bigint; high: bigint }[], shift: number): Promise<Map<string, Bucket>> {
+  async passLeaves(
+    session: Session,
+    leaves: { low: bigint; high: bigint }[],
+    shift: number,
+  ): Promise<Map<string, Bucket>> {
     const sql = fill(PASS_LEAVES, { rows: this.#rows, hash: this.hash, column: this.#integer, shift: `${shift}` });
     return buckets(
       await session.rows<BucketRow>(sql, [leaves.map(({ low }) => `${low}`), leaves.map(({ high }) => `${high}`)]),
@@ -171,6 +179,33 @@ export class TableStatements {
     const readings: Reading[] = keys.map(() => ({ signature: null, version: null }));
     for (const { position, signature, version } of found) readings[position - 1] = { signature, version };
     return readings;
+  }
+
+  async count(session: Session): Promise<number> {
+    const found = await session.row<{ count: string }>(`select count(*)::text as count from ${this.#rows} as r`);
+    return Number(found?.count ?? 0);
+  }
+
+  /** Keys of the rows for which a condition on `r` holds. Of a table with a key only. */
+  async keysWhere(session: Session, condition: string): Promise<Key[]> {
+    const rows = await session.rows<{ key: Key }>(
+      `select array[${this.#names['key']}]::text[] as key from ${this.#rows} as r where ${condition}`,
+    );
+    return rows.map(({ key }) => key);
+  }
+
+  /** Rows by key, each column as text by its type's own output; null where there is none. Of a table with a key only. */
+  async images(session: Session, keys: Key[]): Promise<(Image | null)[]> {
+    const columns = this.shape.columns.map(({ name, type }) => text(type, `r.${identifier(name)}`));
+    const sql = fill(IMAGES, { ...this.#names, columns: columns.join(', ') });
+    const found = await session.rows<{ position: number; image: (string | null)[] }>(sql, columnsOf(keys));
+    const images: (Image | null)[] = keys.map(() => null);
+    for (const { position, image } of found) {
+      images[position - 1] = Object.fromEntries(
+        this.shape.columns.map(({ name }, index) => [name, image[index] ?? null]),
+      );
+    }
+    return images;
   }
 
   /**
@@ -242,6 +277,8 @@ export interface ComparedTable extends TableName {
   source: TableStatements;
   target: TableStatements;
   estimatedRows: number;
+  /** With what is stored apart, on average. */
+  bytesOfARow: number;
   /** How well the order of the integer key follows that of the rows on disk, −1…1; null when unknown. */
   correlation: number | null;
 }

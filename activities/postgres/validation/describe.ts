@@ -16,6 +16,7 @@ interface TypedName {
 interface TableRow extends TableName {
   oid: string;
   estimatedRows: number;
+  bytes: number;
   correlation: number | null;
   columns: TypedName[] | null;
   key: (TypedName & { equals: string | null })[] | null;
@@ -36,6 +37,7 @@ interface TypeRow {
 
 interface DescribedTable extends TableName {
   shape: SideShape;
+  bytes: number;
   estimatedRows: number;
   correlation: number | null;
 }
@@ -90,6 +92,7 @@ export async function describeComparable(
         source,
         target,
         estimatedRows: mine.estimatedRows,
+        bytesOfARow: mine.bytes / Math.max(1, mine.estimatedRows),
         correlation: mine.correlation,
       },
     };
@@ -157,6 +160,7 @@ async function describeSide(session: Session, tables: TableName[]): Promise<Map<
       {
         schema: row.schema,
         name: row.name,
+        bytes: row.bytes,
         estimatedRows: row.estimatedRows,
         correlation: row.correlation,
         shape: {

@@ -4,6 +4,7 @@ import type { Milliseconds, SecretReference } from '../../../spec/normal.js';
 import { Session } from '../session.js';
 import { otherSide, type Pair } from '../sides.js';
 import { backendOf, type Backend } from './cancel.js';
+import type { ComparedTable } from './compared-table.js';
 import { markerProof, type Proof } from './proof.js';
 
 /**
@@ -43,8 +44,8 @@ export interface Lane {
 
 export interface Pace {
   wait(): Promise<void>;
-  /** Rows that a statement has read, on both sides together. */
-  took(rows: number): void;
+  /** Rows of a table that a statement has read, on both sides together. */
+  took(rows: number, table: ComparedTable): void;
 }
 
 /** As fast as it goes. */
@@ -127,8 +128,36 @@ export class Lanes {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.backends.map(({ session }) => session.close()), ...this.#replicas.map((one) => one.close())]);
+    await Promise.all([
+      ...this.backends.map(({ session }) => session.close()),
+      ...this.#replicas.map((one) => one.close()),
+    ]);
   }
+}
+
+/** Each lane takes the next item until none is left; the first failure stops all. */
+export async function inLanes<T>(
+  lanes: Lane[],
+  items: T[],
+  stop: AbortController,
+  work: (lane: Lane, item: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  let first: { error: unknown } | null = null;
+  await Promise.all(
+    lanes.map(async (lane) => {
+      for (let item = queue.shift(); item !== undefined && first === null; item = queue.shift()) {
+        try {
+          await work(lane, item);
+        } catch (error) {
+          first ??= { error };
+          stop.abort();
+        }
+      }
+    }),
+  );
+  const failed = first as { error: unknown } | null;
+  if (failed !== null) throw failed.error;
 }
 
 /** For a comparison on sessions of somebody else. */

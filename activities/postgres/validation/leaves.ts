@@ -4,7 +4,14 @@
  */
 import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
-import { statementsOn, type Bucket, type ComparedTable, type Key, type KeyRange, type Listing } from './compared-table.js';
+import {
+  statementsOn,
+  type Bucket,
+  type ComparedTable,
+  type Key,
+  type KeyRange,
+  type Listing,
+} from './compared-table.js';
 import type { Lane } from './lanes.js';
 
 /**
@@ -27,7 +34,15 @@ const LEAVES_AT_ONCE = 2_000;
 /** A piece of one table, passed by one statement on each side. */
 export type Piece =
   | { table: ComparedTable; kind: 'range'; range: KeyRange; shift: number; estimatedRows: number }
-  | { table: ComparedTable; kind: 'leaves'; low: bigint; high: bigint; shift: number; step: number; estimatedRows: number }
+  | {
+      table: ComparedTable;
+      kind: 'leaves';
+      low: bigint;
+      high: bigint;
+      shift: number;
+      step: number;
+      estimatedRows: number;
+    }
   | { table: ComparedTable; kind: 'buckets'; mask: number; estimatedRows: number };
 
 type RangePiece = Extract<Piece, { kind: 'range' }>;
@@ -151,7 +166,7 @@ async function compareRange(
     return inTurn(halves, (half, more) => compareRange(lane, half, leafRows, more), candidates);
   }
   const found = differing(...read);
-  lane.pace.took(found.rowsRead);
+  lane.pace.took(found.rowsRead, table);
   const figures = { rows: found.rows, leaves: found.leaves, leavesDiffering: found.differing.length };
   const rangeOf = (leaf: Leaf): { low: bigint; high: bigint } => {
     const low = BigInt(leaf.bucket) << BigInt(shift);
@@ -228,14 +243,15 @@ async function compareLeaves(
     leaves.push({ low: leaf * width, high: leaf * width + width - 1n });
   }
   const portions: (typeof leaves)[] = [];
-  for (let start = 0; start < leaves.length; start += LEAVES_AT_ONCE) portions.push(leaves.slice(start, start + LEAVES_AT_ONCE));
+  for (let start = 0; start < leaves.length; start += LEAVES_AT_ONCE)
+    portions.push(leaves.slice(start, start + LEAVES_AT_ONCE));
   return inTurn(
     portions,
     async (portion, more) => {
       const found = differing(
         ...(await bothRead(lane, (session) => statementsOn(table, session).passLeaves(session, portion, shift))),
       );
-      lane.pace.took(found.rowsRead);
+      lane.pace.took(found.rowsRead, table);
       const open = found.differing.map(({ bucket }) => {
         const low = BigInt(bucket) * width;
         return { low, high: low + width - 1n };
@@ -276,10 +292,8 @@ async function compareBuckets(
   candidates: (keys: Key[]) => Promise<boolean>,
 ): Promise<PassFigures> {
   const { table, mask } = piece;
-  const found = differing(
-    ...(await bothRead(lane, (session) => passAllBuckets(lane, session, table, mask))),
-  );
-  lane.pace.took(found.rowsRead);
+  const found = differing(...(await bothRead(lane, (session) => passAllBuckets(lane, session, table, mask))));
+  lane.pace.took(found.rowsRead, table);
   for (const portion of portions(found.differing)) {
     const buckets = portion.map((leaf) => leaf.bucket);
     const listed = await bothRead(lane, (session) =>

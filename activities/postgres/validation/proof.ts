@@ -1,7 +1,6 @@
 /** How it is known that the standby has applied all that the primary had committed at one moment. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Milliseconds } from '../../../spec/normal.js';
-import type { Primary } from '../../../spec/status.js';
 import { failure } from '../../failure.js';
 import { awaitMarker, writeMarker } from '../marker.js';
 import type { Session } from '../session.js';
@@ -55,7 +54,7 @@ export function slotProof(slots: string[]): Proof {
       // the commit comes after the message, so the position is asked for once it is over
       const at = await primary.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
       const lsn = at?.lsn ?? sent?.lsn ?? '0/0';
-      return await within(timeout, signal, async () => {
+      return within(timeout, signal, async () => {
         const found = await primary.row<{ there: number; behind: number }>(
           `select count(*)::int as there, count(*) filter (where confirmed_flush_lsn < $2::pg_lsn)::int as behind
            from pg_replication_slots where slot_name = any ($1::text[])`,
@@ -93,7 +92,7 @@ export const noProof: Proof = {
   caughtUp: () => Promise.resolve(true),
 };
 
-export function notCaughtUp(primary: string, standby: Primary | string, timeout: Milliseconds): Error {
+export function notCaughtUp(primary: string, standby: string, timeout: Milliseconds): Error {
   return failure(
     'ReplicationBroken',
     `what the ${primary} had committed did not arrive on the ${standby} within ${timeout} ms`,

@@ -60,6 +60,14 @@ export const nothingSettled = (): Settled => ({
   byTableLock: 0,
 });
 
+export function addSettled(sum: Settled, more: Settled): void {
+  sum.differences.push(...more.differences);
+  sum.suspects.push(...more.suspects);
+  sum.byMarker += more.byMarker;
+  sum.byRowLock += more.byRowLock;
+  sum.byTableLock += more.byTableLock;
+}
+
 export async function settle(lane: Lane, table: ComparedTable, keys: Key[], options: SettleOptions): Promise<Settled> {
   const settled = nothingSettled();
   for (const batch of batches(keys, KEYS_OF_A_ROUND)) {

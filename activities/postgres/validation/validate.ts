@@ -24,9 +24,10 @@ import type { ComparedTable } from './compared-table.js';
 import { backendOf, cancelledBy } from './cancel.js';
 import { describeTables } from './describe.js';
 import { dialectOf } from './expression.js';
-import { Lanes, PINNED_SETTINGS, type Lane } from './lanes.js';
+import { serverOf } from './server.js';
+import { inLanes, Lanes, PINNED_SETTINGS, type Lane } from './lanes.js';
 import { comparePiece, cut, type Piece } from './leaves.js';
-import { nothingSettled, settle, type SettleOptions, type Settled } from './settle.js';
+import { addSettled, nothingSettled, settle, type SettleOptions, type Settled } from './settle.js';
 
 /** Longest wait for a marker: the standby may be busy with one large transaction. */
 const MARKER_TIMEOUT_MS = 120_000;
@@ -104,7 +105,7 @@ async function compare(
     tables.reduce((sum, table) => sum + count(table), 0);
   const differences = total((table) => table.differences);
   const suspects = total((table) => table.suspects);
-  const certificate = sealed({
+  const certificate: Certificate = sealed<Omit<Certificate, 'digest'>>({
     version: 1,
     id: randomUUID(),
     migration: move.migration,
@@ -177,31 +178,6 @@ async function piecesOf(lanes: Lanes, states: TableState[]): Promise<Work[]> {
   return work.sort((one, other) => other.piece.estimatedRows - one.piece.estimatedRows);
 }
 
-/** Each lane takes the next item until none is left; the first failure stops all. */
-async function inLanes<T>(
-  lanes: Lane[],
-  items: T[],
-  stop: AbortController,
-  work: (lane: Lane, item: T) => Promise<void>,
-): Promise<void> {
-  const queue = [...items];
-  let first: { error: unknown } | null = null;
-  await Promise.all(
-    lanes.map(async (lane) => {
-      for (let item = queue.shift(); item !== undefined && first === null; item = queue.shift()) {
-        try {
-          await work(lane, item);
-        } catch (error) {
-          first ??= { error };
-          stop.abort();
-        }
-      }
-    }),
-  );
-  const failed = first as { error: unknown } | null;
-  if (failed !== null) throw failed.error;
-}
-
 async function pass(
   lane: Lane,
   state: TableState,
@@ -215,7 +191,7 @@ async function pass(
   const figures = await comparePiece(lane, piece, leafRows, async (keys) => {
     for (let start = 0; start < keys.length && !state.stopped; start += DIFFERENCES_OF_A_TABLE) {
       const portion = keys.slice(start, start + DIFFERENCES_OF_A_TABLE);
-      add(state.settled, await settle(lane, state.table, portion, options));
+      addSettled(state.settled, await settle(lane, state.table, portion, options));
       const open = state.settled.differences.length + state.settled.suspects.length;
       state.stopped = open >= DIFFERENCES_OF_A_TABLE;
     }
@@ -230,15 +206,7 @@ async function pass(
 async function settleAgain(lane: Lane, state: TableState, options: SettleOptions): Promise<void> {
   const keys = state.settled.suspects.map((suspect) => suspect.key);
   state.settled.suspects = [];
-  add(state.settled, await settle(lane, state.table, keys, options));
-}
-
-function add(sum: Settled, more: Settled): void {
-  sum.differences.push(...more.differences);
-  sum.suspects.push(...more.suspects);
-  sum.byMarker += more.byMarker;
-  sum.byRowLock += more.byRowLock;
-  sum.byTableLock += more.byTableLock;
+  addSettled(state.settled, await settle(lane, state.table, keys, options));
 }
 
 const newState = (table: ComparedTable): TableState => ({
@@ -352,15 +320,4 @@ async function requireSubscription(standby: Session, key: string, from: Primary)
     `subscription ${name} on the ${standby.side} ${found === undefined ? 'does not exist' : 'is disabled'}`,
     'Two sides can only be compared while one follows the other; writes are not affected',
   );
-}
-
-async function serverOf(session: Session): Promise<{ number: number; identity: Certificate['servers'][Primary] }> {
-  const row = await session.row<{ number: number; version: string; systemIdentifier: string; timeline: number }>(
-    `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
-            (select system_identifier::text from pg_control_system()) as "systemIdentifier",
-            (select timeline_id from pg_control_checkpoint()) as timeline`,
-  );
-  if (row === undefined) throw failure('Unexpected', `the ${session.side} does not tell its version`);
-  const { number, version, systemIdentifier, timeline } = row;
-  return { number, identity: { version, systemIdentifier, timeline } };
 }

@@ -18,6 +18,14 @@ create table if not exists godwit.reconciliation_run (
 );
 create index if not exists reconciliation_run_by_name on godwit.reconciliation_run (reconciliation, started_at);
 
+-- Who compares or repairs in this database now: its backend holds an advisory lock.
+create table if not exists godwit.reconciliation_turn (
+  one     boolean primary key check (one),
+  run     text not null,
+  backend int not null,
+  since   timestamptz not null
+);
+
 -- How far a run is: pieces of tables that are still to be compared, or were.
 create table if not exists godwit.reconciliation_piece (
   run         text not null references godwit.reconciliation_run on delete cascade,

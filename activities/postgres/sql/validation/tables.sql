@@ -3,6 +3,7 @@
 select n.nspname as schema, c.relname as name, c.oid::text as oid,
   -- reltuples is -1 before the first ANALYZE; a row of 100 bytes is then as good a guess as any
   (case when c.reltuples >= 0 then c.reltuples else pg_catalog.pg_relation_size(c.oid) / 100 end)::float8 as "estimatedRows",
+  pg_catalog.pg_table_size(c.oid)::float8 as bytes,
   key.columns as key,
   (select s.correlation from pg_catalog.pg_stats s
    where s.schemaname = n.nspname and s.tablename = c.relname and not s.inherited

@@ -1,0 +1,530 @@
+/**
+ * One run: finds out how the standby follows, chooses the tables, compares at the level that is asked for, decides what becomes of the
+ * findings, and seals a certificate. Changes nothing but what is kept in the target's `godwit` schema.
+ */
+import type {
+  FindingCount,
+  NormalReconciliation,
+  RunSummary,
+  RunTable,
+  RunVerdict,
+} from '../../spec/reconciliation.js';
+import { cancellation, heartbeat, stoppable } from '../activity-context.js';
+import { failure } from '../failure.js';
+import { matches } from '../postgres/scope.js';
+import { Session } from '../postgres/session.js';
+import { bothSides, otherSide, type Pair, type Sides } from '../postgres/sides.js';
+import { nameOf, type TableName } from '../postgres/statements.js';
+import { backendOf, cancelledBy } from '../postgres/validation/cancel.js';
+import type { ComparedTable } from '../postgres/validation/compared-table.js';
+import { describeComparable } from '../postgres/validation/describe.js';
+import { dialectOf, type Dialect } from '../postgres/validation/expression.js';
+import { pin, PINNED_SETTINGS } from '../postgres/validation/lanes.js';
+import { notCaughtUp, type Ends, type Proof } from '../postgres/validation/proof.js';
+import { serverOf, type ComparedServer } from '../postgres/validation/server.js';
+import type { ReconcileRun } from '../reconciliation-contract.js';
+import { CERTIFICATE_KIND, certified, type RunCertificate } from './certificate.js';
+import { checksOf } from './checks/checks.js';
+import { proofOf } from './detect-proof.js';
+import { severityOf, type Finding, type NotChecked } from './findings.js';
+import { ReadingPace } from './pace.js';
+import { decide, expire, queue } from './policy.js';
+import { countBoth, keysAlone, newestOf } from './quick.js';
+import {
+  CATCH_UP_TIMEOUT_MS,
+  compareRows,
+  FINDINGS_OF_A_TABLE,
+  type PieceFigures,
+  type RowsContext,
+  type RowsTable,
+} from './rows.js';
+import { boundInWords, leafSample, shareOf } from './sample.js';
+import { addFindings, beginRun, endRun, haveState, Keeper, takeTurn, type Busy } from './state.js';
+import { chooseTables, type ChosenTable } from './tables.js';
+import { keepWatermarks, watermarksNow, watermarksOf, type Since, type Watermarks } from './touched.js';
+
+const HEARTBEAT_EVERY_MS = 1_000;
+
+/**
+ * The activity. Fails with `InvalidSpec`, `ReplicationBroken`, and as connections do; what concerns single tables is said of those,
+ * and makes the verdict `incomplete`.
+ */
+export async function reconcile(run: ReconcileRun): Promise<RunSummary> {
+  return stoppable(() => reconcileUntil(run, cancellation()));
+}
+
+/** The same, ended by any signal. */
+export async function reconcileUntil(run: ReconcileRun, signal: AbortSignal): Promise<RunSummary> {
+  signal.throwIfAborted();
+  const pair = pairOf(run.normal);
+  await using sides = await bothSides(pair, 'reconciliation');
+  const backends = await Promise.all([backendOf(sides.source, 'source'), backendOf(sides.target, 'target')]);
+  await haveState(sides.target);
+  // holds the turn, so it lives as long as the run, with no statement of its own under way
+  await using keeping = await Session.open('target', run.normal.target.url, { purpose: `${pair.key} state` });
+  const busy = await takeTurn(keeping, run.run);
+  if (busy !== null) return skipped(run, busy);
+  const ended = await beginRun(keeping, run);
+  if (ended !== null) return ended;
+  return await cancelledBy(signal, pair, backends, () =>
+    new Run(run, pair, sides, new Keeper(keeping), signal).whole(),
+  );
+}
+
+export const pairOf = ({ name, source, target }: NormalReconciliation): Pair => ({
+  key: name,
+  database: { source: source.url, target: target.url },
+});
+
+function skipped({ run, normal, level }: ReconcileRun, busy: Busy): RunSummary {
+  return {
+    ...emptySummary(run, normal, level),
+    outcome: 'skipped',
+    verdict: 'incomplete',
+    why: `${busy.run} (${busy.level}) has worked on this target since ${busy.since}; in one database never two at once`,
+  };
+}
+
+function emptySummary(run: string, normal: NormalReconciliation, level: ReconcileRun['level']): RunSummary {
+  return {
+    run,
+    reconciliation: normal.name,
+    level,
+    outcome: 'done',
+    why: null,
+    verdict: 'equal',
+    primary: normal.primary,
+    incremental: false,
+    lsn: null,
+    at: new Date().toISOString(),
+    tookMs: 0,
+    tables: 0,
+    tablesNotCompared: 0,
+    rows: 0,
+    bytes: 0,
+    late: 0,
+    suspects: 0,
+    found: [],
+    repaired: 0,
+    queued: 0,
+    remaining: 0,
+    certificate: null,
+  };
+}
+
+class Run {
+  readonly #began = performance.now();
+  readonly #started = new Date().toISOString();
+  readonly #findings: Finding[] = [];
+  readonly #notChecked: NotChecked[] = [];
+  readonly #tables: (RunTable & { expression: string | null })[] = [];
+  #suspects = 0;
+  #incremental = false;
+
+  constructor(
+    readonly run: ReconcileRun,
+    readonly pair: Pair,
+    readonly sides: Sides,
+    readonly keeper: Keeper,
+    readonly signal: AbortSignal,
+  ) {}
+
+  get #normal(): NormalReconciliation {
+    return this.run.normal;
+  }
+
+  get #ends(): Ends {
+    const { primary } = this.#normal;
+    return { primary: this.sides.of(primary), standby: this.sides.of(otherSide(primary)) };
+  }
+
+  async whole(): Promise<RunSummary> {
+    await this.keeper.run((session) => expire(session, this.#normal.name));
+    const ends = this.#ends;
+    for (const session of [ends.primary, ends.standby]) await pin(session);
+    // a position is no proof without its commit, and needs no synchronous standby's word
+    await ends.primary.run('set synchronous_commit = local');
+    const servers = { source: await serverOf(this.sides.source), target: await serverOf(this.sides.target) };
+    this.#refuseTheSame(servers.source.identity, servers.target.identity, await this.#databases());
+    const dialect = dialectOf(servers.source.number, servers.target.number);
+    const proof = await proofOf(this.#normal.replication, ends);
+    const watermarks = await watermarksNow(ends.primary, ends.standby);
+    if (!(await proof.caughtUp(ends, CATCH_UP_TIMEOUT_MS, this.signal))) {
+      throw notCaughtUp(ends.primary.side, ends.standby.side, CATCH_UP_TIMEOUT_MS);
+    }
+    const position = await ends.primary.row<{ lsn: string }>(
+      `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn`,
+    );
+
+    const chosen = await chooseTables(this.sides, this.#normal.primary, this.#normal);
+    this.#findings.push(...chosen.findings);
+    await this.#compare(chosen.tables, dialect, proof, watermarks);
+    await this.#check(chosen.tables, proof);
+    return this.#end(servers, proof, position?.lsn ?? null, chosen.tables);
+  }
+
+  /** Equal to itself is everything. */
+  #refuseTheSame(source: ComparedServer, target: ComparedServer, [here, there]: [string, string]): void {
+    if (source.systemIdentifier !== target.systemIdentifier || here !== there) return;
+    throw failure(
+      'InvalidSpec',
+      `source and target are the same database ${here} of one server, or a physical standby of it`,
+      'Correct source.url or target.url; a physical standby to read from is `replica`',
+    );
+  }
+
+  async #databases(): Promise<[string, string]> {
+    const name = async (session: Session): Promise<string> =>
+      (await session.row<{ name: string }>('select current_database() as name'))?.name ?? '';
+    return [await name(this.sides.source), await name(this.sides.target)];
+  }
+
+  async #compare(chosen: ChosenTable[], dialect: Dialect, proof: Proof, watermarks: Watermarks): Promise<void> {
+    const { level } = this.run;
+    if (level === 'business') return;
+    const ends = this.#ends;
+    const described = await describeComparable(
+      ends.primary,
+      ends.standby,
+      chosen.map((one) => this.#asked(one)),
+      dialect,
+    );
+    const rows: RowsTable[] = [];
+    for (const [index, { table, why }] of described.entries()) {
+      const one = chosen[index];
+      if (one === undefined) continue;
+      if (table === null) {
+        this.#notCompared(one, why);
+        continue;
+      }
+      if (level === 'quick') await this.#count(one, table, dialect, proof, rows);
+      else rows.push({ chosen: one, table, leaves: this.#leavesOf(one), since: null, newest: null });
+    }
+    const incremental = level !== 'quick' && !this.run.full ? await this.#sinceLast(rows) : rows;
+    const context = this.#context(proof);
+    const figures = await compareRows(context, incremental);
+    figures.forEach((found, index) => {
+      const one = incremental[index];
+      if (one !== undefined) this.#compared(one, found);
+    });
+    if (level !== 'quick') await this.#keepWatermarks(incremental, watermarks);
+  }
+
+  /** As `describeComparable` takes it: with the share of its rows, where a random sample is asked for. */
+  #asked(one: ChosenTable): ChosenTable {
+    const sample = this.#sampleOf(one);
+    return sample?.method === 'random' ? { ...one, share: shareOf(sample) } : one;
+  }
+
+  #sampleOf(table: TableName): NormalReconciliation['sample'] {
+    const { sample } = this.#normal;
+    if (sample === null || this.run.level === 'quick') return null;
+    return sample.tables.some((pattern) => matches(pattern, table)) ? sample : null;
+  }
+
+  #leavesOf(table: TableName): RowsTable['leaves'] {
+    const sample = this.#sampleOf(table);
+    return sample?.method === 'systematic' ? leafSample(sample) : null;
+  }
+
+  #context(proof: Proof): RowsContext {
+    const { primary, limits } = this.#normal;
+    const pace = new ReadingPace(limits);
+    let told = 0;
+    return {
+      run: this.run.run,
+      pair: this.pair,
+      primary,
+      normal: this.#normal,
+      proof,
+      keeper: this.keeper,
+      pace,
+      signal: this.signal,
+      progress: (rows) => {
+        if (Date.now() - told < HEARTBEAT_EVERY_MS) return;
+        told = Date.now();
+        heartbeat({
+          unit: `database/${this.#normal.name}`,
+          phase: 'reconciliation',
+          what: 'rows',
+          done: rows,
+          total: rows,
+          bytesDone: 0,
+          bytesTotal: 0,
+          bytesPerSecond: 0,
+          detail: pace.waits ?? `${this.run.level}, for ${Math.round((performance.now() - this.#began) / 1_000)} s`,
+        });
+      },
+    };
+  }
+
+  async #count(
+    chosen: ChosenTable,
+    table: ComparedTable,
+    dialect: Dialect,
+    proof: Proof,
+    rows: RowsTable[],
+  ): Promise<void> {
+    const began = performance.now();
+    const counted = await countBoth(this.#ends, table, proof, this.signal);
+    const closer =
+      counted.kind === 'fits' ? newestOf(chosen, table) : await keysAlone(this.#ends, chosen, table, dialect);
+    const findings: RunTable['findings'] = {};
+    const off = closer === null && counted.kind === 'off';
+    if (off) {
+      findings.count = 1;
+      const detail = `the counts differ by ${counted.by}`;
+      this.#findings.push({ ...this.#of(chosen), kind: 'count', count: counted.by, detail });
+    }
+    if (closer === null && counted.kind === 'unclear') {
+      this.#notChecked.push({ what: wordsOf(chosen), why: 'it has no key, and its count never stood still' });
+    }
+    if (closer !== null) rows.push(closer);
+    this.#tables.push({
+      schema: chosen.schema,
+      name: chosen.name,
+      how: 'count',
+      note: counted.kind === 'fits' ? null : off ? 'the counts differ' : 'keys were compared one by one',
+      rows: counted.rows,
+      bytes: chosen.bytes,
+      late: 0,
+      findings,
+      tookMs: Math.round(performance.now() - began),
+      expression: table.source.form,
+    });
+  }
+
+  /** Tables that were compared before are asked only for what was touched since. */
+  async #sinceLast(rows: RowsTable[]): Promise<RowsTable[]> {
+    const { incremental, name } = this.#normal;
+    if (incremental === null || incremental.by === 'changes') return rows;
+    const known = await this.keeper.run((session) =>
+      watermarksOf(session, name, incremental.by, incremental.fullEvery),
+    );
+    const open = await this.#openKeys();
+    return rows.map((one) => {
+      const from = known.get(nameOf(one.table));
+      const keyed = one.table.source.shape.key.kind !== 'none';
+      if (from === undefined || !keyed || this.#sampleOf(one.table) !== null) return one;
+      const keys = open.get(nameOf(one.table)) ?? [];
+      if (incremental.by === 'xmin') return { ...one, since: { kind: 'xmin', from, open: keys } };
+      const { column } = incremental;
+      const there = column !== null && one.chosen.columns.includes(column);
+      return there ? { ...one, since: { kind: 'column', column, after: from.source, open: keys } } : one;
+    });
+  }
+
+  /** What the last run found and nobody mended: looked at again, whatever was touched. */
+  async #openKeys(): Promise<Map<string, string[][]>> {
+    const rows = await this.keeper.run((session) =>
+      session.rows<TableName & { keys: string[][] } & Record<string, unknown>>(
+        `select f.schema_name as schema, f.table_name as name, json_agg(f.key) as keys
+         from godwit.reconciliation_finding f
+         where f.state in ('confirmed', 'suspect') and f.key is not null and f.run = (
+           select r.run from godwit.reconciliation_run r
+           where r.reconciliation = $1 and r.state = 'done' and r.level in ('comprehensive', 'deep')
+           order by r.started_at desc limit 1)
+         group by 1, 2`,
+        [this.#normal.name],
+      ),
+    );
+    return new Map(rows.map((row) => [nameOf(row), row.keys]));
+  }
+
+  async #keepWatermarks(rows: RowsTable[], { xmin, at }: Watermarks): Promise<void> {
+    const { incremental, name } = this.#normal;
+    if (incremental === null || incremental.by === 'changes') return;
+    const values: Record<Since['kind'], Record<'source' | 'target', string>> = {
+      xmin,
+      column: { source: at, target: at },
+      changes: { source: '', target: '' },
+    };
+    const compared = new Set(this.#tables.filter(({ how }) => how === 'all' || how === 'touched').map(nameOf));
+    const tables = rows
+      .filter(({ table }) => compared.has(nameOf(table)))
+      .map(({ table: { schema, name: table }, since }) => ({ schema, name: table, full: since === null }));
+    await this.keeper.run((session) =>
+      keepWatermarks(session, {
+        reconciliation: name,
+        run: this.run.run,
+        kind: incremental.by,
+        values: values[incremental.by],
+        tables,
+      }),
+    );
+  }
+
+  #compared(one: RowsTable, figures: PieceFigures): void {
+    const { chosen, table, leaves, since } = one;
+    this.#suspects += figures.suspects;
+    if (figures.failed !== null) {
+      this.#notCompared(chosen, figures.failed);
+      return;
+    }
+    const known = this.#tables.find((other) => nameOf(other) === nameOf(table));
+    if (known !== undefined) {
+      // of a quick run, which has counted it
+      known.late += figures.late;
+      known.findings = { ...known.findings, ...figures.found };
+      known.tookMs += figures.tookMs;
+      return;
+    }
+    if (since !== null) this.#incremental = true;
+    const sample = this.#sampleOf(table);
+    const differing = Object.values(figures.found).reduce((sum, count) => sum + count, 0);
+    const bound =
+      leaves !== null
+        ? boundInWords('leaves', figures.leavesDiffering, figures.leaves)
+        : boundInWords('rows', differing, figures.rows);
+    const share = sample === null ? 1 : sample.percent / 100;
+    const notes = [
+      ...(sample === null ? [] : [bound]),
+      ...(since !== null && since.kind !== 'changes' ? ['deletions since are seen by the next run of all rows'] : []),
+      ...(figures.stopped ? [`it differs in more than ${FINDINGS_OF_A_TABLE} rows; the rest was not looked at`] : []),
+    ];
+    this.#tables.push({
+      schema: chosen.schema,
+      name: chosen.name,
+      how: sample !== null ? 'sample' : since !== null ? 'touched' : 'all',
+      note: notes.length === 0 ? null : notes.join('; '),
+      rows: figures.rows,
+      bytes: Math.round(since === null ? chosen.bytes * share : figures.rows * table.bytesOfARow),
+      late: figures.late,
+      findings: figures.found,
+      tookMs: figures.tookMs,
+      expression: table.source.form,
+    });
+  }
+
+  #notCompared(table: ChosenTable, why: string): void {
+    this.#notChecked.push({ what: wordsOf(table), why });
+    this.#tables.push({
+      schema: table.schema,
+      name: table.name,
+      how: 'not-compared',
+      note: why,
+      rows: 0,
+      bytes: 0,
+      late: 0,
+      findings: {},
+      tookMs: 0,
+      expression: null,
+    });
+  }
+
+  #of({ schema, name }: TableName): Finding {
+    return { kind: 'count', schema, table: name, key: null, columns: null, side: null, count: 1, detail: '' };
+  }
+
+  async #check(tables: ChosenTable[], proof: Proof): Promise<void> {
+    const ends = this.#ends;
+    for (const { name, check } of checksOf(this.run.level)) {
+      this.signal.throwIfAborted();
+      heartbeat();
+      const found = await check({
+        source: this.sides.source,
+        target: this.sides.target,
+        primary: this.#normal.primary,
+        tables,
+        normal: this.#normal,
+        caughtUp: (timeout) => proof.caughtUp(ends, timeout, this.signal),
+        signal: this.signal,
+      });
+      this.#findings.push(...found.findings);
+      this.#notChecked.push(...found.notChecked.map(({ what, why }) => ({ what: `${name}: ${what}`, why })));
+    }
+  }
+
+  async #end(
+    servers: Record<'source' | 'target', { identity: ComparedServer }>,
+    proof: Proof,
+    lsn: string | null,
+    chosen: ChosenTable[],
+  ): Promise<RunSummary> {
+    const { run, normal, level } = this.run;
+    const tables = this.#tables.map((table): RunTable => ({ ...table }));
+    for (const finding of this.#findings) {
+      const table = tables.find(({ schema, name }) => schema === finding.schema && name === finding.table);
+      if (table !== undefined && finding.kind !== 'count') {
+        table.findings = { ...table.findings, [finding.kind]: (table.findings[finding.kind] ?? 0) + finding.count };
+      }
+    }
+    return this.keeper.run((session) =>
+      session.transaction(async () => {
+        await addFindings(
+          session,
+          run,
+          this.#findings.map((one) => ({
+            ...one,
+            severity: severityOf(one.kind, one.count, normal.severity),
+            state: 'confirmed',
+          })),
+        );
+        const found = await session.rows<FindingCount & Record<string, unknown>>(
+          `select kind, severity, schema_name as schema, table_name as "table", sum(count)::int as count
+           from godwit.reconciliation_finding where run = $1 and state = 'confirmed' group by 1, 2, 3, 4 order by 3, 4, 1, 2`,
+          [run],
+        );
+        const decisions = level === 'business' ? [] : decide(normal, tables);
+        const whole = level === 'quick' || this.#incremental ? [] : tables.filter(({ how }) => how === 'all');
+        const queued = await queue(session, { run, normal, decisions, whole });
+        const total = (pick: (table: RunTable) => number): number => tables.reduce((sum, one) => sum + pick(one), 0);
+        const remaining = found.reduce((sum, { count }) => sum + count, 0);
+        const verdict: RunVerdict =
+          remaining > 0 ? 'different' : this.#suspects + this.#notChecked.length > 0 ? 'incomplete' : 'equal';
+        const certificate: RunCertificate = certified({
+          kind: CERTIFICATE_KIND,
+          version: 1,
+          run,
+          reconciliation: normal.name,
+          level,
+          verdict,
+          primary: normal.primary,
+          lsn,
+          at: this.#started,
+          tookMs: Math.round(performance.now() - this.#began),
+          proof: proof.words,
+          servers: { source: servers.source.identity, target: servers.target.identity },
+          settings: PINNED_SETTINGS,
+          tables: this.#tables,
+          found,
+          notChecked: this.#notChecked,
+          exclusions: {
+            columns: normal.columns
+              .filter(({ exclude }) => exclude.length > 0)
+              .map(({ tables: pattern, exclude }) => ({ tables: pattern, columns: exclude })),
+            rowFilters: normal.tables.rowFilters,
+          },
+        });
+        const summary: RunSummary = {
+          ...emptySummary(run, normal, level),
+          verdict,
+          incremental: this.#incremental,
+          lsn,
+          at: this.#started,
+          tookMs: certificate.tookMs,
+          tables: chosen.length,
+          tablesNotCompared: tables.filter(({ how }) => how === 'not-compared').length,
+          rows: total(({ rows }) => rows),
+          bytes: total(({ bytes }) => bytes),
+          late: total(({ late }) => late),
+          suspects: this.#suspects,
+          found: worst(found),
+          queued,
+          remaining,
+          certificate: certificate.digest,
+        };
+        await endRun(session, summary, tables, certificate);
+        return summary;
+      }),
+    );
+  }
+}
+
+/** An answer stays small: the rest is in the run's report. */
+const FOUND_IN_AN_ANSWER = 50;
+
+const worst = (found: FindingCount[]): FindingCount[] =>
+  [...found].sort((a, b) => b.count - a.count).slice(0, FOUND_IN_AN_ANSWER);
+
+const wordsOf = ({ schema, name }: TableName): string => `${schema}.${name}`;
