@@ -3,7 +3,7 @@ import { trafficActivities } from './aws/traffic.js';
 import type { Activities } from './contract.js';
 import { judge } from './metrics/looking.js';
 import { checkNamespace } from './namespace.js';
-import { normalize } from './normalize.js';
+import { normalize, normalizeReconciliation } from './normalize.js';
 import { assemblePlan } from './plan/assemble.js';
 import { planDatabase } from './plan/database.js';
 import { planTraffic } from './plan/traffic.js';
@@ -28,6 +28,7 @@ import { validate } from './postgres/validation/validate.js';
 import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
 import { grantsDatabase } from './rights/grants.js';
+import type { ReconciliationActivities } from './reconciliation-contract.js';
 import type { TrafficActivities } from './traffic-contract.js';
 
 export const activities = {
@@ -51,6 +52,7 @@ export const activities = {
   installFence,
   judge,
   normalize,
+  normalizeReconciliation,
   observe,
   planDatabase,
   planTraffic,
@@ -66,4 +68,4 @@ export const activities = {
   undoSchema,
   undoSwitch,
   validate,
-} satisfies Activities & TrafficActivities;
+} satisfies Activities & TrafficActivities & Pick<ReconciliationActivities, 'normalizeReconciliation'>;

@@ -16,14 +16,16 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** The exit code of a migration that is in this state, once nobody waits for it any longer. */
+/** The exit code of a migration or reconciliation that is in this state, once nobody waits for it any longer. */
 export function exitCodeOf(state: State): ExitCode {
   switch (state) {
     case 'migrated':
+    case 'done':
     case 'running':
     case 'undoing':
       return EXIT.done;
     case 'failed':
+    case 'aborted':
       return EXIT.failed;
     case 'paused':
     case 'awaiting-approval':

@@ -1,31 +1,51 @@
 /** Specifications from files or stdin: read, checked offline, and every error with its place. */
 import { readFile } from 'node:fs/promises';
-import { describeProblems, loadMigration, type LocatedProblem } from '../spec/load.js';
+import {
+  describeProblems,
+  loadAny,
+  loadMigration,
+  loadReconciliation,
+  type AnyNormal,
+  type LoadResult,
+  type LocatedProblem,
+} from '../spec/load.js';
 import type { NormalMigration } from '../spec/normal.js';
+import type { NormalReconciliation } from '../spec/reconciliation.js';
 import { UsageError } from './errors.js';
 import type { Terminal } from './terminal.js';
 
-export interface Specification {
-  /** As written: what a migration is started with. */
+export interface Specification<Normal = NormalMigration> {
+  /** As written: what a workflow is started with. */
   document: unknown;
-  normal: NormalMigration;
+  normal: Normal;
 }
 
 export type ReadSpecification =
-  ({ ok: true } & Specification) | { ok: false; file: string; problems: LocatedProblem[] };
+  ({ ok: true } & Specification<AnyNormal>) | { ok: false; file: string; problems: LocatedProblem[] };
 
-/** @param file `-` for stdin */
+/** Of any kind. @param file `-` for stdin */
 export async function readSpecification(terminal: Terminal, file: string): Promise<ReadSpecification> {
-  const loaded = loadMigration(file === '-' ? await terminal.readInput() : await readText(file));
-  if (loaded.ok) return loaded;
-  return { ok: false, file: nameOf(file), problems: loaded.problems };
+  const loaded = loadAny(await textOf(terminal, file));
+  return loaded.ok ? loaded : { ok: false, file: nameOf(file), problems: loaded.problems };
 }
 
-/** The same for commands that need a right one to go on. */
+/** For commands that need a right migration to go on. */
 export async function specificationOf(terminal: Terminal, file: string): Promise<Specification> {
-  const read = await readSpecification(terminal, file);
-  if (read.ok) return read;
-  throw new UsageError(problemsText(read.file, read.problems), ['`godwit validate` checks again, offline']);
+  return right(file, loadMigration(await textOf(terminal, file)));
+}
+
+/** For commands that need a right reconciliation to go on. */
+export async function reconciliationOf(terminal: Terminal, file: string): Promise<Specification<NormalReconciliation>> {
+  return right(file, loadReconciliation(await textOf(terminal, file)));
+}
+
+function right<Normal>(file: string, loaded: LoadResult<Normal>): Specification<Normal> {
+  if (loaded.ok) return loaded;
+  throw new UsageError(problemsText(nameOf(file), loaded.problems), ['`godwit validate` checks again, offline']);
+}
+
+function textOf(terminal: Terminal, file: string): Promise<string> {
+  return file === '-' ? terminal.readInput() : readText(file);
 }
 
 export function problemsText(file: string, problems: LocatedProblem[]): string {

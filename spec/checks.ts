@@ -223,7 +223,7 @@ export function readGateId(id: string, units: readonly UnitRef[]): { stage: Gate
   return unit === undefined ? null : { stage, unit };
 }
 
-function sameReference(one: SecretReference, other: SecretReference): boolean {
+export function sameReference(one: SecretReference, other: SecretReference): boolean {
   const flat = (reference: SecretReference): string => JSON.stringify(Object.entries(reference).sort());
   return flat(one) === flat(other);
 }

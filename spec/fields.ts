@@ -1,4 +1,6 @@
 /** Kinds of field that the schema is made of: each reads what a person writes, and gives what the normal form holds. */
+import { z } from 'zod';
+import { CRON_PATTERN, parseCron } from './cron.js';
 import { DURATION_PATTERN, formatDuration, parseDuration } from './duration.js';
 import type { HostPort } from './normal.js';
 import { unreadable, parsed, type Parsed } from './parsed.js';
@@ -75,6 +77,13 @@ export const size = (min: number, max: number) => textField(sizeText(min, max));
 /** Bytes or null, written as a size or `none`. */
 export const sizeOrNone = (min: number, max: number) => textField(orNone(sizeText(min, max)));
 
+/** A whole number or null, written as a number or `none`. */
+export const numberOrNone = (min: number, max: number) =>
+  z
+    .union([z.int().min(min).max(max), z.literal(NONE)], { error: `expected ${min} to ${max}, or ${NONE}` })
+    .meta({ title: `number or ${NONE}` })
+    .transform((value) => (value === NONE ? null : value));
+
 /** 0 to 1, written as a share of 100. */
 export const percent = (min = 0, max = 1) =>
   textField({
@@ -110,6 +119,32 @@ export const rateOrNone = (min: number, max: number) => {
     }),
   );
 };
+
+/** Five fields, as cron has them. */
+export const cron = () =>
+  textField({ title: 'cron', read: parseCron, pattern: CRON_PATTERN, examples: ['0 2 * * *', '30 4 * * sun'] });
+
+/** A name of the IANA time zone database. */
+export const timeZone = () =>
+  textField({
+    title: 'time zone',
+    read: (text) =>
+      isTimeZone(text)
+        ? parsed(text)
+        : unreadable('expected a time zone such as UTC, Europe/Berlin or America/New_York'),
+    pattern: '^[A-Za-z][A-Za-z0-9_+/-]*$',
+    examples: ['UTC', 'Europe/Berlin'],
+  });
+
+function isTimeZone(text: string): boolean {
+  try {
+    return (
+      new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== '' && /^[A-Za-z]/.test(text)
+    );
+  } catch {
+    return false;
+  }
+}
 
 /** Minutes since midnight, written `HH:MM`. */
 export const timeOfDay = () =>

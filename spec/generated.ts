@@ -1,7 +1,8 @@
 /** The files that are made from the schema, as they must stand in the repository. */
 import { format, resolveConfig } from 'prettier';
 import { fileURLToPath } from 'node:url';
-import { migrationJsonSchema } from './json-schema.js';
+import { migrationJsonSchema, reconciliationJsonSchema, type SchemaNode } from './json-schema.js';
+import { reconciliationPage } from './reconciliation-page.js';
 import { specificationPage } from './specification-page.js';
 
 export interface GeneratedFile {
@@ -11,10 +12,23 @@ export interface GeneratedFile {
 }
 
 export async function generatedFiles(): Promise<GeneratedFile[]> {
-  const schema = fileURLToPath(new URL('./migration.schema.json', import.meta.url));
-  const page = fileURLToPath(new URL('../docs/specification.md', import.meta.url));
   return [
-    { path: schema, text: `${JSON.stringify(migrationJsonSchema(), null, 2)}\n` },
-    { path: page, text: await format(specificationPage(), { ...(await resolveConfig(page)), parser: 'markdown' }) },
+    schemaFile('./migration.schema.json', migrationJsonSchema()),
+    await pageFile('../docs/specification.md', specificationPage()),
+    schemaFile('./reconciliation.schema.json', reconciliationJsonSchema()),
+    await pageFile('../docs/reconciliation-specification.md', reconciliationPage()),
   ];
+}
+
+function schemaFile(name: string, schema: SchemaNode): GeneratedFile {
+  return { path: pathOf(name), text: `${JSON.stringify(schema, null, 2)}\n` };
+}
+
+async function pageFile(name: string, text: string): Promise<GeneratedFile> {
+  const path = pathOf(name);
+  return { path, text: await format(text, { ...(await resolveConfig(path)), parser: 'markdown' }) };
+}
+
+function pathOf(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
 }

@@ -1,16 +1,27 @@
 /** The schema as JSON Schema (draft 7, which editors know best), and what it says at a path. */
 import { z } from 'zod';
+import { Reconciliation } from './reconciliation-schema.js';
 import { Migration } from './schema.js';
 
 export type SchemaNode = z.core.JSONSchema.BaseSchema;
 
-let made: SchemaNode | null = null;
+const made = new Map<z.ZodType, SchemaNode>();
+
+export function migrationJsonSchema(): SchemaNode {
+  return jsonSchemaOf('Godwit migration', Migration);
+}
+
+export function reconciliationJsonSchema(): SchemaNode {
+  return jsonSchemaOf('Godwit reconciliation', Reconciliation);
+}
 
 /** Of the document as written: what has a default may be left out. */
-export function migrationJsonSchema(): SchemaNode {
-  made ??= {
-    title: 'Godwit migration',
-    ...z.toJSONSchema(Migration, {
+function jsonSchemaOf(title: string, schema: z.ZodType): SchemaNode {
+  const known = made.get(schema);
+  if (known !== undefined) return known;
+  const node: SchemaNode = {
+    title,
+    ...z.toJSONSchema(schema, {
       io: 'input',
       target: 'draft-7',
       // `{}` says no more than the defaults of its members do.
@@ -19,30 +30,31 @@ export function migrationJsonSchema(): SchemaNode {
       },
     }),
   };
-  return made;
+  made.set(schema, node);
+  return node;
 }
 
 export type PathSegment = string | number;
 
-/** What the schema says of the place at `path`; null: no such place. */
-export function schemaAt(path: readonly PathSegment[]): SchemaNode | null {
-  let node: SchemaNode | null = migrationJsonSchema();
-  for (const segment of path) node = node === null ? null : inside(node, segment);
+/** What the schema `root` says of the place at `path`; null: no such place. */
+export function schemaAt(path: readonly PathSegment[], root: SchemaNode): SchemaNode | null {
+  let node: SchemaNode | null = root;
+  for (const segment of path) node = node === null ? null : inside(node, segment, root);
   return node;
 }
 
-function inside(node: SchemaNode, segment: PathSegment): SchemaNode | null {
+function inside(node: SchemaNode, segment: PathSegment, root: SchemaNode): SchemaNode | null {
   const { properties, additionalProperties, items } = node;
-  if (typeof segment === 'number') return schemaOf(Array.isArray(items) ? items[segment] : items);
-  return schemaOf(properties?.[segment] ?? additionalProperties);
+  if (typeof segment === 'number') return schemaOf(Array.isArray(items) ? items[segment] : items, root);
+  return schemaOf(properties?.[segment] ?? additionalProperties, root);
 }
 
-function schemaOf(node: unknown): SchemaNode | null {
+function schemaOf(node: unknown, root: SchemaNode): SchemaNode | null {
   if (!isSchema(node)) return null;
   const name = node.$ref?.replace('#/definitions/', '');
   return name === undefined
     ? node
-    : schemaOf(Object.entries(migrationJsonSchema().definitions ?? {}).find(([one]) => one === name)?.[1]);
+    : schemaOf(Object.entries(root.definitions ?? {}).find(([one]) => one === name)?.[1], root);
 }
 
 function isSchema(node: unknown): node is SchemaNode {
@@ -58,17 +70,22 @@ export interface FieldPlace {
 }
 
 /** Every field there is, in the order of the schema. A mapping by name, like `databases`, gives `NAME`; a list `[]`. */
-export function* allFields(node: SchemaNode = migrationJsonSchema(), parent = ''): Generator<FieldPlace> {
+export function allFields(root: SchemaNode): Generator<FieldPlace> {
+  return fieldsBelow(root, '', root);
+}
+
+/** Those below one place of the schema `root`. */
+export function* fieldsBelow(node: SchemaNode, parent: string, root: SchemaNode): Generator<FieldPlace> {
   for (const [name, child] of Object.entries(node.properties ?? {})) {
     if (!isSchema(child)) continue;
     yield { parent, name, node: child, required: node.required?.includes(name) ?? false };
   }
   for (const [name, child] of Object.entries(node.properties ?? {})) {
-    if (isSchema(child)) yield* allFields(child, parent === '' ? name : `${parent}.${name}`);
+    if (isSchema(child)) yield* fieldsBelow(child, parent === '' ? name : `${parent}.${name}`, root);
   }
   if (isSchema(node.additionalProperties) && node.properties === undefined) {
-    yield* allFields(node.additionalProperties, `${parent}.NAME`);
+    yield* fieldsBelow(node.additionalProperties, `${parent}.NAME`, root);
   }
-  const item = schemaOf(node.items);
-  if (item !== null) yield* allFields(item, `${parent}[]`);
+  const item = schemaOf(node.items, root);
+  if (item !== null) yield* fieldsBelow(item, `${parent}[]`, root);
 }

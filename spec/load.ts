@@ -10,9 +10,13 @@ import {
   type Node,
   type Pair,
 } from 'yaml';
+import { anyKind } from './kinds.js';
 import type { NormalMigration } from './normal.js';
 import { normalizeMigration } from './normalize.js';
-import { problemText, type SpecProblem } from './problems.js';
+import { normalizeReconciliation } from './normalize-reconciliation.js';
+import { pathText, problemText, type SpecProblem } from './problems.js';
+import type { NormalReconciliation } from './reconciliation.js';
+import { RECONCILIATION_KIND } from './reconciliation-schema.js';
 
 export interface LocatedProblem extends SpecProblem {
   /** From 1. */
@@ -20,19 +24,60 @@ export interface LocatedProblem extends SpecProblem {
   column: number;
 }
 
-export type LoadResult =
-  /** `document` is what a migration is started with: plain JSON, as written. */
-  { ok: true; document: unknown; normal: NormalMigration } | { ok: false; problems: LocatedProblem[] };
+export type LoadResult<Normal> =
+  /** `document` is what a workflow is started with: plain JSON, as written. */
+  { ok: true; document: unknown; normal: Normal } | { ok: false; problems: LocatedProblem[] };
 
-/** Reads one document; JSON is YAML, too. Finds every problem that it can. Never throws. */
-export function loadMigration(text: string): LoadResult {
+export function loadMigration(text: string): LoadResult<NormalMigration> {
+  return load(text, 'a migration', normalizeMigration);
+}
+
+export function loadReconciliation(text: string): LoadResult<NormalReconciliation> {
+  return load(text, 'a reconciliation', normalizeReconciliation);
+}
+
+/** What a document of any kind comes to. */
+export type AnyNormal =
+  { kind: 'Migration'; migration: NormalMigration } | { kind: 'Reconciliation'; reconciliation: NormalReconciliation };
+
+export function loadAny(text: string): LoadResult<AnyNormal> {
+  return load(text, 'a migration or a reconciliation', (document) => {
+    const { kind, problem } = anyKind(document);
+    if (problem !== null && kind === null) return { ok: false, problems: [problem] };
+    const answer = normalizeAny(kind, document);
+    if (problem === null || answer.ok) return answer;
+    const others = answer.problems.filter(({ path }) => pathText(path) !== 'kind');
+    return { ok: false, problems: [problem, ...others] };
+  });
+}
+
+function normalizeAny(kind: string | null, document: unknown): Normalized<AnyNormal> {
+  if (kind === RECONCILIATION_KIND) {
+    const answer = normalizeReconciliation(document);
+    return answer.ok ? { ok: true, normal: { kind: 'Reconciliation', reconciliation: answer.normal } } : answer;
+  }
+  const answer = normalizeMigration(document);
+  return answer.ok ? { ok: true, normal: { kind: 'Migration', migration: answer.normal } } : answer;
+}
+
+type Normalized<Normal> = { ok: true; normal: Normal } | { ok: false; problems: SpecProblem[] };
+
+/**
+ * Reads one document; JSON is YAML, too. Finds every problem that it can. Never throws.
+ * @param what as in "expected a migration"
+ */
+function load<Normal>(
+  text: string,
+  what: string,
+  normalize: (document: unknown) => Normalized<Normal>,
+): LoadResult<Normal> {
   const lines = new LineCounter();
   // Pretty errors and warnings on stderr would quote the file, and with it perhaps a password.
   const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const documents = Array.isArray(parsed) ? parsed : [];
   const [yaml, second] = documents;
   if (yaml === undefined || yaml.contents === null || isEmpty(yaml.contents)) {
-    return refuse(1, 1, 'the file is empty; expected a migration: apiVersion, kind, metadata and spec');
+    return refuse(1, 1, `the file is empty; expected ${what}: apiVersion, kind, metadata and spec`);
   }
   const at = (offset: number): { line: number; column: number } => {
     const { line, col } = lines.linePos(offset);
@@ -55,12 +100,12 @@ export function loadMigration(text: string): LoadResult {
     return refuse(
       line,
       column,
-      'expected one migration in a file, found a second document (---); give it a file of its own',
+      'expected one document in a file, found a second document (---); give it a file of its own',
     );
   }
   const document = plain(yaml);
   if (!document.ok) return refuse(1, 1, document.message);
-  const answer = normalizeMigration(document.value);
+  const answer = normalize(document.value);
   if (answer.ok) return { ok: true, document: document.value, normal: answer.normal };
   const located = answer.problems.map((problem) => ({ ...problem, ...at(offsetOf(yaml, problem)) }));
   return { ok: false, problems: located.sort((a, b) => a.line - b.line || a.column - b.column) };
@@ -71,7 +116,7 @@ export function describeProblems(file: string, problems: readonly LocatedProblem
   return problems.map((problem) => `${file}:${problem.line}:${problem.column} ${problemText(problem)}`).join('\n');
 }
 
-function refuse(line: number, column: number, message: string): LoadResult {
+function refuse(line: number, column: number, message: string): { ok: false; problems: LocatedProblem[] } {
   return { ok: false, problems: [{ path: [], about: 'value', message, line, column }] };
 }
 

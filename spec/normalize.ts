@@ -3,6 +3,8 @@ import { checkMeaning, endpointName, findInlineSecrets, readGateId } from './che
 import { normalTraffic, stepGates } from './normalize-traffic.js';
 import { DEFAULT_APPROVALS, GATED_STAGES, type GatedStage } from './approvals.js';
 import { GATE_DEFAULTS, normalMetricGates, PROBATION_DEFAULTS } from './gates.js';
+import { migrationJsonSchema } from './json-schema.js';
+import { otherKind } from './kinds.js';
 import { normalProviders, type NormalProvider } from './metrics.js';
 import {
   DEFAULT_TASK_QUEUES,
@@ -17,7 +19,7 @@ import {
   type TaskQueues,
 } from './normal.js';
 import { pathText, schemaProblems, type SpecProblem } from './problems.js';
-import { Gate, Migration, type ParsedDatabase, type ParsedEndpoint, type ParsedMigration } from './schema.js';
+import { Gate, KIND, Migration, type ParsedDatabase, type ParsedEndpoint, type ParsedMigration } from './schema.js';
 import { unitRef, unitRefs, type UnitRef } from './units.js';
 import { makeWindow } from './window.js';
 
@@ -25,8 +27,12 @@ export type NormalizeResult = { ok: true; normal: NormalMigration } | { ok: fals
 
 /** Pure. Finds every problem that it can, not only the first. */
 export function normalizeMigration(document: unknown): NormalizeResult {
+  const other = otherKind(document, KIND);
+  if (other !== null) return { ok: false, problems: [other] };
   const answer = Migration.safeParse(document);
-  const problems = answer.success ? checkMeaning(answer.data) : schemaProblems(answer.error.issues, document);
+  const problems = answer.success
+    ? checkMeaning(answer.data)
+    : schemaProblems(answer.error.issues, document, migrationJsonSchema());
   const known = new Set(problems.map(({ path }) => pathText(path)));
   const secrets = findInlineSecrets(document).filter(({ path }) => {
     // `url: {env: postgres://…}` is reported once, wherever in the reference.

@@ -1,6 +1,6 @@
 /** What is wrong with a document, in words for the person who wrote it: what was expected, what was found, how to repair it. */
 import type { z } from 'zod';
-import { allFields, schemaAt, type PathSegment } from './json-schema.js';
+import { allFields, fieldsBelow, schemaAt, type PathSegment, type SchemaNode } from './json-schema.js';
 import { looksLikeSecret } from './secret-reference.js';
 import { didYouMean, nearest, oneOf } from './spelling.js';
 
@@ -29,26 +29,26 @@ export function problemText(problem: SpecProblem): string {
 
 type Issue = z.core.$ZodIssue;
 
-/** Every problem that the schema found in `document`. */
-export function schemaProblems(issues: readonly Issue[], document: unknown): SpecProblem[] {
+/** Every problem that the schema found in `document`; `root` is the same schema, as editors have it. */
+export function schemaProblems(issues: readonly Issue[], document: unknown, root: SchemaNode): SpecProblem[] {
   return issues.flatMap((issue) => {
     const path = issue.path.map((segment) => (typeof segment === 'symbol' ? segment.toString() : segment));
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ path: [...path, key], about: 'key', message: unknownField(path, key) }));
+      return issue.keys.map((key) => ({ path: [...path, key], about: 'key', message: unknownField(path, key, root) }));
     }
     return [
       {
         path,
         about: issue.code === 'invalid_key' ? 'key' : 'value',
-        message: inWords(issue, path, valueAt(document, path)),
+        message: inWords(issue, path, valueAt(document, path), root),
       },
     ];
   });
 }
 
-function inWords(issue: Issue, path: PathSegment[], value: unknown): string {
+function inWords(issue: Issue, path: PathSegment[], value: unknown, root: SchemaNode): string {
   if (value === undefined && path.length > 0) {
-    const { const: only, description } = schemaAt(path) ?? {};
+    const { const: only, description } = schemaAt(path, root) ?? {};
     if (only !== undefined) return `is missing; write ${String(only)}`;
     return description === undefined ? 'is missing' : `is missing. ${description}`;
   }
@@ -93,20 +93,20 @@ function kindOf(value: unknown): string {
 }
 
 /** Fields are often written one level too high or too low, so those elsewhere are looked at, too. */
-function unknownField(path: PathSegment[], key: string): string {
-  const here = schemaAt(path);
+function unknownField(path: PathSegment[], key: string, root: SchemaNode): string {
+  const here = schemaAt(path, root);
   const known = Object.keys(here?.properties ?? {}).filter((name) => name !== '$schema');
   if (here === null || nearest(key, known) !== null) return `unknown field${didYouMean(key, known)}`;
-  const above = [...allFields()].find(({ name, parent }) => name === key && isAbove(parent, path));
+  const above = [...allFields(root)].find(({ name, parent }) => name === key && isAbove(parent, path));
   if (above !== undefined) return `unknown field here; it belongs in ${above.parent}`;
-  const below = [...allFields(here)].filter(({ parent }) => parent !== '');
+  const below = [...fieldsBelow(here, '', root)].filter(({ parent }) => parent !== '');
   const inner = nearest(
     key,
     below.map(({ name }) => name),
   );
   const lower = below.find(({ name }) => name === inner);
   if (lower !== undefined) return `unknown field; did you mean ${lower.parent}.${lower.name}?`;
-  const higher = [...allFields()].find(({ name, parent }) => name === key && parent !== '');
+  const higher = [...allFields(root)].find(({ name, parent }) => name === key && parent !== '');
   if (higher !== undefined) return `unknown field here; it belongs in ${higher.parent}`;
   return `unknown field${didYouMean(key, known)}`;
 }

@@ -1,6 +1,6 @@
 /** docs/specification.md, made from the schema: field, type, default, meaning. */
-import { stringify } from 'yaml';
-import { allFields, migrationJsonSchema, type FieldPlace, type SchemaNode } from './json-schema.js';
+import { cell, fieldTable } from './field-tables.js';
+import { allFields, migrationJsonSchema, type FieldPlace } from './json-schema.js';
 import { settable } from './settable.js';
 
 const INTRO = `# Specification
@@ -45,19 +45,12 @@ export function specificationPage(): string {
     const parent = place.parent.replace(/^spec\.gates\.prepare$/, 'spec.gates.GATE').replace(JUDGED, 'gates[]');
     sections.set(parent, [...(sections.get(parent) ?? []), place]);
   }
-  const parts = [...sections].map(([parent, fields]) => section(parent, fields));
+  const parts = [...sections].map(([parent, fields]) => fieldTable(parent, fields, canBeSet));
   return [INTRO, ...parts, runningSection()].join('\n');
 }
 
-function section(parent: string, fields: FieldPlace[]): string {
-  const heading = parent === '' ? 'The file' : `\`${parent}\``;
-  const rows = fields.map((place) => {
-    const change = settable.some(({ path }) => `spec.databases.NAME.${path}` === `${parent}.${place.name}`);
-    return `| \`${place.name}\`${change ? ' ⟳' : ''} | ${typeOf(place.node)} | ${defaultOf(place)} | ${cell(place.node.description ?? '')} |`;
-  });
-  return [`## ${heading}`, '', '| field | type | default | meaning |', '| --- | --- | --- | --- |', ...rows, ''].join(
-    '\n',
-  );
+function canBeSet({ parent, name }: FieldPlace): boolean {
+  return settable.some(({ path }) => `spec.databases.NAME.${path}` === `${parent}.${name}`);
 }
 
 function runningSection(): string {
@@ -78,38 +71,4 @@ function runningSection(): string {
     ...rows,
     '',
   ].join('\n');
-}
-
-function typeOf(node: SchemaNode): string {
-  if (node.title !== undefined) return node.title;
-  if (node.anyOf !== undefined) return 'secret reference';
-  if (node.type === 'number') return 'number';
-  if (node.const !== undefined) return shown(node.const);
-  if (node.enum !== undefined) return node.enum.map(shown).join(' or ');
-  if (node.type === 'array') return `list of ${elementOf(node.items)}`;
-  if (node.type === 'object') return 'mapping';
-  if (node.type === 'integer') return `${node.minimum} to ${node.maximum}`;
-  return 'text';
-}
-
-function elementOf(items: SchemaNode['items']): string {
-  if (typeof items !== 'object' || Array.isArray(items)) return 'values';
-  if (items.type === 'object' || items.$ref !== undefined) return 'mappings';
-  if (items.enum !== undefined) return items.enum.map(shown).join(', ');
-  return items.title === undefined ? 'text' : `${items.title}s`;
-}
-
-function defaultOf({ node, required }: FieldPlace): string {
-  if (required) return '**required**';
-  return node.default === undefined ? '' : shown(node.default);
-}
-
-/** As YAML writes it in one line. */
-function shown(value: unknown): string {
-  return `\`${stringify(value, { collectionStyle: 'flow', flowCollectionPadding: false, singleQuote: true }).trim()}\``;
-}
-
-/** A bar would end the cell, and a star begin emphasis. */
-function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('*', '\\*');
 }

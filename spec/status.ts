@@ -1,11 +1,13 @@
 /** What the query `status` answers: one typed document, for people and scripts, of open and closed workflows. */
 import type { Finding } from './findings.js';
 import type { NormalMigration } from './normal.js';
+import type { Level, RunSummary } from './reconciliation.js';
 import type { Series } from './recent.js';
 import type { Stage, UnitRef } from './units.js';
 import type { UndoRecord } from './undo.js';
 import type { GateVerdict } from './verdict.js';
 
+/** Of a migration. */
 export const STATES = [
   'running',
   'paused',
@@ -17,7 +19,8 @@ export const STATES = [
   'undone',
   'failed',
 ] as const;
-export type State = (typeof STATES)[number];
+/** `done` and `aborted` are ends of a reconciliation. */
+export type State = (typeof STATES)[number] | 'done' | 'aborted';
 
 /** Where the writes of a database go. */
 export type Primary = 'source' | 'target';
@@ -143,6 +146,21 @@ export interface MessageRecord {
   outcome: string;
 }
 
+/** How far a reconciliation is, or a repair of what one has found. */
+export interface RunStatus {
+  /** Of the run that compares, or has compared. */
+  run: string;
+  /** `metadata.name`; empty until the document is read. */
+  reconciliation: string;
+  /** Null where nothing is compared. */
+  level: Level | null;
+  step: 'reading' | 'comparing' | 'repairing' | 'undoing';
+  /** Once it has compared. */
+  summary: RunSummary | null;
+  /** Of the repair, once one has begun. */
+  repair: string | null;
+}
+
 export interface StatusDocument {
   version: 1;
   /** Workflow id. */
@@ -161,6 +179,8 @@ export interface StatusDocument {
   startedAt: string;
   updatedAt: string;
   spec: NormalMigration | null;
+  /** Of reconciliations only, which have neither units nor gates. */
+  reconciliation?: RunStatus;
 }
 
 /** Live progress, in the heartbeats of bulk activities. */

@@ -5,6 +5,7 @@
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../activities/contract.js';
+import type { ReconciliationActivities } from '../activities/reconciliation-contract.js';
 import { DEFAULT_TASK_QUEUES } from '../spec/normal.js';
 import { connectionOf, type TemporalSettings } from './connection.js';
 import { serveHealth, type Health } from './health.js';
@@ -22,7 +23,7 @@ export interface WorkersOptions extends TemporalSettings {
   listen?: string | undefined;
   log?: Logger;
   /** For tests of the workflows, which bring a model of the databases. */
-  activities?: Activities;
+  activities?: Partial<Activities & ReconciliationActivities>;
   /** How long the activities that run may go on after `stop`. @default by queue */
   graceMs?: number;
 }

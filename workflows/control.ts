@@ -371,6 +371,9 @@ export class Control {
   }
 
   #next(unit: UnitProgress | null): string {
+    if (this.audience === 'reconciliation') {
+      return 'What was compared or repaired is kept, and nothing is done twice. Mend the cause, then `retry`; or `abort`';
+    }
     if (this.state.finalizing) return 'This stage has no way back: mend the cause, then `retry`';
     const switched = this.state.units.some(({ switchBegan }) => switchBegan);
     const holds =
@@ -473,9 +476,9 @@ export class Control {
   publish(): void {
     this.state.updatedAt = now();
     setCurrentDetails(detailsOf(this.state));
-    const shown = { state: stateOf(this.state), stage: this.state.stage };
+    const shown = { state: stateOf(this.state), stage: this.state.reconciliation?.level ?? this.state.stage };
     const changed = shown.state !== this.#published.state || shown.stage !== this.#published.stage;
-    if (!changed || !this.state.namespaceChecked || this.audience !== 'migration') return;
+    if (!changed || !this.state.namespaceChecked || !LISTED.includes(this.audience)) return;
     this.#published = shown;
     upsertSearchAttributes([
       { key: STATE_KEY, value: shown.state },
@@ -483,6 +486,9 @@ export class Control {
     ]);
   }
 }
+
+/** Their states can be searched for. */
+const LISTED: readonly Audience[] = ['migration', 'reconciliation'];
 
 function whereTrafficIs({ weight, wanted }: TrafficProgress): string {
   const known = `Green has ${weight ?? 0} %`;

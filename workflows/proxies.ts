@@ -2,8 +2,10 @@
 import { proxyActivities, workflowInfo, type ActivityInterfaceFor, type ActivityOptions } from '@temporalio/workflow';
 import { ActivityCancellationType } from '@temporalio/workflow';
 import type { Activities } from '../activities/contract.js';
+import type { ReconciliationActivities } from '../activities/reconciliation-contract.js';
 import type { TrafficActivities } from '../activities/traffic-contract.js';
 import type { Milliseconds, TaskQueues } from '../spec/normal.js';
+import type { NormalReconciliation } from '../spec/reconciliation.js';
 
 type Light =
   | 'normalize'
@@ -78,6 +80,20 @@ export function snapshotActivities({ snapshot }: TaskQueues): ActivityInterfaceF
 
 export function switchActivities(queues: TaskQueues): ActivityInterfaceFor<Pick<Activities, Switch>> {
   return proxyActivities<Pick<Activities, Switch>>({ ...SWITCH, taskQueue: queues.switch });
+}
+
+type RunBulk = 'reconcile' | 'repair' | 'undoRepair';
+
+/** On the workflow's own queue, as nothing else is known before the document is read. */
+export function readingActivities(): ActivityInterfaceFor<Pick<ReconciliationActivities, 'normalizeReconciliation'>> {
+  return proxyActivities<ReconciliationActivities>({ ...LIGHT, taskQueue: workflowInfo().taskQueue });
+}
+
+/** Runs and repairs of a reconciliation: tried again as copies are, and given up by pause and abort as they are. */
+export function runActivities({
+  bulk,
+}: NormalReconciliation['taskQueues']): ActivityInterfaceFor<Pick<ReconciliationActivities, RunBulk>> {
+  return proxyActivities<ReconciliationActivities>({ ...BULK, taskQueue: bulk });
 }
 
 /** Changes and looks at traffic: each ends within a minute or is tried again, and takes effect at most once. */

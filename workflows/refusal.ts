@@ -4,10 +4,11 @@ import { applySetting } from '../spec/settable.js';
 import type { MigrationState, UnitProgress } from './state.js';
 import { problemOfUnit } from './status.js';
 
-/** Who listens: a whole migration, a phase that its migration started, or one that a person started alone. */
-export type Audience = 'migration' | 'child' | 'alone';
+/** Who listens: a whole migration, a phase that its migration started or a person started alone, a reconciliation. */
+export type Audience = 'migration' | 'child' | 'alone' | 'reconciliation';
 
 const PHASES_TAKE: readonly MessageName[] = ['pause', 'resume', 'abort', 'set', 'approve', 'promote', 'setWeight'];
+const RECONCILIATIONS_TAKE: readonly MessageName[] = ['pause', 'resume', 'abort', 'retry'];
 
 export function refusal<N extends MessageName>(
   state: MigrationState,
@@ -16,8 +17,11 @@ export function refusal<N extends MessageName>(
   message: Message<N>,
 ): string | null {
   if (state.ended !== null) return `it has ended: ${state.ended}`;
-  if (audience !== 'migration' && !PHASES_TAKE.includes(name))
+  if (audience === 'reconciliation') {
+    if (!RECONCILIATIONS_TAKE.includes(name)) return `a reconciliation doesn't take ${name}`;
+  } else if (audience !== 'migration' && !PHASES_TAKE.includes(name)) {
     return `a single phase doesn't take ${name}; its migration does`;
+  }
   return unknownUnit(state, message.unit) ?? REASONS[name](state, message, audience);
 }
 

@@ -5,7 +5,7 @@
 import type { Finding } from '../spec/findings.js';
 import { unitsOf, type Milliseconds, type NormalMigration } from '../spec/normal.js';
 import type { TrafficImage, ValidationRecord } from '../activities/traffic-contract.js';
-import type { MessageRecord, Problem, TrafficStatus, UnitStatus } from '../spec/status.js';
+import type { MessageRecord, Problem, RunStatus, State, TrafficStatus, UnitStatus } from '../spec/status.js';
 import type { UndoRecord } from '../spec/undo.js';
 import type { GateVerdict, JudgeState } from '../spec/verdict.js';
 import { parseUnitRef, type Stage, type UnitRef } from '../spec/units.js';
@@ -128,7 +128,7 @@ export interface MigrationState {
   rolledBack: boolean;
   /** The stage without a way back has begun. */
   finalizing: boolean;
-  ended: 'migrated' | 'undone' | 'failed' | null;
+  ended: Extract<State, 'migrated' | 'undone' | 'failed' | 'done' | 'aborted'> | null;
   /** A problem of the whole, such as findings of preflight. */
   problem: Problem | null;
   /** What ended it, or what the undo in progress is slow at. */
@@ -142,6 +142,8 @@ export interface MigrationState {
   messageCount: number;
   startedAt: string;
   updatedAt: string;
+  /** Of reconciliations only. */
+  reconciliation?: RunStatus;
 }
 
 export function newState(migration: string, now: string): MigrationState {

@@ -1,6 +1,14 @@
 /** What people see of a state: derived, never stored beside it. */
 import type { NormalGate, NormalMigration } from '../spec/normal.js';
-import type { GateStatus, Problem, State, StatusDocument, TrafficStatus, UnitStatus } from '../spec/status.js';
+import type {
+  GateStatus,
+  Problem,
+  RunStatus,
+  State,
+  StatusDocument,
+  TrafficStatus,
+  UnitStatus,
+} from '../spec/status.js';
 import type { Approval, MigrationState, TrafficProgress, UnitProgress } from './state.js';
 
 export function stateOf(state: MigrationState): State {
@@ -33,7 +41,7 @@ export function statusOf(state: MigrationState): StatusDocument {
   return {
     version: 1,
     migration: state.migration,
-    name: state.normal?.name ?? '',
+    name: state.normal?.name ?? state.reconciliation?.reconciliation ?? '',
     state: stateOf(state),
     stage: state.stage,
     planDigest: state.planDigest,
@@ -46,6 +54,7 @@ export function statusOf(state: MigrationState): StatusDocument {
     startedAt: state.startedAt,
     updatedAt: state.updatedAt,
     spec: state.normal,
+    ...(state.reconciliation === undefined ? {} : { reconciliation: state.reconciliation }),
   };
 }
 
@@ -140,7 +149,7 @@ function waits(state: MigrationState): string[] {
 
 /** Shown by Temporal's UI beside the workflow. */
 export function detailsOf(state: MigrationState): string {
-  const reason = reasonOf(state);
+  if (state.reconciliation !== undefined) return detailsOfRun(state, state.reconciliation);
   const units = state.units.map(
     ({ unit, stage, phase, state: progress, primary, lagMs }) =>
       `| ${unit} | ${stage} | ${phase} | ${progress} | ${primary} | ${lagMs === null ? '' : `${Math.round(lagMs)} ms`} |`,
@@ -148,10 +157,31 @@ export function detailsOf(state: MigrationState): string {
   const pending = state.undoLog.filter((entry) => entry.state !== 'done').length;
   return [
     `**${state.normal?.name ?? state.migration}**: ${stateOf(state)}, stage ${state.stage}`,
-    ...(reason === null ? [] : ['', ...reason.split('\n').map((line) => `> ${line}`)]),
+    ...quoted(reasonOf(state)),
     ...(units.length === 0
       ? []
       : ['', '| unit | stage | phase | state | writes on | lag |', '|---|---|---|---|---|---|', ...units]),
     ...(pending === 0 ? [] : ['', `An abort would undo ${pending} ${pending === 1 ? 'step' : 'steps'}.`]),
   ].join('\n');
+}
+
+function detailsOfRun(state: MigrationState, { run, reconciliation, level, step, summary }: RunStatus): string {
+  const name = reconciliation === '' ? state.migration : reconciliation;
+  const what = level === null ? step : `${level}, ${step}`;
+  const found =
+    summary === null
+      ? []
+      : [
+          '',
+          summary.outcome === 'skipped'
+            ? `Skipped: ${summary.why ?? 'another run goes on'}`
+            : `**${summary.verdict}**: ${summary.rows} rows of ${summary.tables} tables; ${summary.remaining} findings remain, ${summary.queued} wait for a person.`,
+        ];
+  return [`**${name}**: ${stateOf(state)}, ${what}`, ...quoted(reasonOf(state)), '', `Run \`${run}\``, ...found].join(
+    '\n',
+  );
+}
+
+function quoted(reason: string | null): string[] {
+  return reason === null ? [] : ['', ...reason.split('\n').map((line) => `> ${line}`)];
 }

@@ -19,6 +19,8 @@ export function nextSteps(status: StatusDocument): string[] {
     case 'running':
     case 'undoing':
     case 'undone':
+    case 'done':
+    case 'aborted':
       return [];
   }
 }

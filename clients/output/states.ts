@@ -18,6 +18,7 @@ export function paintState(state: string, colours: Colours): string {
     case 'running':
       return colours.cyan(state);
     case 'undone':
+    case 'aborted':
     case 'pending':
       return state;
     // Temporal's own words for a workflow that is gone.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { allFields } from '../../spec/json-schema.js';
+import { allFields, migrationJsonSchema, reconciliationJsonSchema } from '../../spec/json-schema.js';
 import { generatedFiles } from '../../spec/generated.js';
 
 const files = await generatedFiles();
@@ -14,8 +14,11 @@ describe('what is made from the schema', () => {
     },
   );
 
-  test('every field says in an editor what it is for', () => {
-    const silent = [...allFields()].filter(({ node }) => (node.description ?? '').length < 10);
-    expect(silent.map(({ parent, name }) => `${parent}.${name}`)).toEqual([]);
-  });
+  test.each([migrationJsonSchema(), reconciliationJsonSchema()])(
+    'every field of a $title says in an editor what it is for',
+    (root) => {
+      const silent = [...allFields(root)].filter(({ node }) => (node.description ?? '').length < 10);
+      expect(silent.map(({ parent, name }) => `${parent}.${name}`)).toEqual([]);
+    },
+  );
 });
