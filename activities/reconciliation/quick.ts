@@ -3,9 +3,9 @@
  * against each other only as bounds; where that doesn't fit, the keys themselves are compared.
  */
 import type { Session } from '../postgres/session.js';
-import { statementsOn, type ComparedTable } from '../postgres/validation/compared-table.js';
+import { keyColumns, statementsOn, type ComparedTable } from '../postgres/validation/compared-table.js';
 import { describeComparable } from '../postgres/validation/describe.js';
-import type { Dialect, KeyShape } from '../postgres/validation/expression.js';
+import type { Dialect } from '../postgres/validation/expression.js';
 import type { Ends, Proof } from '../postgres/validation/proof.js';
 import { notCaughtUp } from '../postgres/validation/proof.js';
 import { CATCH_UP_TIMEOUT_MS, type RowsTable } from './rows.js';
@@ -54,16 +54,11 @@ export async function keysAlone(
   table: ComparedTable,
   dialect: Dialect,
 ): Promise<RowsTable | null> {
-  const key = columnsOf(table.source.shape.key);
+  const key = keyColumns(table.source.shape.key).map(({ name }) => name);
   if (key.length === 0) return null;
   const excluded = table.source.shape.columns.map(({ name }) => name).filter((name) => !key.includes(name));
   const narrow = { ...chosen, excluded: [...(chosen.excluded ?? []), ...excluded] };
   const [described] = await describeComparable(ends.primary, ends.standby, [narrow], dialect);
   if (described === undefined || described.table === null) return null;
-  return { chosen, table: described.table, leaves: null, since: null, newest: null };
-}
-
-function columnsOf(key: KeyShape): string[] {
-  if (key.kind === 'none') return [];
-  return key.kind === 'integer' ? [key.column.name] : key.columns.map(({ name }) => name);
+  return { chosen, table: described.table, leaves: null, since: null, newest: null, keysOnly: true };
 }

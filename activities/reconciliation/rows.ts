@@ -13,10 +13,10 @@ import { inLanes, Lanes, type Lane } from '../postgres/validation/lanes.js';
 import { boundsOf, comparePiece, cut, shiftFor, type Piece } from '../postgres/validation/leaves.js';
 import type { Proof } from '../postgres/validation/proof.js';
 import { addSettled, nothingSettled, settle, type Difference, type Settled } from '../postgres/validation/settle.js';
-import { severityOf, type Finding } from './findings.js';
+import { severityOf } from './findings.js';
 import type { ReadingPace } from './pace.js';
 import { chosenLeaves, type LeafSample } from './sample.js';
-import { addFindings, type Keeper } from './state.js';
+import { addFindings, type Keeper, type NewFinding } from './state.js';
 import type { ChosenTable } from './tables.js';
 import { touchedKeys, type Since } from './touched.js';
 
@@ -40,6 +40,8 @@ export interface RowsTable {
   since: Since | null;
   /** Only so many of the highest keys; null: all. */
   newest: number | null;
+  /** Nothing but keys is compared, so hashes say nothing of rows. */
+  keysOnly?: true;
 }
 
 export interface RowsContext {
@@ -251,6 +253,8 @@ function ofTheTable(error: unknown): string | null {
   return /^(42|22|0A|XX|34)/.test(state) ? error.message : null;
 }
 
+type UnjudgedFinding = Omit<NewFinding, 'severity'>;
+
 class TableWork {
   figures = noFigures();
   #looked = 0;
@@ -345,7 +349,7 @@ class TableWork {
     });
   }
 
-  async #findingsOf(lane: Lane, settled: Settled): Promise<(Finding & { state: 'confirmed' | 'suspect' })[]> {
+  async #findingsOf(lane: Lane, settled: Settled): Promise<UnjudgedFinding[]> {
     const columns = await this.#columnsOf(
       lane,
       settled.differences.filter(({ kind }) => kind === 'changed').map(({ key }) => key),
@@ -353,7 +357,7 @@ class TableWork {
     const { schema, name } = this.rows.table;
     const finding =
       (state: 'confirmed' | 'suspect') =>
-      ({ key, kind }: Difference) => ({
+      ({ key, kind, seen }: Difference): UnjudgedFinding => ({
         kind,
         schema,
         table: name,
@@ -362,6 +366,7 @@ class TableWork {
         side: null,
         count: 1,
         detail: '',
+        ...(seen === undefined || this.rows.keysOnly ? {} : { seen: [seen.here, seen.there] }),
         state,
       });
     return [...settled.differences.map(finding('confirmed')), ...settled.suspects.map(finding('suspect'))];
@@ -420,7 +425,7 @@ class TableWork {
     }
   }
 
-  #judged<F extends Finding>(findings: F[]): (F & { severity: ReturnType<typeof severityOf> })[] {
+  #judged(findings: UnjudgedFinding[]): NewFinding[] {
     const counts = countsOf(findings);
     return findings.map((one) => {
       const all = (this.figures.found[one.kind] ?? 0) + (counts[one.kind] ?? 0);
@@ -429,11 +434,7 @@ class TableWork {
   }
 
   /** In one transaction: what was found, and that it was looked for. */
-  async #keep(
-    findings: (Finding & { state: 'confirmed' | 'suspect' })[],
-    piece: number,
-    figures: PieceFigures,
-  ): Promise<void> {
+  async #keep(findings: UnjudgedFinding[], piece: number, figures: PieceFigures): Promise<void> {
     const { keeper, run } = this.context;
     const { schema, name } = this.rows.table;
     await keeper.run((session) =>

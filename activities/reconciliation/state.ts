@@ -103,6 +103,8 @@ export interface StoredFinding extends Finding {
 export interface NewFinding extends Finding {
   severity: FindingSeverity;
   state: 'confirmed' | 'suspect';
+  /** Hashes on primary and standby; null where there was no row. */
+  seen?: [string | null, string | null] | undefined;
 }
 
 /** The run's row; its summary where it has ended before: the answer was lost. */
@@ -157,13 +159,14 @@ export async function addFindings(session: Session, run: string, findings: NewFi
   for (let start = 0; start < findings.length; start += 5_000) {
     await session.run(
       `insert into godwit.reconciliation_finding
-         (run, kind, severity, schema_name, table_name, key, columns, side, count, detail, state)
+         (run, kind, severity, schema_name, table_name, key, columns, seen, side, count, detail, state)
        select $1, f.kind, f.severity, f.schema, f."table",
               case when f.key is not null then array(select json_array_elements_text(f.key)) end,
               case when f.columns is not null then array(select json_array_elements_text(f.columns)) end,
+              case when f.seen is not null then array(select json_array_elements_text(f.seen)) end,
               f.side, f.count, f.detail, f.state
        from json_to_recordset($2::json)
-         as f(kind text, severity text, schema text, "table" text, key json, columns json, side text, count bigint, detail text, state text)`,
+         as f(kind text, severity text, schema text, "table" text, key json, columns json, seen json, side text, count bigint, detail text, state text)`,
       [
         run,
         JSON.stringify(
@@ -187,9 +190,9 @@ export async function findingsOf(
 ): Promise<StoredFinding[]> {
   return session.rows<StoredFinding & Record<string, unknown>>(
     `select id::text as id, kind, severity, schema_name as schema, table_name as "table", key, columns, side, count::int as count, detail, state
-     from godwit.reconciliation_finding
+     from godwit.reconciliation_finding f
      where run = $1 and state = any ($2::text[]) and ($3::text is null or (schema_name = $3 and table_name = $4))
-     order by id`,
+     order by f.id`,
     [run, states, table?.schema ?? null, table?.name ?? null],
   );
 }

@@ -37,7 +37,11 @@ export interface Chosen {
  * The tables that the patterns name on either side, sorted by schema and name. A partition goes by the name of the table at its top.
  * Fails with `InvalidSpec` where a pattern without `*` names nothing on either side, or nothing is left.
  */
-export async function chooseTables(sides: Sides, primary: Primary, normal: NormalReconciliation): Promise<Chosen> {
+export async function chooseTables(
+  sides: Pick<Sides, 'source' | 'target'>,
+  primary: Primary,
+  normal: NormalReconciliation,
+): Promise<Chosen> {
   const [source, target] = await Promise.all([treesOf(sides.source, normal), treesOf(sides.target, normal)]);
   const names = [...new Map([...source, ...target].map(([key, tree]) => [key, tree.top])).entries()];
   refuseIdlePatterns(

@@ -209,13 +209,28 @@ export class TableStatements {
   }
 
   /**
-   * Takes FOR SHARE on the rows of these keys, in an open transaction; tells which are there and locked. With `skip`,
+   * Takes FOR SHARE, or FOR UPDATE, on the rows of these keys, in an open transaction; tells which are there and locked. With `skip`,
    * rows that somebody else holds are left out instead of waited for.
    */
-  async lockRows(session: Session, keys: Key[], skip: boolean): Promise<Set<number>> {
-    const sql = fill(LOCK_ROWS, this.#names) + (skip ? ' skip locked' : '');
+  async lockRows(
+    session: Session,
+    keys: Key[],
+    skip: boolean,
+    strength: 'share' | 'update' = 'share',
+  ): Promise<Set<number>> {
+    const sql = fill(LOCK_ROWS, { ...this.#names, strength }) + (skip ? ' skip locked' : '');
     const found = await session.rows<{ position: number }>(sql, columnsOf(keys));
     return new Set(found.map((row) => row.position - 1));
+  }
+
+  /** `r` is the row of this key, whose columns are the parameters from `first` on. For a statement of the caller's own. */
+  keyCondition(first: number): string {
+    return keyColumns(this.shape.key)
+      .map((column, index) => {
+        const equals = this.shape.equals[index] ?? '=';
+        return `r.${identifier(column.name)} ${equals} $${first + index}::${castName(column)}`;
+      })
+      .join(' and ');
   }
 
   /** SHARE: readers go on, writers wait. */
@@ -248,7 +263,7 @@ function castName(column: ColumnShape): string {
   return type.castName;
 }
 
-function keyColumns(key: KeyShape): ColumnShape[] {
+export function keyColumns(key: KeyShape): ColumnShape[] {
   if (key.kind === 'none') return [];
   return key.kind === 'integer' ? [key.column] : key.columns;
 }

@@ -34,6 +34,8 @@ export type DifferenceKind = 'missing' | 'extra' | 'changed' | 'count';
 export interface Difference {
   key: Key;
   kind: DifferenceKind;
+  /** What was read of the key when it was confirmed: see `Reading`. Absent of a suspect. */
+  seen?: { here: string | null; there: string | null };
 }
 
 export interface Settled {
@@ -148,7 +150,7 @@ async function byPatience(
     const kind = counts ? 'count' : kindOf(here, there);
     if (here === there) settled.byMarker += 1;
     else if (stayed(before.here[index], after.here[index]) && stayed(before.there[index], after.there[index]))
-      settled.differences.push({ key, kind });
+      settled.differences.push({ key, kind, seen: { here, there } });
     else settled.suspects.push({ key, kind });
   });
 }
@@ -280,7 +282,8 @@ function judge(judged: Judged, by: 'byRowLock' | 'byTableLock', settled: Settled
     if (!judged.current) settled.suspects.push({ key, kind: counts ? 'count' : here === null ? 'extra' : 'changed' });
     else {
       settled[by] += 1;
-      if (here !== there) settled.differences.push({ key, kind: counts ? 'count' : kindOf(here, there) });
+      const kind = counts ? 'count' : kindOf(here, there);
+      if (here !== there) settled.differences.push({ key, kind, seen: { here, there } });
     }
   });
 }

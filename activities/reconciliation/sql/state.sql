@@ -51,6 +51,8 @@ create table if not exists godwit.reconciliation_finding (
   columns     text[],
   -- The side that it is on, where it is on one only.
   side        text check (side in ('source', 'target')),
+  -- Hashes of the row on the primary and on the standby as they were confirmed: a repair refuses what has changed since.
+  seen        text[],
   -- Rows that it stands for.
   count       bigint not null default 1,
   -- In words.

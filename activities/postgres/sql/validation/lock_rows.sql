@@ -2,4 +2,4 @@
 select wanted.position::int as position
 from unnest(:arrays) with ordinality as wanted(:names, position)
 join :rows as r on :join
-for share of r
+for :strength of r
