@@ -5,6 +5,7 @@
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../activities/contract.js';
+import { observeReconciliations } from '../activities/reconciliation/observer.js';
 import { DEFAULT_TASK_QUEUES } from '../spec/normal.js';
 import { connectionOf, type TemporalSettings } from './connection.js';
 import { serveHealth, type Health } from './health.js';
@@ -58,6 +59,7 @@ export async function startWorkers(options: WorkersOptions = {}): Promise<Worker
   const { options: connectionOptions, namespace } = connectionOf(options);
   const connection = await NativeConnection.connect(connectionOptions);
   const metrics = makeMetrics();
+  observeReconciliations(metrics.reconciliations);
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace,
