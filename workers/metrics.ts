@@ -1,11 +1,14 @@
 /** Figures of one process for Prometheus: what activities do, and the two that people watch during a switch. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { ReconciliationObserver } from '../activities/reconciliation/observer.js';
+import { reconciliationMetrics } from './reconciliation-metrics.js';
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
 export interface Metrics {
   registry: Registry;
   began(activity: string): { ended(outcome: Outcome, result: unknown): void };
+  reconciliations: ReconciliationObserver;
 }
 
 /** From a statement on an idle server to a copy of days. */
@@ -45,6 +48,7 @@ export function makeMetrics(): Metrics {
 
   return {
     registry,
+    reconciliations: reconciliationMetrics(registry),
     began(activity) {
       const stop = seconds.startTimer({ activity });
       running.inc({ activity });

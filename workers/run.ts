@@ -6,6 +6,7 @@ import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporal
 import type { Logger } from 'pino';
 import type { Activities } from '../activities/contract.js';
 import type { ReconciliationActivities } from '../activities/reconciliation-contract.js';
+import { observeReconciliations } from '../activities/reconciliation/observer.js';
 import { DEFAULT_TASK_QUEUES } from '../spec/normal.js';
 import { connectionOf, type TemporalSettings } from './connection.js';
 import { serveHealth, type Health } from './health.js';
@@ -59,6 +60,7 @@ export async function startWorkers(options: WorkersOptions = {}): Promise<Worker
   const { options: connectionOptions, namespace } = connectionOf(options);
   const connection = await NativeConnection.connect(connectionOptions);
   const metrics = makeMetrics();
+  observeReconciliations(metrics.reconciliations);
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace,

@@ -6,9 +6,10 @@ import type { DatabaseMove } from '../contract.js';
 import { cancellation, heartbeat } from '../activity-context.js';
 import { failure } from '../failure.js';
 import { readAuthority } from './authority.js';
+import { scopeTables } from './scope.js';
 import type { Session } from './session.js';
 import { bothSides } from './sides.js';
-import { statement } from './statements.js';
+import { identifier, statement, type TableName } from './statements.js';
 import { backendOf, cancelledBy } from './validation/cancel.js';
 
 const REFERENCES = statement(import.meta.url, './sql/references.sql');
@@ -17,16 +18,37 @@ const REFERENCES = statement(import.meta.url, './sql/references.sql');
 const COUNTED = 1_000;
 const NAMED = 10;
 
-interface Reference extends Record<string, unknown> {
+export interface Reference extends Record<string, unknown> {
   name: string;
-  child: string;
-  child_name: string;
-  parent: string;
-  parent_name: string;
+  child_schema: string;
+  child_table: string;
+  parent_schema: string;
+  parent_table: string;
+  /** Quoted, for FROM. */
+  child_rows: string;
+  parent_rows: string;
   match_full: boolean;
-  /** Column here, column there, operator that compares there with here; quoted. */
-  columns: [string, string, string][];
+  /** NOT VALID: nobody was ever promised that its rows refer to something. NOT ENFORCED (18) the same. */
+  validated: boolean;
+  /** Column here, column there, operator that compares there with here, type here. */
+  columns: { mine: string; theirs: string; equals: string; type: string }[];
 }
+
+export const referencesOf = (session: Session, tables: TableName[]): Promise<Reference[]> =>
+  session.rows<Reference>(REFERENCES, [JSON.stringify(tables)]);
+
+/** FROM and WHERE of the rows `c` that refer to nothing. */
+export function danglingRows(reference: Reference): string {
+  const same = reference.columns
+    .map(({ mine, theirs, equals }) => `p.${identifier(theirs)} ${equals} c.${identifier(mine)}`)
+    .join(' and ');
+  return `from ${reference.child_rows} c
+    where ${referringRows(reference)} and not exists (select from ${reference.parent_rows} p where ${same})`;
+}
+
+/** Condition on rows `c`: those that refer to something at all. */
+export const referringRows = ({ columns, match_full }: Reference): string =>
+  `(${columns.map(({ mine }) => `c.${identifier(mine)} is not null`).join(match_full ? ' or ' : ' and ')})`;
 
 /**
  * One anti-join a foreign key, each in a snapshot of its own: changes are applied transaction by transaction, so a
@@ -49,28 +71,28 @@ export async function checkReferences(move: DatabaseMove): Promise<void> {
 
 async function danglingOf(session: Session, key: string): Promise<string[]> {
   const dangling: string[] = [];
-  for (const reference of await session.rows<Reference>(REFERENCES, [key])) {
+  for (const reference of await referencesOf(session, await scopeTables(session, key))) {
+    if (!reference.validated) continue;
     cancellation().throwIfAborted();
     heartbeat();
-    const rows = await danglingRows(session, reference);
+    const rows = await countDangling(session, reference);
     if (rows > 0) dangling.push(describe(reference, rows));
   }
   return dangling;
 }
 
-function describe({ name, child, parent }: Reference, rows: number): string {
+function describe({ name, ...tables }: Reference, rows: number): string {
   const count = rows >= COUNTED ? `${COUNTED} or more rows` : rows === 1 ? '1 row' : `${rows} rows`;
+  const [child, parent] = [
+    `${tables.child_schema}.${tables.child_table}`,
+    `${tables.parent_schema}.${tables.parent_table}`,
+  ];
   return `${count} of ${child} without a row in ${parent} (${name})`;
 }
 
-async function danglingRows(session: Session, reference: Reference): Promise<number> {
-  const { child_name, parent_name, columns, match_full } = reference;
-  const given = columns.map(([mine]) => `c.${mine} is not null`).join(match_full ? ' or ' : ' and ');
-  const same = columns.map(([mine, theirs, equals]) => `p.${theirs} ${equals} c.${mine}`).join(' and ');
+async function countDangling(session: Session, reference: Reference): Promise<number> {
   const row = await session.row<{ rows: string }>(
-    `select count(*) as rows from (
-       select from ${child_name} c where (${given}) and not exists (select from ${parent_name} p where ${same})
-       limit ${COUNTED}) dangling`,
+    `select count(*) as rows from (select ${danglingRows(reference)} limit ${COUNTED}) dangling`,
   );
   return Number(row?.rows ?? 0);
 }

@@ -14,7 +14,7 @@ export interface ScopeTable extends TableName {
   rowFilter?: string | null;
 }
 
-interface UserTable extends ScopeTable {
+export interface UserTable extends ScopeTable {
   /** Of a partition or a partitioned table: the table at the top. */
   rootSchema: string | null;
   rootName: string | null;
@@ -31,10 +31,8 @@ interface UserTable extends ScopeTable {
  * partitioned table would move, or a child without a parent.
  */
 export async function resolveTables(session: Session, patterns: NormalDatabase['tables']): Promise<ScopeTable[]> {
-  const all = await session.rows<UserTable & Record<string, unknown>>(USER_TABLES);
-  const named = (list: string[], table: UserTable): boolean => list.some((pattern) => matches(pattern, table));
-  const withRoot = (list: string[], table: UserTable): boolean => named(list, table) || named(list, rootOf(table));
-  const chosen = all.filter((table) => withRoot(patterns.include, table) && !withRoot(patterns.exclude, table));
+  const all = await userTables(session);
+  const chosen = chosenOf(all, patterns);
   refusePartsOfTrees(session, all, new Set(chosen));
   refuseOrphans(session, chosen);
   const tables = chosen.map(({ schema, name, kind, ...table }): ScopeTable => {
@@ -42,7 +40,7 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
     return { schema, name, kind, ...(rowFilter === undefined ? {} : { rowFilter }) };
   });
   const filters = Object.keys(patterns.rowFilters ?? {});
-  const idle = filters.find((pattern) => !chosen.some((table) => withRoot([pattern], table)));
+  const idle = filters.find((pattern) => !chosen.some((table) => namedBy([pattern], table)));
   if (idle !== undefined) {
     throw failure(
       'InvalidSpec',
@@ -70,8 +68,19 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
   return tables;
 }
 
+/** Every table that somebody has made, partitions included. */
+export const userTables = (session: Session): Promise<UserTable[]> =>
+  session.rows<UserTable & Record<string, unknown>>(USER_TABLES);
+
+/** Those that the patterns name, themselves or by the table at their top. */
+export const chosenOf = (all: UserTable[], patterns: { include: string[]; exclude: string[] }): UserTable[] =>
+  all.filter((table) => namedBy(patterns.include, table) && !namedBy(patterns.exclude, table));
+
+const namedBy = (patterns: string[], table: UserTable): boolean =>
+  patterns.some((pattern) => matches(pattern, table) || matches(pattern, rootOf(table)));
+
 /** That of the table at its top goes for a partition. Fails with `InvalidSpec` if two patterns name the table. */
-function filterOf(table: UserTable, rowFilters: Record<string, string>): string | undefined {
+export function filterOf(table: UserTable, rowFilters: Record<string, string>): string | undefined {
   const named = Object.keys(rowFilters).filter((pattern) => matches(pattern, table) || matches(pattern, rootOf(table)));
   const [pattern, second] = named;
   if (pattern === undefined) return undefined;
@@ -83,7 +92,7 @@ function filterOf(table: UserTable, rowFilters: Record<string, string>): string 
   );
 }
 
-function rootOf(table: UserTable): UserTable {
+export function rootOf(table: UserTable): UserTable {
   if (table.rootSchema === null || table.rootName === null) return table;
   return { ...table, schema: table.rootSchema, name: table.rootName };
 }

@@ -45,6 +45,8 @@ export interface SessionOptions {
   purpose: string;
   /** Opens a walsender instead (`replication=database`): for CREATE_REPLICATION_SLOT with its snapshot. */
   replication?: boolean;
+  /** Leaves every setting as the database gives it to this role: to look at them. */
+  asGiven?: boolean;
 }
 
 export class Session {
@@ -72,7 +74,7 @@ export class Session {
     let client: pg.Client;
     try {
       const config = clientConfig(connectionString);
-      const settings = SETTINGS.map((setting) => `-c ${setting}`);
+      const settings = options.asGiven ? [] : SETTINGS.map((setting) => `-c ${setting}`);
       client = new pg.Client({
         ...config,
         application_name: `godwit ${options.purpose}`,
@@ -91,7 +93,7 @@ export class Session {
     const session = new Session(client, side);
     try {
       await client.connect();
-      await client.query(LATER_TIMEOUTS_OFF);
+      if (!options.asGiven) await client.query(LATER_TIMEOUTS_OFF);
     } catch (error) {
       throw postgresFailure(session.#reason(error), `connect to the ${side}`, { host: client.host, port: client.port });
     }

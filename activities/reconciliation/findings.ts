@@ -1,52 +1,84 @@
-/** What a run finds, one by one, before it is counted. */
-import type { FindingKind, FindingSeverity, NormalSeverity } from '../../spec/reconciliation.js';
+/**
+ * What a reconciliation finds, and what the checks that find it are given. A check never guesses: what it could not look at,
+ * or could not prove under live writes, it says as not checked, and the run is incomplete.
+ */
+import type { FindingKind, FindingSeverity, NormalReconciliation, NormalSeverity } from '../../spec/reconciliation.js';
 import type { Primary } from '../../spec/status.js';
+import type { Session } from '../postgres/session.js';
+import type { TableName } from '../postgres/statements.js';
+
+export interface CheckRun {
+  source: Session;
+  target: Session;
+  /** The side that takes the writes. */
+  primary: Primary;
+  tables: TableName[];
+  normal: NormalReconciliation;
+  /** True once the standby has applied all that the primary had committed at the call; false after the time given. */
+  caughtUp: (timeoutMs: number) => Promise<boolean>;
+  /** Looked at between statements, each of which ends by `limits.statementTimeout`. */
+  signal: AbortSignal;
+}
 
 export interface Finding {
   kind: FindingKind;
-  /** Empty: of the database. */
+  /** Empty: of no single table. */
   schema: string;
   table: string;
-  /** Columns of the key as text, or the row's hash; null: no single row. */
+  /** Columns of the key as text. Null: no single row. */
   key: string[] | null;
-  /** Those that differ. */
+  /** What it is about, where it is about columns. */
   columns: string[] | null;
-  /** Where it is, if on one side only. */
+  /** The side that it is on, where it is on one only. */
   side: Primary | null;
   /** Rows that it stands for. */
   count: number;
+  /** In words, and never a value of a row. */
   detail: string;
+  /** Its own, where its kind says too little: for `severityOf`. */
+  severity?: FindingSeverity;
 }
 
-/** What could not be told, and why: the verdict is `incomplete`. */
+/** Neither well nor a finding. */
 export interface NotChecked {
   what: string;
   why: string;
 }
 
-const SEVERITY: Record<FindingKind, FindingSeverity> = {
+export interface Checked {
+  findings: Finding[];
+  notChecked: NotChecked[];
+}
+
+export type Check = (run: CheckRun) => Promise<Checked>;
+
+/** Of each check and table, so many rows are named by their keys; the rest is one finding with their count. */
+export const NAMED_ROWS = 1_000;
+
+const USUALLY: Record<FindingKind, FindingSeverity> = {
   missing: 'medium',
   extra: 'medium',
   changed: 'medium',
   count: 'medium',
   duplicate: 'medium',
   dangling: 'high',
+  business: 'high',
   temporal: 'low',
   drift: 'low',
-  business: 'high',
 };
 
 /**
- * What the specification says of the kind, or of the rule; else what is usual, and at least high where one table has more than
- * `highAbove` of it.
+ * @param count findings of this kind in this table
+ * @param own of the finding or its rule: it stays whatever the count is
  */
 export function severityOf(
   kind: FindingKind,
   count: number,
-  { kinds, highAbove }: NormalSeverity,
-  own: FindingSeverity | null = null,
+  settings: NormalSeverity,
+  own?: FindingSeverity | null,
 ): FindingSeverity {
-  const said = own ?? kinds[kind];
-  if (said !== undefined) return said;
-  return count > highAbove && SEVERITY[kind] !== 'critical' ? 'high' : SEVERITY[kind];
+  if (own != null) return own;
+  const severity = settings.kinds[kind] ?? USUALLY[kind];
+  const low = severity === 'low' || severity === 'medium';
+  return low && count > settings.highAbove ? 'high' : severity;
 }

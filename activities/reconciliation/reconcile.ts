@@ -24,7 +24,7 @@ import { notCaughtUp, type Ends, type Proof } from '../postgres/validation/proof
 import { serverOf, type ComparedServer } from '../postgres/validation/server.js';
 import type { ReconcileRun } from '../reconciliation-contract.js';
 import { CERTIFICATE_KIND, certified, type RunCertificate } from './certificate.js';
-import { checksOf } from './checks/checks.js';
+import { checksOf, looksAtStructure } from './checks/checks.js';
 import { proofOf } from './detect-proof.js';
 import { severityOf, type Finding, type NotChecked } from './findings.js';
 import { ReadingPace } from './pace.js';
@@ -157,7 +157,7 @@ class Run {
     );
 
     const chosen = await chooseTables(this.sides, this.#normal.primary, this.#normal);
-    this.#findings.push(...chosen.findings);
+    if (!looksAtStructure(this.run.level)) this.#findings.push(...chosen.findings);
     await this.#compare(chosen.tables, dialect, proof, watermarks);
     await this.#check(chosen.tables, proof);
     return this.#end(servers, proof, position?.lsn ?? null, chosen.tables);
@@ -418,7 +418,7 @@ class Run {
 
   async #check(tables: ChosenTable[], proof: Proof): Promise<void> {
     const ends = this.#ends;
-    for (const { name, check } of checksOf(this.run.level)) {
+    for (const check of checksOf(this.run.level)) {
       this.signal.throwIfAborted();
       heartbeat();
       const found = await check({
@@ -431,7 +431,7 @@ class Run {
         signal: this.signal,
       });
       this.#findings.push(...found.findings);
-      this.#notChecked.push(...found.notChecked.map(({ what, why }) => ({ what: `${name}: ${what}`, why })));
+      this.#notChecked.push(...found.notChecked);
     }
   }
 
@@ -456,7 +456,7 @@ class Run {
           run,
           this.#findings.map((one) => ({
             ...one,
-            severity: severityOf(one.kind, one.count, normal.severity),
+            severity: severityOf(one.kind, one.count, normal.severity, one.severity),
             state: 'confirmed',
           })),
         );

@@ -35,7 +35,7 @@ interface TypeRow {
   output: string;
 }
 
-interface DescribedTable extends TableName {
+export interface DescribedTable extends TableName {
   shape: SideShape;
   bytes: number;
   estimatedRows: number;
@@ -148,7 +148,8 @@ function mismatch(table: TableName, what: string): Error {
   );
 }
 
-async function describeSide(session: Session, tables: TableName[]): Promise<Map<string, DescribedTable>> {
+/** Tables as one side has them, by `nameOf`; those that it hasn't are left out. */
+export async function describeSide(session: Session, tables: TableName[]): Promise<Map<string, DescribedTable>> {
   const wanted = JSON.stringify(tables.map((table) => ({ schema: table.schema, name: table.name })));
   const rows = await session.rows<TableRow>(TABLES, [wanted]);
   const oids = rows.flatMap((row) => [...(row.columns ?? []), ...(row.key ?? [])].map((column) => column.type));

@@ -1,5 +1,5 @@
 -- Versions of the collations that columns in scope name, on this server. $1, $2: schemas and names of the tables.
-select distinct n.nspname || '.' || co.collname as name, pg_collation_actual_version(co.oid) as version
+select distinct n.nspname || '.' || co.collname as name, pg_collation_actual_version(co.oid) as version, co.collversion as recorded
 from unnest($1::text[], $2::text[]) as scope(schema_name, table_name)
 join pg_catalog.pg_namespace tn on tn.nspname = scope.schema_name
 join pg_catalog.pg_class c on c.relnamespace = tn.oid and c.relname = scope.table_name

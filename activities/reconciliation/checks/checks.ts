@@ -1,31 +1,21 @@
 /** Which checks belong to which level. */
-import type { Level, NormalReconciliation } from '../../../spec/reconciliation.js';
-import type { Primary } from '../../../spec/status.js';
-import type { Session } from '../../postgres/session.js';
-import type { TableName } from '../../postgres/statements.js';
-import type { Finding, NotChecked } from '../findings.js';
+import type { Level } from '../../../spec/reconciliation.js';
+import type { Check } from '../findings.js';
+import { business } from './business.js';
+import { deep } from './deep.js';
+import { duplicates } from './duplicates.js';
+import { sequences } from './sequences.js';
+import { structure } from './structure.js';
+import { temporal } from './temporal.js';
 
-export interface CheckRun {
-  source: Session;
-  target: Session;
-  primary: Primary;
-  tables: TableName[];
-  normal: NormalReconciliation;
-  /** True once the standby has applied all that the primary had committed at the call. */
-  caughtUp: (timeoutMs: number) => Promise<boolean>;
-  signal: AbortSignal;
-}
+const CHECKS: Record<Level, Check[]> = {
+  quick: [structure, sequences],
+  comprehensive: [],
+  deep: [structure, sequences, deep, temporal, duplicates],
+  business: [business],
+};
 
-export interface Checked {
-  findings: Finding[];
-  notChecked: NotChecked[];
-}
+export const checksOf = (level: Level): Check[] => CHECKS[level];
 
-export interface NamedCheck {
-  name: string;
-  check: (run: CheckRun) => Promise<Checked>;
-}
-
-const CHECKS: Record<Level, NamedCheck[]> = { quick: [], comprehensive: [], deep: [], business: [] };
-
-export const checksOf = (level: Level): NamedCheck[] => CHECKS[level];
+/** Whether tables that only one side has are found by a check. */
+export const looksAtStructure = (level: Level): boolean => checksOf(level).includes(structure);
