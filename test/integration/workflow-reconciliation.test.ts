@@ -1,4 +1,7 @@
 /** Runs of a reconciliation: started by people, by schedules, paused, aborted, failed, and with repairs. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RepairSummary } from '../../spec/reconciliation.js';
 import { finding } from '../support/model-reconciliation.js';
@@ -221,6 +224,26 @@ describe.concurrent('repair', () => {
     const wrong = await lab.start({ document, run: 'r', what: 'some' }, 'repair');
     expect((await wrong.failure()).message).toContain('policy, all, review');
     expect((await (await lab.start({ document }, 'repairUndo')).failure()).message).toContain('expected repair');
+  });
+});
+
+describe('a worker that is killed when it begins to compare', () => {
+  it('is followed by another, with the same run', async () => {
+    const { document, model } = await lab.reconciliation();
+    await lab.stopWorkers();
+    const { light, bulk } = lab.queues;
+    const script = fileURLToPath(new URL('../support/dying-run.ts', import.meta.url));
+    const doomed = spawn(process.execPath, ['--import', 'tsx', script, light, bulk], {
+      env: { ...process.env, TEMPORAL_ADDRESS: lab.address },
+      stdio: 'ignore',
+    });
+    const died = once(doomed, 'exit');
+    const run = await lab.start(document);
+    expect((await died)[1]).toBe('SIGKILL');
+    await lab.startWorkers();
+    const { run: id } = await run.result();
+    expect(id.startsWith(run.handle.workflowId)).toBe(true);
+    expect(model.runs().map((one) => one.run)).toEqual([id]);
   });
 });
 

@@ -9,7 +9,6 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { inject } from 'vitest';
 import { run } from '../../clients/command-line.js';
 import { QUERIES, type MessageName } from '../../spec/messages.js';
-import { DEFAULT_TASK_QUEUES } from '../../spec/normal.js';
 import type { ReconciliationDocument } from '../../spec/reconciliation-schema.js';
 import type { RepairSummary, RunSummary } from '../../spec/reconciliation.js';
 import type { State, StatusDocument } from '../../spec/status.js';
@@ -44,7 +43,8 @@ export class ReconciliationLab {
   static async start(): Promise<ReconciliationLab> {
     const connection = await Connection.connect({ address: inject('temporalAddress') });
     const own = randomUUID().slice(0, 8);
-    const queues = { light: `${DEFAULT_TASK_QUEUES.light}-r-${own}`, bulk: `${DEFAULT_TASK_QUEUES.bulk}-r-${own}` };
+    // As a specification names them by `taskQueue`.
+    const queues = { light: `godwit-r-${own}`, bulk: `godwit-r-${own}-bulk` };
     const folder = await mkdtemp(join(tmpdir(), 'godwit-reconcile-'));
     const lab = new ReconciliationLab(new Client({ connection }), queues, folder);
     await lab.startWorkers();
