@@ -29,6 +29,10 @@ import { preflightDatabase } from './preflight/preflight.js';
 import { preflightWorkers } from './preflight/workers.js';
 import { grantsDatabase } from './rights/grants.js';
 import type { ReconciliationActivities } from './reconciliation-contract.js';
+import { forgetReconciliation } from './reconciliation/forget.js';
+import { reconcile } from './reconciliation/reconcile.js';
+import { repair } from './reconciliation/repair.js';
+import { undoRepair } from './reconciliation/undo.js';
 import type { TrafficActivities } from './traffic-contract.js';
 
 export const activities = {
@@ -45,6 +49,7 @@ export const activities = {
   createPublication,
   finalizeDatabase,
   finishSync,
+  forgetReconciliation,
   giveUpSlot,
   grantsDatabase,
   holdSnapshot,
@@ -59,13 +64,16 @@ export const activities = {
   preflightDatabase,
   preflightWorkers,
   prepareSchema,
+  reconcile,
+  repair,
   settle,
   switchWrites,
   undoClaim,
   undoFence,
   undoInitialSync,
   undoPublication,
+  undoRepair,
   undoSchema,
   undoSwitch,
   validate,
-} satisfies Activities & TrafficActivities & Pick<ReconciliationActivities, 'normalizeReconciliation'>;
+} satisfies Activities & TrafficActivities & ReconciliationActivities;

@@ -4,6 +4,7 @@ import type { ExitCode } from './exit.js';
 import { addCompletionCommands } from './program/completion.js';
 import { addControlCommands } from './program/control.js';
 import { addPlanningCommands } from './program/planning.js';
+import { addReconcilingCommands } from './program/reconciling.js';
 import { addSetupCommands } from './program/setup.js';
 import { addWatchingCommands } from './program/watching.js';
 import type { Terminal } from './terminal.js';
@@ -44,6 +45,7 @@ export function commandsOf(invocation: Invocation): Command {
   addPlanningCommands(program, invocation);
   addWatchingCommands(program, invocation);
   addControlCommands(program, invocation);
+  addReconcilingCommands(program, invocation);
   addSetupCommands(program, invocation);
   return program;
 }
@@ -57,6 +59,10 @@ A migration from beginning to end:
   godwit status orders-move --watch
   godwit approve orders-move switch --confirm orders-move
   godwit rollback orders-move           back, at any moment before finalize
+
+Two databases that should hold the same:
+  godwit reconcile shop.yaml            do they? what differs, row by row?
+  godwit schedule create shop.yaml      ask again, at a rhythm
 
 Exit codes: 0 done, 1 failed or differences found, 2 wrong usage or specification,
 3 waits for a person, 4 undone.

@@ -59,6 +59,11 @@ export async function bringBack(terminal: Terminal, temporal: Temporal, id: stri
 
 /** Said here, since a run that refuses at its start would hide the one that knows everything. */
 function impossible(id: string, wish: Revival, status: StatusDocument, carry: unknown): CliError | null {
+  if (status.reconciliation !== undefined) {
+    return new CliError(`\`${id}\` has ended, and has nothing to undo.`, {
+      next: ['godwit reconcile FILE starts another run', 'godwit reconcile undo FILE REPAIR takes a repair back'],
+    });
+  }
   if (status.state === 'migrated') {
     const way = wish === 'resume' ? 'there is nothing left to do' : 'finalize closed the way back';
     return new CliError(`\`${id}\` is migrated: ${way}.`, { next: [`godwit report ${id}`] });

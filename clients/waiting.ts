@@ -1,6 +1,7 @@
 /** Waits for a migration, printing what happens as plain lines, until it comes to what was waited for. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, exitCodeOf, type ExitCode } from './exit.js';
+import type { State } from '../spec/status.js';
 import type { Temporal } from './connection.js';
 import { changes } from './output/changes.js';
 import { duration } from './output/figures.js';
@@ -75,10 +76,11 @@ function situation({ status }: MigrationView): string {
   return JSON.stringify([status.state, problems, open]);
 }
 
+const ENDS: readonly State[] = ['migrated', 'undone', 'failed', 'done', 'aborted'];
+
 /** It ended, and not only this look at it: a terminated workflow keeps the state it had. */
 export const ended: Goal = ({ status, execution }) => {
-  if (status.state === 'migrated' || status.state === 'undone' || status.state === 'failed')
-    return exitCodeOf(status.state);
+  if (ENDS.includes(status.state)) return exitCodeOf(status.state);
   return hasStopped(execution.status) ? EXIT.failed : null;
 };
 

@@ -148,13 +148,13 @@ export interface MessageRecord {
 
 /** How far a reconciliation is, or a repair of what one has found. */
 export interface RunStatus {
-  /** Of the run that compares, or has compared. */
+  /** Of the run that compares, or has compared; empty where it is about none. */
   run: string;
   /** `metadata.name`; empty until the document is read. */
   reconciliation: string;
   /** Null where nothing is compared. */
   level: Level | null;
-  step: 'reading' | 'comparing' | 'repairing' | 'undoing';
+  step: 'reading' | 'comparing' | 'repairing' | 'undoing' | 'forgetting';
   /** Once it has compared. */
   summary: RunSummary | null;
   /** Of the repair, once one has begun. */

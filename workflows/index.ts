@@ -3,6 +3,7 @@ export { analyze } from './analyze.js';
 export { certificate } from './certificate.js';
 export { cutover } from './cutover.js';
 export { finalize } from './finalize.js';
+export { forget } from './forget.js';
 export { grants } from './grants.js';
 export { initialSync } from './initialSync.js';
 export { lookout } from './lookout.js';

@@ -89,6 +89,12 @@ export function readingActivities(): ActivityInterfaceFor<Pick<ReconciliationAct
   return proxyActivities<ReconciliationActivities>({ ...LIGHT, taskQueue: workflowInfo().taskQueue });
 }
 
+export function forgettingActivities({
+  light,
+}: NormalReconciliation['taskQueues']): ActivityInterfaceFor<Pick<ReconciliationActivities, 'forgetReconciliation'>> {
+  return proxyActivities<ReconciliationActivities>({ ...LIGHT, taskQueue: light });
+}
+
 /** Runs and repairs of a reconciliation: tried again as copies are, and given up by pause and abort as they are. */
 export function runActivities({
   bulk,

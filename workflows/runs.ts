@@ -13,9 +13,9 @@ import { newState, type MigrationState } from './state.js';
 export interface Running {
   normal: NormalReconciliation;
   /** What fails for good waits for a person to retry; where nobody waits, it fails the workflow. */
-  step<T>(run: () => Promise<T>): Promise<T>;
+  step: <T>(run: () => Promise<T>) => Promise<T>;
   /** What the status shows from here on. */
-  tell(change: Partial<RunStatus>): void;
+  tell: (change: Partial<RunStatus>) => void;
 }
 
 export interface RunKind {

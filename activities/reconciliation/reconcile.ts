@@ -9,6 +9,7 @@ import type {
   RunTable,
   RunVerdict,
 } from '../../spec/reconciliation.js';
+import type { Primary } from '../../spec/status.js';
 import { cancellation, heartbeat, stoppable } from '../activity-context.js';
 import { failure } from '../failure.js';
 import { matches } from '../postgres/scope.js';
@@ -27,6 +28,7 @@ import { CERTIFICATE_KIND, certified, type RunCertificate } from './certificate.
 import { checksOf, looksAtStructure } from './checks/checks.js';
 import { proofOf } from './detect-proof.js';
 import { severityOf, type Finding, type NotChecked } from './findings.js';
+import { observed } from './observer.js';
 import { ReadingPace } from './pace.js';
 import { decide, expire, queue } from './policy.js';
 import { countBoth, keysAlone, newestOf } from './quick.js';
@@ -40,6 +42,7 @@ import {
 } from './rows.js';
 import { boundInWords, leafSample, shareOf } from './sample.js';
 import { addFindings, beginRun, endRun, haveState, Keeper, takeTurn, type Busy } from './state.js';
+import { consumeStreams, haveStreams, NoStream, readStreams, streamEnds, type Touched } from './streams.js';
 import { chooseTables, type ChosenTable } from './tables.js';
 import { keepWatermarks, watermarksNow, watermarksOf, type Since, type Watermarks } from './touched.js';
 
@@ -120,6 +123,10 @@ class Run {
   readonly #tables: (RunTable & { expression: string | null })[] = [];
   #suspects = 0;
   #incremental = false;
+  /** Of `incremental: changes`: tables that both sides' streams tell of, and up to where these are read. */
+  #published: Set<string> | null = null;
+  #upTo: Record<Primary, string> | null = null;
+  #noStream: string | null = null;
 
   constructor(
     readonly run: ReconcileRun,
@@ -160,7 +167,11 @@ class Run {
     if (!looksAtStructure(this.run.level)) this.#findings.push(...chosen.findings);
     await this.#compare(chosen.tables, dialect, proof, watermarks);
     await this.#check(chosen.tables, proof);
-    return this.#end(servers, proof, position?.lsn ?? null, chosen.tables);
+    const { summary, tables } = await this.#end(servers, proof, position?.lsn ?? null, chosen.tables);
+    observed().ended(summary, tables);
+    observed().waiting(summary.reconciliation, summary.queued);
+    if (this.#upTo !== null) await consumeStreams(this.sides, this.#normal, this.#upTo);
+    return summary;
   }
 
   /** Equal to itself is everything. */
@@ -200,7 +211,7 @@ class Run {
       if (level === 'quick') await this.#count(one, table, dialect, proof, rows);
       else rows.push({ chosen: one, table, leaves: this.#leavesOf(one), since: null, newest: null });
     }
-    const incremental = level !== 'quick' && !this.run.full ? await this.#sinceLast(rows) : rows;
+    const incremental = level === 'quick' ? rows : await this.#sinceLast(rows);
     const context = this.#context(proof);
     const figures = await compareRows(context, incremental);
     figures.forEach((found, index) => {
@@ -297,21 +308,48 @@ class Run {
   /** Tables that were compared before are asked only for what was touched since. */
   async #sinceLast(rows: RowsTable[]): Promise<RowsTable[]> {
     const { incremental, name } = this.#normal;
-    if (incremental === null || incremental.by === 'changes') return rows;
+    if (incremental === null) return rows;
     const known = await this.keeper.run((session) =>
       watermarksOf(session, name, incremental.by, incremental.fullEvery),
     );
+    const touched = incremental.by === 'changes' ? await this.#touched(rows, known.size > 0) : null;
+    if (this.run.full) return rows;
     const open = await this.#openKeys();
     return rows.map((one) => {
-      const from = known.get(nameOf(one.table));
+      const table = nameOf(one.table);
+      const from = known.get(table);
       const keyed = one.table.source.shape.key.kind !== 'none';
       if (from === undefined || !keyed || this.#sampleOf(one.table) !== null) return one;
-      const keys = open.get(nameOf(one.table)) ?? [];
-      if (incremental.by === 'xmin') return { ...one, since: { kind: 'xmin', from, open: keys } };
-      const { column } = incremental;
-      const there = column !== null && one.chosen.columns.includes(column);
-      return there ? { ...one, since: { kind: 'column', column, after: from.source, open: keys } } : one;
+      const since = (what: Since): RowsTable => ({ ...one, since: what });
+      const keys = open.get(table) ?? [];
+      switch (incremental.by) {
+        case 'changes':
+          if (touched === null || touched.whole.has(table) || this.#published?.has(table) !== true) return one;
+          return since({ kind: 'changes', keys: touched.keys.get(table) ?? [], open: keys });
+        case 'xmin':
+          return since({ kind: 'xmin', from, open: keys });
+        case 'column': {
+          const { column } = incremental;
+          if (column === null || !one.chosen.columns.includes(column)) return one;
+          return since({ kind: 'column', column, after: from.source, open: keys });
+        }
+      }
     });
+  }
+
+  /** What the streams of both sides say; they are made where they aren't there, before anything is read. */
+  async #touched(rows: RowsTable[], wanted: boolean): Promise<Touched | null> {
+    const tables = rows.map(({ table }) => table);
+    try {
+      const touched = wanted && !this.run.full ? await readStreams(this.sides, this.#normal, tables) : null;
+      this.#published = await haveStreams(this.sides, this.#normal, tables);
+      this.#upTo = touched?.upTo ?? (await streamEnds(this.sides));
+      return touched;
+    } catch (error) {
+      if (!(error instanceof NoStream)) throw error;
+      this.#noStream = error.message;
+      return null;
+    }
   }
 
   /** What the last run found and nobody mended: looked at again, whatever was touched. */
@@ -333,15 +371,15 @@ class Run {
 
   async #keepWatermarks(rows: RowsTable[], { xmin, at }: Watermarks): Promise<void> {
     const { incremental, name } = this.#normal;
-    if (incremental === null || incremental.by === 'changes') return;
+    if (incremental === null || (incremental.by === 'changes' && this.#upTo === null)) return;
     const values: Record<Since['kind'], Record<'source' | 'target', string>> = {
       xmin,
       column: { source: at, target: at },
-      changes: { source: '', target: '' },
+      changes: this.#upTo ?? { source: '', target: '' },
     };
     const compared = new Set(this.#tables.filter(({ how }) => how === 'all' || how === 'touched').map(nameOf));
     const tables = rows
-      .filter(({ table }) => compared.has(nameOf(table)))
+      .filter(({ table }) => compared.has(nameOf(table)) && (this.#published?.has(nameOf(table)) ?? true))
       .map(({ table: { schema, name: table }, since }) => ({ schema, name: table, full: since === null }));
     await this.keeper.run((session) =>
       keepWatermarks(session, {
@@ -380,6 +418,7 @@ class Run {
     const notes = [
       ...(sample === null ? [] : [bound]),
       ...(since !== null && since.kind !== 'changes' ? ['deletions since are seen by the next run of all rows'] : []),
+      ...(since === null && this.#noStream !== null ? [`all rows were compared: ${this.#noStream}`] : []),
       ...(figures.stopped ? [`it differs in more than ${FINDINGS_OF_A_TABLE} rows; the rest was not looked at`] : []),
     ];
     this.#tables.push({
@@ -440,7 +479,7 @@ class Run {
     proof: Proof,
     lsn: string | null,
     chosen: ChosenTable[],
-  ): Promise<RunSummary> {
+  ): Promise<{ summary: RunSummary; tables: RunTable[] }> {
     const { run, normal, level } = this.run;
     const tables = this.#tables.map((table): RunTable => ({ ...table }));
     for (const finding of this.#findings) {
@@ -515,7 +554,7 @@ class Run {
           certificate: certificate.digest,
         };
         await endRun(session, summary, tables, certificate);
-        return summary;
+        return { summary, tables };
       }),
     );
   }

@@ -35,6 +35,7 @@ import { serverOf } from '../postgres/validation/server.js';
 import type { RepairRun } from '../reconciliation-contract.js';
 import { admitRepair } from './admit.js';
 import { proofOf } from './detect-proof.js';
+import { observed } from './observer.js';
 import { decide } from './policy.js';
 import { pairOf } from './reconcile.js';
 import { CATCH_UP_TIMEOUT_MS } from './rows.js';
@@ -81,7 +82,7 @@ export async function repairUntil(run: RepairRun, signal: AbortSignal): Promise<
 }
 
 /** What would be done, statement by statement; locks and changes nothing. Rows' contents: for the person who asks. */
-export async function* dryRun(run: RepairRun): AsyncGenerator<PlannedStatement> {
+export async function* dryRun(run: RepairRun): AsyncGenerator<DryStatement> {
   await using sides = await bothSides(pairOf(run.normal), 'dry run');
   const ends = endsOf(sides, run.normal);
   for (const session of [ends.primary, ends.standby]) await pin(session);
@@ -116,7 +117,7 @@ export async function* dryRun(run: RepairRun): AsyncGenerator<PlannedStatement> 
   }
 }
 
-export interface PlannedStatement {
+export interface DryStatement {
   schema: string;
   table: string;
   key: string[];
@@ -584,6 +585,20 @@ class Repair {
       );
       if (begun > 0) await settled(keeping, this.run.repair, findings);
     });
+    await this.#tell(items);
+  }
+
+  /** Metrics count what is committed. */
+  async #tell(items: Item[]): Promise<void> {
+    const done = await this.place.keeping.rows<{ finding: string }>(
+      `select finding::text as finding from godwit.reconciliation_audit
+       where repair = $1 and state = 'done' and why <> $3 and finding = any ($2::bigint[])`,
+      [this.run.repair, items.map(({ finding }) => finding), MADE_WAY],
+    );
+    const mended = new Set(done.map(({ finding }) => finding));
+    const [first] = items;
+    const rows = items.filter(({ finding }) => mended.has(finding)).length;
+    if (first !== undefined && rows > 0) observed().repaired(this.run.normal.name, first, first.kind, rows);
   }
 
   async #note(session: Session, { table, truth, action }: Batch, alone: LeftAlone[]): Promise<void> {

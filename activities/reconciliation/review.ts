@@ -57,7 +57,7 @@ export async function listReview(
   );
 }
 
-export interface ReviewedRow {
+export interface ShownItem {
   item: ReviewItem;
   source: Image | null;
   target: Image | null;
@@ -66,7 +66,7 @@ export interface ReviewedRow {
 }
 
 /** Both versions as they are now. Fails with `InvalidSpec` where there is no such item. */
-export async function showReview(normal: NormalReconciliation, id: string): Promise<ReviewedRow> {
+export async function showReview(normal: NormalReconciliation, id: string): Promise<ShownItem> {
   await using sides = await bothSides(pairOf(normal), 'review');
   await haveState(sides.target);
   const item = await sides.target.row<ReviewItem & Record<string, unknown>>(

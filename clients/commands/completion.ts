@@ -15,7 +15,8 @@ export function completion(shell: string): ExitCode {
 /** @param words what is on the command line behind `godwit`, the last one unfinished and perhaps empty */
 export async function complete(terminal: Terminal, words: string[]): Promise<ExitCode> {
   tab(commandsOf({ terminal, finish: () => undefined }), { completionCommandName: 'completion' });
-  const command = root.commands.get(words[0] ?? '');
+  const [first = '', second = ''] = words;
+  const command = root.commands.get(`${first} ${second}`) ?? root.commands.get(first);
   const takesId = command?.arguments.has('id') === true;
   if (takesId) {
     const [id = null] = words.slice(1, -1).filter((word) => !word.startsWith('-'));

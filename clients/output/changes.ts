@@ -2,7 +2,7 @@
 import type { StatusDocument, TrafficStatus, UnitStatus } from '../../spec/status.js';
 import type { MigrationView } from '../view.js';
 import { bytes, clock, duration, fine, plural } from './figures.js';
-import { approveCommand } from './next.js';
+import { approveCommand, stageText } from './next.js';
 import { fraction, progressText } from './progress.js';
 import { reasonLines } from './reason.js';
 
@@ -25,9 +25,10 @@ export function changes(before: MigrationView | null, after: MigrationView, now:
 }
 
 function stateLines(old: StatusDocument | null, status: StatusDocument): string[] {
-  if (old?.state === status.state && old.stage === status.stage && old.reason === status.reason) return [];
+  const same = old?.state === status.state && old.reason === status.reason && stageText(old) === stageText(status);
+  if (same) return [];
   const reason = reasonLines(status).join('; ');
-  return [`${status.migration}: ${status.state}, stage ${status.stage}${reason === '' ? '' : ` (${reason})`}`];
+  return [`${status.migration}: ${status.state}, ${stageText(status)}${reason === '' ? '' : ` (${reason})`}`];
 }
 
 function unitLines(old: UnitStatus | null, unit: UnitStatus): string[] {

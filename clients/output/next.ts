@@ -13,7 +13,8 @@ export function nextSteps(status: StatusDocument): string[] {
     case 'rolled-back':
       return [`godwit switch ${id}`, `godwit abort ${id}`];
     case 'failed':
-      return [...rollBack(status), `godwit abort ${id}`];
+      // A run that failed has nothing to undo: the next one is another.
+      return status.reconciliation !== undefined ? [] : [...rollBack(status), `godwit abort ${id}`];
     case 'migrated':
       return [`godwit report ${id}`];
     case 'running':
@@ -23,6 +24,13 @@ export function nextSteps(status: StatusDocument): string[] {
     case 'aborted':
       return [];
   }
+}
+
+/** How far it is, in two words. */
+export function stageText({ stage, reconciliation }: StatusDocument): string {
+  if (reconciliation === undefined) return `stage ${stage}`;
+  const { level, step } = reconciliation;
+  return level === null ? step : `${level}, ${step}`;
 }
 
 /** Before the first switch there is nothing to roll back, and it would be refused. */

@@ -1,12 +1,13 @@
 /** `godwit status`: everything about one migration on one page, what matters most first. */
-import type { Progress, Problem, StatusDocument, SwitchFigures, UnitStatus } from '../../spec/status.js';
+import type { Progress, Problem, State, StatusDocument, SwitchFigures, UnitStatus } from '../../spec/status.js';
 import type { UndoRecord } from '../../spec/undo.js';
 import type { Colours } from '../terminal.js';
 import type { MigrationView } from '../view.js';
 import { ago, bytes, clock, count, duration, fine, plural, shortDigest } from './figures.js';
-import { nextSteps } from './next.js';
+import { nextSteps, stageText } from './next.js';
 import { bar, progressText } from './progress.js';
 import { reasonLines } from './reason.js';
+import { runText } from './run.js';
 import { sparkline } from './sparkline.js';
 import { paintState } from './states.js';
 import { indented, table } from './table.js';
@@ -28,6 +29,7 @@ export function statusText(view: MigrationView, look: StatusLook): string {
   const sections = [
     heading(view, look),
     ...status.units.map((unit) => unitText(unit, view, look)),
+    ...reconciliationText(view, look),
     troubles(view, look),
     findings(status, look),
     gates(status, look),
@@ -38,21 +40,34 @@ export function statusText(view: MigrationView, look: StatusLook): string {
   return sections.filter((section) => section !== '').join('\n\n');
 }
 
+const ENDS: State[] = ['migrated', 'undone', 'failed', 'done', 'aborted'];
+
 export function heading({ status, execution }: MigrationView, { colours, now }: StatusLook): string {
   const facts = [
-    `stage ${status.stage}`,
+    stageText(status),
     `started ${ago(status.startedAt, now)}`,
     status.planDigest === null ? null : `plan ${shortDigest(status.planDigest)}`,
     plural(execution.historyEvents, 'event'),
   ];
   const title = `${colours.bold(status.migration)}  ${paintState(status.state, colours)}  ${colours.dim(facts.filter((fact) => fact !== null).join(' · '))}`;
   const stopped =
-    execution.closedAt !== null && !['migrated', 'undone', 'failed'].includes(status.state)
+    execution.closedAt !== null && !ENDS.includes(status.state)
       ? colours.red(
           `Its workflow was ${execution.status.toLowerCase()} ${ago(execution.closedAt, now)}; this is what it knew last.`,
         )
       : null;
   return [title, stopped, ...reasonLines(status)].filter((line) => line !== null).join('\n');
+}
+
+/** A reconciliation has no units: how far it is, or what it found. */
+function reconciliationText({ status, pending }: MigrationView, look: StatusLook): string[] {
+  if (status.reconciliation === undefined) return [];
+  const running = pending.map(({ progress }) => progress).filter((progress) => progress !== null);
+  const { summary } = status.reconciliation;
+  return [
+    running.map((progress) => progressLine(progress, look)).join('\n'),
+    summary === null ? '' : runText(summary, look.colours, null),
+  ];
 }
 
 export function place({ traffic, primary }: UnitStatus): string {

@@ -21,6 +21,13 @@ export function taskQueueOption(): Option {
   );
 }
 
+/** Of reconciliations, whose specification may name queues of their own for what reaches the databases. */
+export function workflowQueueOption(): Option {
+  return new Option('--task-queue <name>', 'queue of the workers that run workflows').default(
+    DEFAULT_TASK_QUEUES.light,
+  );
+}
+
 export function withWait(command: Command, whatFor: string): Command {
   return command
     .option('--wait', `wait ${whatFor}, printing what happens`)

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { commandsOf } from '../../clients/program.js';
-import { loadMigration } from '../../spec/load.js';
+import { loadAny } from '../../spec/load.js';
 import { captureTerminal } from '../support/terminal.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -79,12 +79,13 @@ describe.each(names)('%s', (name) => {
     expect(named.filter((script) => !Object.hasOwn(scripts, script))).toEqual([]);
   });
 
-  test('has only migrations that load', () => {
-    const migrations = blocksOf(text).filter(
-      (block) => ['yaml', 'json'].includes(block.language) && /"?kind"?: "?Migration\b/.test(block.text),
+  test('has only migrations and reconciliations that load', () => {
+    const documents = blocksOf(text).filter(
+      (block) =>
+        ['yaml', 'json'].includes(block.language) && /"?kind"?: "?(Migration|Reconciliation)\b/.test(block.text),
     );
-    for (const { text: document } of migrations) {
-      const loaded = loadMigration(document);
+    for (const { text: document } of documents) {
+      const loaded = loadAny(document);
       expect(loaded.ok ? [] : loaded.problems).toEqual([]);
     }
     for (const block of blocksOf(text).filter(({ language }) => language === 'yaml')) {
