@@ -9,6 +9,7 @@ export { lookout } from './lookout.js';
 export { migration } from './migration.js';
 export { plan } from './plan.js';
 export { preflight } from './preflight.js';
+export { refreshViews } from './refreshViews.js';
 export { replicationSetup } from './replicationSetup.js';
 export { rollback } from './rollback.js';
 export { trafficShift } from './trafficShift.js';

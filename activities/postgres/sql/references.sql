@@ -18,6 +18,8 @@ join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
 join pg_catalog.pg_class p on p.oid = con.confrelid
 join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
 join godwit.scope_table s on s.scope = $1 and s.schema_name = cn.nspname and s.table_name = c.relname
+  -- Rows of an unlogged table are those of the last switch: the next one carries them anew, with all their parents there.
+  and to_jsonb(s) ->> 'unlogged' is null
 where con.contype = 'f' and con.conparentid = 0
   -- NOT VALID: nobody was ever promised that its rows refer to something. NOT ENFORCED (18) the same.
   and con.convalidated
