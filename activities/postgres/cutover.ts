@@ -462,6 +462,8 @@ class Switch {
       const ahead = await this.#step('look-ahead', () => this.#lookAhead());
       await sleep(BREATH_MS);
       await outwaitAutovacuum(this.#fromSession, tables);
+      const carriage = this.#carriage;
+      if (carriage !== null) await outwaitAutovacuum(this.#toSession, carriage.tables);
 
       this.#pausedAt = performance.now();
       await this.#step('pause', () => this.#endpoints.pause(this.#left() * PAUSE_SHARE));
@@ -473,7 +475,6 @@ class Switch {
       const promised = await this.#step('marker', () => this.#awaitAllApplied(marker, ahead.shared));
       await this.#step('re-check', () => this.#recheck(ahead.suspects));
 
-      const carriage = this.#carriage;
       if (carriage !== null) await this.#step('unlogged', () => this.#carry(carriage));
       // A crash in it rolls back, and after it leaves rows on a side that is closed: the next attempt empties it again.
 

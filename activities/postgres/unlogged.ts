@@ -114,7 +114,7 @@ export class Carriage {
   async #explained(error: unknown, session: Session, left: Milliseconds): Promise<unknown> {
     if (session.lost) return error;
     if (sqlState(error) === '55P03') {
-      const who = await blockersOf(session, this.tables);
+      const who = await blockersOf(session, this.tables, true);
       return failure(
         'Blocked',
         `the unlogged tables of the ${session.side} could not be emptied: ${who.join('; ') || 'their readers took too long'}`,
@@ -129,10 +129,14 @@ export class Carriage {
   }
 }
 
+/** Of what the lease has beyond the budget. */
+const NAMING_MS = 100;
+
 /** Of each statement that follows in this transaction. */
 async function limit(session: Session, left: Milliseconds): Promise<void> {
   const ms = Math.max(1, Math.floor(left));
-  await session.batch([`set local lock_timeout = ${ms}`, `set local statement_timeout = ${ms}`]);
+  // Whoever is waited for is named, if the lock is what takes so long.
+  await session.batch([`set local lock_timeout = ${ms}`, `set local statement_timeout = ${ms + NAMING_MS}`]);
 }
 
 async function requireRights(session: Session, tables: ScopeTable[]): Promise<void> {
