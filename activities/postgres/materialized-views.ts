@@ -3,6 +3,7 @@
  * that side was the first copy, or the last time that it took the writes. Refreshed after the switch, never within it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
 import type { Primary } from '../../spec/status.js';
 import { cancellation, heartbeat, stoppable } from '../activity-context.js';
 import type { DatabaseMove, RefreshInput, RefreshOutcome } from '../contract.js';
@@ -45,7 +46,7 @@ export async function refreshViews(input: RefreshInput): Promise<RefreshOutcome>
 }
 
 async function refreshAll({ move, side }: RefreshInput): Promise<RefreshOutcome> {
-  await using session = await Session.open(side, move.database[side], { purpose: `${move.key} refresh` });
+  await using session = await Session.open(side, move.database[side], { purpose: purposeOf(move.key) });
   const tables = await tablesOf(session, move);
   const filled = await populatedThere(move, otherSide(side), tables);
   const backend = await backendOf(session, side);
@@ -65,6 +66,19 @@ async function refreshAll({ move, side }: RefreshInput): Promise<RefreshOutcome>
   return outcome;
 }
 
+const purposeOf = (key: string): string => `${key} refresh`;
+
+/**
+ * Ends refreshes of this scope on one side: TRUNCATE and DROP TRIGGER wait for the locks that they have on its tables. The
+ * activity finds out whether it is still wanted when it is tried again.
+ */
+export async function endRefreshes(session: Session, key: string): Promise<void> {
+  await session.rows(
+    'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
+    [`godwit ${purposeOf(key)}`],
+  );
+}
+
 /** After an undo nothing of the scope is there any more. */
 async function tablesOf(session: Session, move: DatabaseMove): Promise<ScopeTable[]> {
   const known = await scopeTables(session, move.key);
@@ -74,7 +88,7 @@ async function tablesOf(session: Session, move: DatabaseMove): Promise<ScopeTabl
 /** Of a side that may be gone: then what is populated here has to do. */
 async function populatedThere(move: DatabaseMove, side: Primary, tables: ScopeTable[]): Promise<Set<string>> {
   try {
-    await using session = await Session.open(side, move.database[side], { purpose: `${move.key} refresh` });
+    await using session = await Session.open(side, move.database[side], { purpose: `${move.key} views` });
     return new Set((await viewsOf(session, tables)).filter(({ populated }) => populated).map(nameOf));
   } catch {
     return new Set();
@@ -94,7 +108,7 @@ async function refreshed(session: Session, view: MaterializedView): Promise<stri
       return null;
     } catch (error) {
       cancellation().throwIfAborted();
-      if (session.lost) throw error;
+      if (session.lost || (error instanceof ApplicationFailure && error.type === 'DatabaseUnreachable')) throw error;
       const code = sqlState(error) ?? '';
       if (code !== '55P03') return reasonOf(error, code);
       if (attempt === LOCK_TRIES) return 'its readers, or another refresh, never let go of it';

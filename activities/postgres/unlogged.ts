@@ -19,6 +19,7 @@ import { copyRange } from './copy/rows.js';
 import { requireNoTriggers } from './copy/sessions.js';
 import { sqlState } from './errors.js';
 import { replaceFence } from './fence.js';
+import { endRefreshes } from './materialized-views.js';
 import { emptyTables } from './schema/empty.js';
 import type { ScopeTable } from './scope.js';
 import { Session } from './session.js';
@@ -56,6 +57,7 @@ export class Carriage {
       await requireRights(sides.of(side), tables);
       silent[side] = await maySilence(sides.of(side), tables);
     }
+    await endRefreshes(sides.of(otherSide(from)), move.key);
     const reader = await Session.open(from, move.database[from], { purpose: `${move.key} switch carry` });
     try {
       const copied = tables.filter(({ unlogged }) => unlogged === 'copy');

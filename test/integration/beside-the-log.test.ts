@@ -14,7 +14,7 @@ import { readCertificate, type Certificate } from '../../activities/postgres/val
 import { Session } from '../../activities/postgres/session.js';
 import type { NormalDatabase } from '../../spec/normal.js';
 import { catalogOf } from '../support/catalog.js';
-import { connect } from '../support/clients.js';
+import { connect, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { inputOf } from '../support/switching.js';
@@ -49,10 +49,14 @@ async function copied(name: string, ddl: string, change: Partial<NormalDatabase>
     tables: { include: ['*.*'], exclude: [], unlogged: { '*.*': 'copy' } },
     ...change,
   });
+  await prepared(move);
+  return move;
+}
+
+async function prepared(move: DatabaseMove): Promise<void> {
   await prepareReplication(move);
   await initialSync(move);
   await catchUp(move);
-  return move;
 }
 
 async function count(side: 'source' | 'target', name: string, table: string): Promise<number> {
@@ -193,6 +197,16 @@ describe('unlogged tables', () => {
     expect(await hits(pair.target, name)).toMatchObject({ entries: 2, missing: 0 });
   });
 
+  test('may be all that moves', async () => {
+    const name = fresh('alone');
+    const move = await copied(name, 'create unlogged table cache (id int); insert into cache values (1), (2)');
+    expect(await validate(move)).toMatchObject({ verdict: 'equal', tables: 0 });
+    expect(await switchWrites(inputOf(move, 'forward'))).toEqual(SWITCHED);
+    expect(await count('target', name, 'cache')).toBe(2);
+    await undoSwitch(move);
+    await undoPreparation(move);
+  });
+
   test('that were made logged meanwhile are DDL in the way', async () => {
     const name = fresh('logged');
     const move = await copied(name, HIT_TABLES);
@@ -270,6 +284,36 @@ describe('materialized views', () => {
       failed: [expect.stringMatching(/^public\.zeroth: SQLSTATE 23505/)],
     });
     await reader.end();
+  });
+
+  test('are in the way of neither finalize nor an undo: a refresh that still runs is ended', async () => {
+    const name = fresh('views_undone');
+    const move = await copied(
+      name,
+      `create table pace (id int primary key, delay float8 not null); insert into pace values (1, 0);
+       create materialized view slow as select id, pg_sleep(delay) is null as slept from pace`,
+    );
+    await pair.source.query('update pace set delay = 300', [], name);
+    const refreshing = async (): Promise<{ ended: Promise<unknown> }> => {
+      const ended = expect(refreshViews({ move, side: 'target' })).rejects.toMatchObject({
+        type: 'DatabaseUnreachable',
+      });
+      await until(pair.target, name, `select from pg_stat_activity where query like 'refresh%' and state = 'active'`);
+      return { ended };
+    };
+    expect(await switchWrites(inputOf(move, 'forward'))).toEqual(SWITCHED);
+    const first = await refreshing();
+    await undoSwitch(move);
+    await undoPreparation(move);
+    await first.ended;
+
+    await pair.source.query('update pace set delay = 0', [], name);
+    await prepared(move);
+    await pair.source.query('update pace set delay = 300', [], name);
+    expect(await switchWrites(inputOf(move, 'forward'))).toEqual(SWITCHED);
+    const second = await refreshing();
+    await finalizeDatabase(move);
+    await second.ended;
   });
 
   test('of roles that Godwit may not act as stay stale, and are named with their owner', async () => {
