@@ -93,6 +93,18 @@ export interface SwitchInput {
   attempt: number;
 }
 
+export interface RefreshInput {
+  move: DatabaseMove;
+  /** That takes the writes. */
+  side: Primary;
+}
+
+export interface RefreshOutcome {
+  refreshed: number;
+  /** Views that could not be, each with its reason. */
+  failed: string[];
+}
+
 export interface CopyInput {
   move: DatabaseMove;
   /** Counts the copiers of this database from 0. */
@@ -175,6 +187,10 @@ export interface Activities {
    * after it completed. Fine to run at any time.
    */
   settle(move: DatabaseMove): Promise<{ primary: Primary }>;
+
+  // ── after a switch (bulk) ──
+  /** Materialized views of the side that has just been opened. What can't be refreshed is in the answer. */
+  refreshViews(input: RefreshInput): Promise<RefreshOutcome>;
 
   // ── finalize: no way back ──
   finalizeDatabase(move: DatabaseMove): Promise<void>;

@@ -12,6 +12,7 @@ import { copyRanges } from './postgres/copy/copier.js';
 import { holdSnapshot } from './postgres/copy/holder.js';
 import { finishSync, initialSync } from './postgres/copy/initial-sync.js';
 import { acceptFailover } from './postgres/failover.js';
+import { refreshViews } from './postgres/materialized-views.js';
 import { checkReferences } from './postgres/references.js';
 import { adoptShape } from './postgres/replication/drift.js';
 import { adoptPartitions } from './postgres/replication/partitions.js';
@@ -66,6 +67,7 @@ export const activities = {
   prepareSchema,
   reconcile,
   repair,
+  refreshViews,
   settle,
   switchWrites,
   undoClaim,

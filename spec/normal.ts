@@ -61,6 +61,8 @@ export interface NormalDatabase {
     exclude: string[];
     /** Condition in SQL by table pattern; absent in migrations that began before there were any. */
     rowFilters?: Record<string, string>;
+    /** What a switch does with the rows of unlogged tables, by table pattern; absent where none is asked for. */
+    unlogged?: Record<string, 'copy' | 'empty'>;
   };
   schema: 'copy' | 'existing';
   endpoints: NormalEndpoint[];

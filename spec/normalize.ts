@@ -86,7 +86,7 @@ function normalDatabase(name: string, database: ParsedDatabase, providers: reado
     source: source.url,
     target: target.url,
     ...replicationPaths(source, target),
-    tables: same.tables,
+    tables: normalTables(same.tables),
     schema: same.schema,
     endpoints: endpoints.flatMap(normalEndpoint),
     copy: same.copy,
@@ -96,6 +96,11 @@ function normalDatabase(name: string, database: ParsedDatabase, providers: reado
     validation: same.validation,
     taskQueues: taskQueue === undefined ? DEFAULT_TASK_QUEUES : queuesNamed(taskQueue),
   };
+}
+
+/** What is asked for unlogged tables is left out where nothing is, so that a plan from before one could ask stays the same. */
+function normalTables({ unlogged, ...same }: ParsedDatabase['tables']): NormalDatabase['tables'] {
+  return Object.keys(unlogged).length === 0 ? same : { ...same, unlogged };
 }
 
 function normalCutover(

@@ -193,6 +193,12 @@ const Tables = z
       .describe(
         'Rows to move, as table pattern: condition, such as shop.orders: tenant_id in (7, 8); all rows of the others. Asks for version 15 or newer on the source, and for columns of the replica identity. The table is fenced whole: rows left behind can be read there, and not written any more once the writes have moved.',
       ),
+    unlogged: z
+      .record(tablePattern(), z.enum(['copy', 'empty']))
+      .prefault({})
+      .describe(
+        'What becomes of unlogged tables, which no replication carries, as table pattern: copy or empty. copy: each switch, there and back, carries their rows while nobody writes, so the pause is as much longer. empty: they are empty on the new side, as after a crash of their server. Those that no pattern names are refused.',
+      ),
   })
   .prefault({})
   .describe('Which tables move. Tables joined by foreign keys belong together.');

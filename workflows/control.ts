@@ -31,6 +31,7 @@ import type { UnitRef } from '../spec/units.js';
 import { Interrupted } from './interrupted.js';
 import { reportSignal, type LookoutReport } from './lookout-messages.js';
 import { shiftSignal, type ShiftReport } from './traffic-messages.js';
+import { viewsSignal, type ViewsReport } from './views-messages.js';
 import { isFailureOfStep, problemOf } from './problem.js';
 import { refusal, type Audience } from './refusal.js';
 import type { MigrationState, TrafficProgress, UnitProgress } from './state.js';
@@ -84,6 +85,7 @@ export class Control {
     if (audience === 'migration') {
       setHandler(reportSignal, (report) => this.#takeReport(report));
       setHandler(shiftSignal, (report) => this.#takeShift(report));
+      setHandler(viewsSignal, (report) => this.#takeViews(report));
     }
     setDefaultSignalHandler((name) => {
       this.#record({ name, by: null, reason: null, unit: null }, `refused: there is no message ${clip(name)}`);
@@ -277,6 +279,17 @@ export class Control {
     for (const child of stop ? this.#children.keys() : []) {
       if (child.unit === ref && child.phase === 'initialSync') this.#tell(child, 'abort', { reason: concern?.message });
     }
+    this.touched();
+  }
+
+  /** A note that holds nothing. What an earlier switch has begun may end later than the next one. */
+  #takeViews({ unit: ref, side, failed }: ViewsReport): void {
+    const unit = this.state.units.find((progress) => progress.unit === ref);
+    if (unit === undefined || unit.primary !== side) return;
+    unit.staleViews =
+      failed.length === 0
+        ? null
+        : clip(`materialized views of the ${side} could not be refreshed after the switch: ${failed.join('; ')}`);
     this.touched();
   }
 

@@ -11,6 +11,7 @@ export { migration } from './migration.js';
 export { plan } from './plan.js';
 export { preflight } from './preflight.js';
 export { reconciliation } from './reconciliation.js';
+export { refreshViews } from './refreshViews.js';
 export { repair } from './repair.js';
 export { repairUndo } from './repairUndo.js';
 export { replicationSetup } from './replicationSetup.js';

@@ -39,6 +39,7 @@ import {
 import { finalizeTraffic, prepareTraffic, rollTrafficBack, shiftTraffic, trafficAfterUndo } from './traffic-stages.js';
 import { atOnce, child, enter, failed, gatesOf, isTraffic, moveOfUnit, overUnits, type Trip } from './trip.js';
 import { validation } from './validation.js';
+import { refreshAfterwards } from './views.js';
 import { watchedLongEnough, watchUntil } from './watching.js';
 
 export interface MigrationResult {
@@ -247,6 +248,7 @@ async function switchOver(trip: Trip, unit: UnitProgress): Promise<void> {
   });
   trip.lookouts?.recall(unit);
   control.touched();
+  await refreshAfterwards(trip, unit, 'target');
   await onTrial(trip, unit);
 }
 
@@ -330,6 +332,7 @@ async function rollBack(trip: Trip): Promise<void> {
     const gone = { primary: 'source', switchBegan: false, state: 'pending', phase: 'rolled-back' } as const;
     Object.assign(unit, { ...gone, ...WATCH_AFRESH });
     control.touched();
+    if (figures !== null) await refreshAfterwards(trip, unit, 'source');
   });
   control.consumeApprovals();
   Object.assign(state, { undoing: 'nothing', rolledBack: true, stage: 'switch' });
@@ -340,10 +343,12 @@ async function undoEverything(trip: Trip): Promise<MigrationResult> {
   const { control, saga, state } = trip;
   control.begin('abort');
   trip.lookouts?.endAll();
+  const switched = state.units.filter((unit) => unit.primary === 'target' && !isTraffic(unit));
   const remaining = await saga.undo();
   for (const unit of state.units) {
     const left = remaining.some((entry) => entry.unit === unit.unit);
     Object.assign(unit, left ? { state: 'failed' } : { state: 'undone', primary: 'source' });
+    if (!left && switched.includes(unit)) await refreshAfterwards(trip, unit, 'source');
     if (unit.traffic !== undefined) Object.assign(unit.traffic, trafficAfterUndo(unit.unit, state.undoLog));
   }
   if (remaining.length === 0) {

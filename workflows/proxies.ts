@@ -32,6 +32,7 @@ type Bulk =
   | 'validate'
   | 'checkReferences'
   | 'adoptPartitions'
+  | 'refreshViews'
   | 'finalizeDatabase';
 type Switch = 'switchWrites' | 'settle' | 'acceptFailover';
 

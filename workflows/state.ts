@@ -103,6 +103,8 @@ export interface UnitProgress extends UnitStatus {
   verdicts: GateVerdict[];
   /** Between looks at metrics. */
   judge: JudgeState | null;
+  /** Materialized views that could not be refreshed after the last switch, in words; null: none. */
+  staleViews: string | null;
   /** After the switch. `lost`: the changes can't be had any more; `given-up`: a person has said to go on without. */
   wayBack: 'open' | 'lost' | 'given-up';
 }
@@ -236,6 +238,7 @@ function newUnit(unit: UnitRef): UnitProgress {
     alarm: null,
     warnings: [],
     stale: 'no',
+    staleViews: null,
     verdicts: [],
     ...NOT_SWITCHED,
     ...WATCH_AFRESH,

@@ -130,6 +130,7 @@ export function reasonOf(state: MigrationState): string | null {
     ...(state.ended === null ? waits(state) : []),
     ...state.units.flatMap(({ unit, warnings }) => warnings.map((warning) => `${unit}: ${warning}`)),
     ...state.units.flatMap(({ unit, note }) => (note === null ? [] : [`${unit}: ${note}`])),
+    ...state.units.flatMap(({ unit, staleViews }) => (staleViews === null ? [] : [`${unit}: ${staleViews}`])),
   ];
   return lines.length === 0 ? null : lines.join('\n');
 }

@@ -5,6 +5,7 @@ import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove, PlanPart } from '../contract.js';
 import { scopeNames, SCHEMA } from '../postgres/names.js';
 import { filtered } from '../postgres/row-filter.js';
+import { unloggedTables } from '../postgres/scope.js';
 import { heldBy, hintedBy, movedBy, restoredBy, unhintedBy } from './endpoints.js';
 import { copyEstimate, none, upTo, validationEstimate } from './estimates.js';
 import type { Reading } from './facts.js';
@@ -28,7 +29,7 @@ export function stepsOf(move: DatabaseMove, reading: Reading, places: Map<string
     step('prepare', copy(move, reading)),
     step('prepare', catchUp(move)),
     step('prepare', validation(move, reading)),
-    step('switch', switchWrites(move, places)),
+    step('switch', switchWrites(move, reading, places)),
     step('watch', watch(move)),
     step('finalize', finalize(move)),
   ];
@@ -36,6 +37,7 @@ export function stepsOf(move: DatabaseMove, reading: Reading, places: Map<string
 
 type Described = Omit<Step, 'unit' | 'stage'>;
 
+const unloggedText = (count: number): string => (count === 1 ? '1 unlogged table' : `${count} unlogged tables`);
 const tablesText = (count: number): string => (count === 1 ? '1 table' : `${count} tables`);
 
 function claim({ key }: DatabaseMove): Described {
@@ -141,8 +143,10 @@ function validation({ key, database }: DatabaseMove, { size }: Reading): Describ
   };
 }
 
-function switchWrites({ key, database }: DatabaseMove, places: Map<string, string>): Described {
+function switchWrites({ key, database }: DatabaseMove, { tables }: Reading, places: Map<string, string>): Described {
   const names = scopeNames(key);
+  const unlogged = unloggedTables(tables);
+  const filled = unlogged.filter((table) => table.unlogged === 'copy').length;
   return {
     title: 'Move the writes to the target, in one atomic step',
     touches: [
@@ -150,6 +154,9 @@ function switchWrites({ key, database }: DatabaseMove, places: Map<string, strin
       ...database.endpoints.flatMap(heldBy),
       `source: fence ${SCHEMA}.${names.fence} closed, sequences capped`,
       `target: fence ${SCHEMA}.${names.fence} open, sequences set ahead of the source's`,
+      ...(unlogged.length > 0
+        ? [`target: ${unloggedText(unlogged.length)} emptied, and ${filled} of them filled with the source's rows`]
+        : []),
       `target: subscription ${names.slot('source')} dropped; source: its slot, too`,
       ...database.endpoints.map((endpoint) => movedBy(endpoint, places.get(endpoint.name) ?? 'the target')),
       `source: subscription ${names.slot('target')}, so that every write flows back`,

@@ -205,9 +205,9 @@ async function claimOn(session: Session, move: DatabaseMove, side: Primary, tabl
       }
       if ((await scopeTables(session, move.key)).length > 0) return;
       await session.run(
-        `insert into godwit.scope_table (scope, schema_name, table_name, kind, row_filter)
-         select $1, t.schema, t.name, t.kind::"char", t."rowFilter"
-         from json_to_recordset($2::json) as t(schema text, name text, kind text, "rowFilter" text)`,
+        `insert into godwit.scope_table (scope, schema_name, table_name, kind, row_filter, unlogged)
+         select $1, t.schema, t.name, t.kind::"char", t."rowFilter", t.unlogged
+         from json_to_recordset($2::json) as t(schema text, name text, kind text, "rowFilter" text, unlogged text)`,
         [move.key, JSON.stringify(tables)],
       );
     }, SYNCHRONOUSLY);

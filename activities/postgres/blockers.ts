@@ -24,9 +24,12 @@ interface Blocker {
   gid: string | null;
 }
 
-/** At most ten, the oldest first, in words: process, user, application, age; prepared transactions by their name. */
-export async function blockersOf(session: Session, tables: ScopeTable[]): Promise<string[]> {
-  const found = await session.rows<Blocker & Record<string, unknown>>(BLOCKERS, [JSON.stringify(tables)]);
+/**
+ * At most ten, the oldest first, in words: process, user, application, age; prepared transactions by their name.
+ * @param readers whether those are in the way, too: of TRUNCATE they are
+ */
+export async function blockersOf(session: Session, tables: ScopeTable[], readers = false): Promise<string[]> {
+  const found = await session.rows<Blocker & Record<string, unknown>>(BLOCKERS, [JSON.stringify(tables), readers]);
   return found.map((blocker) => {
     if (blocker.pid === null)
       return `prepared transaction ${blocker.gid ?? 'of unknown name'} (COMMIT PREPARED or ROLLBACK PREPARED it)`;

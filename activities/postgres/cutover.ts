@@ -3,7 +3,7 @@
  * protocol; each says what a crash right after it leaves behind. Whoever comes next decides by what the two databases say
  * (`settle`), never by memory.
  *
- *     prepare → pause → fence, marker → re-check → ready → CEDE → stop → advance, open → flip, resume → reverse
+ *     prepare → pause → fence, marker → re-check → unlogged → ready → CEDE → stop → advance, open → flip, resume → reverse
  *
  * Before the cede everything is undone; after it, everything goes forward only.
  */
@@ -40,7 +40,7 @@ import {
   ensureSubscription,
   stopSubscription,
 } from './replication/subscription.js';
-import { scopeTables, type ScopeTable } from './scope.js';
+import { scopeTables, unloggedTables, type ScopeTable } from './scope.js';
 import {
   aheadStatements,
   capAgain,
@@ -60,6 +60,7 @@ import type { Session } from './session.js';
 import { bothSides } from './sides.js';
 import { requireStandbys, requireStandbysSeen, standbysHaveFlushed } from './standbys.js';
 import { identifier, literal } from './statements.js';
+import { Carriage } from './unlogged.js';
 import { hasSuspects, recheckSuspects } from './validation/recheck.js';
 
 /** A heartbeat time-out of 2 s makes a dead worker cost seconds; this leaves room for one that is merely slow. */
@@ -425,6 +426,8 @@ class Switch {
   #openedAt = 0;
   /** Set when the attempt was taken back; a switch resumes when its figures are made. */
   #resumedAt = 0;
+  /** Null: no table in scope is unlogged. */
+  #carriage: Carriage | null = null;
 
   constructor(input: SwitchInput, attempt: Attempt, endpoints: Endpoints) {
     this.#input = input;
@@ -436,6 +439,14 @@ class Switch {
   }
 
   async run(): Promise<SwitchOutcome> {
+    try {
+      return await this.#run();
+    } finally {
+      await this.#carriage?.close();
+    }
+  }
+
+  async #run(): Promise<SwitchOutcome> {
     const key = this.#move.key;
     const { epoch } = await this.#attempt.read(this.#from);
     const tables = await scopeTables(this.#fromSession, key);
@@ -447,9 +458,12 @@ class Switch {
       await requireSequences(this.#fromSession, this.#toSession, key);
       await this.#step('lag', () => this.#requireLittleLag());
       await this.#step('prepare', () => this.#proveWayBack());
+      this.#carriage = await Carriage.prepare(this.#move, this.#attempt.sides, this.#from, unloggedTables(tables));
       const ahead = await this.#step('look-ahead', () => this.#lookAhead());
       await sleep(BREATH_MS);
       await outwaitAutovacuum(this.#fromSession, tables);
+      const carriage = this.#carriage;
+      if (carriage !== null) await outwaitAutovacuum(this.#toSession, carriage.tables);
 
       this.#pausedAt = performance.now();
       await this.#step('pause', () => this.#endpoints.pause(this.#left() * PAUSE_SHARE));
@@ -460,6 +474,9 @@ class Switch {
 
       const promised = await this.#step('marker', () => this.#awaitAllApplied(marker, ahead.shared));
       await this.#step('re-check', () => this.#recheck(ahead.suspects));
+
+      if (carriage !== null) await this.#step('unlogged', () => this.#carry(carriage));
+      // A crash in it rolls back, and after it leaves rows on a side that is closed: the next attempt empties it again.
 
       // One synchronous commit on the new side makes all that was applied durable: apply itself commits asynchronously.
       await this.#step('ready', () => this.#promise(epoch, promised, ahead.limits));
@@ -655,6 +672,13 @@ class Switch {
       throw failure('ValidationDiffers', `${found.differences} rows differ under the fence`, 'Nothing was switched');
     }
     if (found.open > 0) throw failure('Blocked', `${found.open} suspect rows could not be re-read in time`);
+  }
+
+  /** The old side is fenced and drained, the new one closed: what is read is all there is, and nobody else writes it. */
+  async #carry(carriage: Carriage): Promise<void> {
+    this.#requireTimeLeft('carry the unlogged tables');
+    await carriage.carry(this.#attempt, this.#to, () => this.#left());
+    this.#requireTimeLeft('go on after the unlogged tables');
   }
 
   /**

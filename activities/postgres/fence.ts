@@ -15,6 +15,7 @@ import { sqlState } from './errors.js';
 import { ddlTriggers, scopeNames } from './names.js';
 import { filtered, truncateGuardStatements } from './row-filter.js';
 import { markerTable } from './marker.js';
+import { endRefreshes } from './materialized-views.js';
 import { scopeTables, type ScopeTable } from './scope.js';
 import { forgetLimits, restoreLimits } from './sequences.js';
 import type { Session } from './session.js';
@@ -289,6 +290,8 @@ export async function undoFence(move: DatabaseMove): Promise<void> {
 /** Removes fence and marker from one side; fine when parts of it, or all, are gone. */
 export async function removeFence(session: Session, key: string): Promise<void> {
   const names = scopeNames(key);
+  // A reader of hours, of which each trigger would wait. It is tried again, and finds out whether it is still wanted.
+  await endRefreshes(session, key);
   for (const trigger of Object.values(ddlTriggers(key))) {
     await session.run(`drop event trigger if exists ${identifier(trigger)}`);
   }

@@ -71,7 +71,9 @@ export async function checkReferences(move: DatabaseMove): Promise<void> {
 
 async function danglingOf(session: Session, key: string): Promise<string[]> {
   const dangling: string[] = [];
-  for (const reference of await referencesOf(session, await scopeTables(session, key))) {
+  // Rows of an unlogged table are those of the last switch: the next one carries them anew, with all their parents there.
+  const tables = (await scopeTables(session, key)).filter(({ unlogged }) => unlogged == null);
+  for (const reference of await referencesOf(session, tables)) {
     if (!reference.validated) continue;
     cancellation().throwIfAborted();
     heartbeat();

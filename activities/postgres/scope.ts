@@ -12,9 +12,22 @@ export interface ScopeTable extends TableName {
   kind: 'r' | 'p';
   /** Condition on the rows that move; null or absent: all of them. */
   rowFilter?: string | null;
+  /** What becomes of its rows at a switch, if it is unlogged: see unlogged.ts. Null or absent: they are replicated. */
+  unlogged?: CarriedUnlogged | null;
 }
 
-export interface UserTable extends ScopeTable {
+export type CarriedUnlogged = 'copy' | 'empty';
+
+/** Tables whose rows logical replication carries: what is published, copied and compared. */
+export const replicatedTables = (tables: ScopeTable[]): ScopeTable[] =>
+  tables.filter((table) => table.kind === 'r' && table.unlogged == null);
+
+/** Tables whose rows go at the switch, while nobody writes. */
+export const unloggedTables = (tables: ScopeTable[]): ScopeTable[] => tables.filter(({ unlogged }) => unlogged != null);
+
+export interface UserTable extends Omit<ScopeTable, 'unlogged'> {
+  /** Its rows are in no WAL. */
+  unlogged: boolean;
   /** Of a partition or a partitioned table: the table at the top. */
   rootSchema: string | null;
   rootName: string | null;
@@ -27,17 +40,30 @@ export interface UserTable extends ScopeTable {
  * run of characters. Partitions come and go with the partitioned table at their top: rows that are routed into one fire
  * none of its statement triggers, so a fence around a part of them would leak. An UPDATE or DELETE of a parent reaches the
  * rows of its children in the same way (seen: it wrote into the closed target), so a child never moves without its parents.
+ * Unlogged tables move where `tables.unlogged` says how; preflight names the others.
  * Fails with `InvalidSpec` if a row filter stands for no table or two stand for one, if an include pattern without `*` names no table, if nothing is left, or if only a part of a
  * partitioned table would move, or a child without a parent.
  */
 export async function resolveTables(session: Session, patterns: NormalDatabase['tables']): Promise<ScopeTable[]> {
   const all = await userTables(session);
-  const chosen = chosenOf(all, patterns);
+  const included = chosenOf(all, patterns);
+  const carried = new Map(included.map((table) => [table, carriedBy(table, patterns.unlogged ?? {})]));
+  const chosen = included.filter((table) => !table.unlogged || carried.get(table) != null);
   refusePartsOfTrees(session, all, new Set(chosen));
   refuseOrphans(session, chosen);
-  const tables = chosen.map(({ schema, name, kind, ...table }): ScopeTable => {
-    const rowFilter = filterOf({ schema, name, kind, ...table }, patterns.rowFilters ?? {});
-    return { schema, name, kind, ...(rowFilter === undefined ? {} : { rowFilter }) };
+  const tables = chosen.map((table): ScopeTable => {
+    const { schema, name, kind } = table;
+    const rowFilter = filterOf(table, patterns.rowFilters ?? {});
+    // A partitioned table holds no rows itself.
+    const unlogged = kind === 'r' ? carried.get(table) : undefined;
+    if (rowFilter !== undefined && unlogged !== undefined) throw wholeOnly(session, table);
+    return {
+      schema,
+      name,
+      kind,
+      ...(rowFilter === undefined ? {} : { rowFilter }),
+      ...(unlogged === undefined ? {} : { unlogged }),
+    };
   });
   const filters = Object.keys(patterns.rowFilters ?? {});
   const idle = filters.find((pattern) => !chosen.some((table) => namedBy([pattern], table)));
@@ -48,13 +74,14 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
       `Those that move are ${some(chosen)}`,
     );
   }
-  const unknown = [...patterns.include, ...patterns.exclude].filter(
+  const logged = all.filter((table) => !table.unlogged);
+  const unknown = [...patterns.include, ...patterns.exclude, ...Object.keys(patterns.unlogged ?? {})].filter(
     (pattern) => !pattern.includes('*') && !all.some((table) => matches(pattern, table)),
   );
   if (unknown.length > 0) {
     throw failure(
       'InvalidSpec',
-      `the ${session.side} has no table ${unknown.join(', ')}, which tables.include or tables.exclude names`,
+      `the ${session.side} has no table ${unknown.join(', ')}, which tables.include, tables.exclude or tables.unlogged names`,
       `Its tables are ${some(all)}`,
     );
   }
@@ -62,7 +89,7 @@ export async function resolveTables(session: Session, patterns: NormalDatabase['
     throw failure(
       'InvalidSpec',
       `tables.include (${patterns.include.join(', ')}) and tables.exclude leave no table of the ${session.side}`,
-      `Its tables are ${some(all)}`,
+      `Its tables are ${some(logged)}`,
     );
   }
   return tables;
@@ -92,6 +119,30 @@ export function filterOf(table: UserTable, rowFilters: Record<string, string>): 
   );
 }
 
+/**
+ * What is asked for an unlogged table, or for the one at its top; undefined: nothing, or it is logged.
+ * Fails with `InvalidSpec` if two patterns name the table.
+ */
+function carriedBy(table: UserTable, asked: Record<string, CarriedUnlogged>): CarriedUnlogged | undefined {
+  if (!table.unlogged) return undefined;
+  const [pattern, second] = Object.keys(asked).filter((one) => matches(one, table) || matches(one, rootOf(table)));
+  if (pattern === undefined) return undefined;
+  if (second === undefined) return asked[pattern];
+  throw failure(
+    'InvalidSpec',
+    `tables.unlogged says twice what becomes of ${table.schema}.${table.name}: by ${pattern} and by ${second}`,
+    'Leave one of the two patterns',
+  );
+}
+
+function wholeOnly(session: Session, { schema, name }: TableName): Error {
+  return failure(
+    'InvalidSpec',
+    `tables.rowFilters names ${schema}.${name}, which is unlogged on the ${session.side}: the switch carries such a table whole`,
+    `Take its condition out, or ALTER TABLE ${schema}.${name} SET LOGGED`,
+  );
+}
+
 export function rootOf(table: UserTable): UserTable {
   if (table.rootSchema === null || table.rootName === null) return table;
   return { ...table, schema: table.rootSchema, name: table.rootName };
@@ -102,6 +153,13 @@ function refusePartsOfTrees(session: Session, all: UserTable[], chosen: Set<User
   const moving = new Set([...chosen].filter((table) => table.rootName !== null).map(top));
   const staying = all.find((table) => !chosen.has(table) && moving.has(top(table)));
   if (staying === undefined) return;
+  if (staying.unlogged) {
+    throw failure(
+      'InvalidSpec',
+      `${staying.schema}.${staying.name} of the ${session.side} is unlogged and a part of the partitioned table ${top(staying)}, which moves: no replication carries its rows`,
+      `Name it in tables.unlogged, or ALTER TABLE ${staying.schema}.${staying.name} SET LOGGED`,
+    );
+  }
   throw failure(
     'InvalidSpec',
     `only a part of the partitioned table ${top(staying)} of the ${session.side} would move: ${staying.schema}.${staying.name} is left out`,
@@ -128,7 +186,9 @@ export async function scopeTables(session: Session, key: string): Promise<ScopeT
   const known = await session.row<{ known: boolean }>(`select to_regclass('godwit.scope_table') is not null as known`);
   if (!known?.known) return [];
   return session.rows<ScopeTable>(
-    `select schema_name as schema, table_name as name, kind, row_filter as "rowFilter" from godwit.scope_table where scope = $1 order by 1, 2`,
+    // By JSON: scopes that an earlier version made have no such column.
+    `select schema_name as schema, table_name as name, kind, row_filter as "rowFilter", to_jsonb(t) ->> 'unlogged' as unlogged
+     from godwit.scope_table t where scope = $1 order by 1, 2`,
     [key],
   );
 }

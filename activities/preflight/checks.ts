@@ -27,6 +27,8 @@ import { standbys } from './standbys.js';
 import { detailDifferences, schemaDifferences, targetContents } from './target.js';
 import { maintenance, preparedTransactions, transactions } from './transactions.js';
 import { eventTriggers, swallowedExceptions, triggers } from './triggers.js';
+import { carriedUnlogged } from './unlogged.js';
+import { materializedViews } from './views.js';
 import { WORKER_RULES } from './workers.js';
 
 export const CHECKS: Check[] = [
@@ -43,6 +45,8 @@ export const CHECKS: Check[] = [
   rowSecurity,
   identity,
   otherRelations,
+  carriedUnlogged,
+  materializedViews,
   columns,
   inheritance,
   rowFilters,

@@ -1,4 +1,5 @@
 /** Replica identity: what names a row in a replicated UPDATE or DELETE. */
+import { replicatedTables } from '../postgres/scope.js';
 import { statement } from '../postgres/statements.js';
 import { defineCheck, scopeParameters, type Found } from './check.js';
 import { each, listed } from './evidence.js';
@@ -49,7 +50,7 @@ export const identity = defineCheck<Id>({
     },
   },
   find: async (source, { tables }) => {
-    const rows = await source.rows<Table>(IDENTITY, scopeParameters(tables));
+    const rows = await source.rows<Table>(IDENTITY, scopeParameters(replicatedTables(tables)));
     const nameless = rows.filter((row) => !row.identified);
     const full = rows.filter((row) => row.identity === 'f');
     const incomparable = full.filter((row) => row.incomparable.length > 0);

@@ -125,7 +125,7 @@ export const multiHostScope = defineCheck<'multi-host-partial-scope'>({
   },
   find: async (source, look) => {
     if (multiHostOf(look) === null || look.tables.length === 0) return [];
-    const all = await resolveTables(source, { include: ['*.*'], exclude: [] });
+    const all = await resolveTables(source, { include: ['*.*'], exclude: [], unlogged: { '*.*': 'empty' } });
     const moving = new Set(look.tables.map(nameOf));
     const staying = all.filter((table) => !moving.has(nameOf(table)));
     const partly = look.tables.filter(({ rowFilter }) => rowFilter != null);

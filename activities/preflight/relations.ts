@@ -8,13 +8,15 @@ const OTHER_RELATIONS = statement(import.meta.url, './sql/other_relations.sql');
 const SPECIAL_COLUMNS = statement(import.meta.url, './sql/special_columns.sql');
 const INHERITANCE = statement(import.meta.url, './sql/inheritance.sql');
 
-type RelationId = 'unlogged-table' | 'foreign-table' | 'temporary-table' | 'materialized-view';
+type RelationId = 'unlogged-table' | 'foreign-table' | 'temporary-table';
 
 interface Relation {
   schema: string;
   name: string;
   quoted: string;
-  kind: 'unlogged' | 'foreign' | 'temporary' | 'materialized';
+  root_schema: string;
+  root_name: string;
+  kind: 'unlogged' | 'foreign' | 'temporary';
 }
 
 export const otherRelations = defineCheck<RelationId>({
@@ -25,7 +27,7 @@ export const otherRelations = defineCheck<RelationId>({
       severity: 'error',
       title: 'Unlogged tables would stay behind',
       why: 'Their changes are not in the WAL, so they cannot be replicated: the target would not have their rows.',
-      mend: 'ALTER TABLE … SET LOGGED, or name them in tables.exclude when nobody misses their rows.',
+      mend: 'Say in tables.unlogged what becomes of them: with copy, each switch carries their rows while nobody writes; with empty, they begin empty, as after a crash. Or ALTER TABLE … SET LOGGED, or name them in tables.exclude when nobody misses them.',
     },
     'foreign-table': {
       severity: 'warning',
@@ -39,36 +41,30 @@ export const otherRelations = defineCheck<RelationId>({
       why: 'They live and end with their session; the fence lets them pass.',
       mend: 'Nothing.',
     },
-    'materialized-view': {
-      severity: 'info',
-      title: 'Materialized views hold no rows on the target until they are refreshed',
-      why: 'Logical replication carries tables alone.',
-      mend: 'REFRESH MATERIALIZED VIEW … on the target before the switch, and where your application does it from then on.',
-    },
   },
   find: async (source, { move }) => {
-    const { include, exclude } = move.database.tables;
+    const { include, exclude, unlogged = {} } = move.database.tables;
+    const named = (patterns: string[], row: Relation): boolean =>
+      patterns.some(
+        (pattern) => matches(pattern, row) || matches(pattern, { schema: row.root_schema, name: row.root_name }),
+      );
     const rows = (await source.rows<Relation>(OTHER_RELATIONS)).filter(
       (row) =>
         row.kind === 'temporary' ||
-        (include.some((pattern) => matches(pattern, row)) && !exclude.some((pattern) => matches(pattern, row))),
+        (named(include, row) &&
+          !named(exclude, row) &&
+          !(row.kind === 'unlogged' && named(Object.keys(unlogged), row))),
     );
     const of = (kind: Relation['kind']): Relation[] => rows.filter((row) => row.kind === kind);
     const found = (id: RelationId, relations: Relation[], repair: string[]): Found<RelationId>[] =>
       relations.length === 0 ? [] : [{ id, evidence: listed(relations.map((row) => row.quoted)), repair }];
     return [
-      ...found(
-        'unlogged-table',
-        of('unlogged'),
-        each(of('unlogged'), (row) => `ALTER TABLE ${row.quoted} SET LOGGED`),
-      ),
+      ...found('unlogged-table', of('unlogged'), [
+        `Say what becomes of each, such as tables.unlogged: { ${of('unlogged')[0]?.quoted ?? ''}: copy }, or empty; or:`,
+        ...each(of('unlogged'), (row) => `ALTER TABLE ${row.quoted} SET LOGGED`),
+      ]),
       ...found('foreign-table', of('foreign'), ['Create the foreign server and these tables on the target by hand']),
       ...found('temporary-table', of('temporary'), []),
-      ...found(
-        'materialized-view',
-        of('materialized'),
-        each(of('materialized'), (row) => `On the target, before the switch: REFRESH MATERIALIZED VIEW ${row.quoted}`),
-      ),
     ];
   },
 });

@@ -4,7 +4,8 @@
  */
 import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove } from '../contract.js';
-import type { ScopeTable } from '../postgres/scope.js';
+import { unloggedTables, type ScopeTable } from '../postgres/scope.js';
+import type { Session } from '../postgres/session.js';
 import type { Sides } from '../postgres/sides.js';
 import { identifier, statement } from '../postgres/statements.js';
 import { PARAMETER_BY_GRANT, scopeOf, type Right } from './rights.js';
@@ -37,7 +38,7 @@ export async function specialRights(
     ...(multiHost ? multiHostRights(facts) : []),
     // Partitions are only ever taken along to the target.
     ...(side === 'target' && tables.some(({ kind }) => kind === 'p') ? [progressRight(facts)] : []),
-    ...(side === 'target' ? await silenceRight(sides, facts, move, tables) : []),
+    ...(await silenceRight(sides, side, facts, move, tables)),
   ];
 }
 
@@ -76,26 +77,40 @@ function progressRight({ role, asksProgress }: Facts): Right {
   };
 }
 
-/** Rows are copied under the triggers of the application when these are there first: in a schema of one's own, and in partitions that come. */
+/**
+ * Rows are copied under the triggers of the application when these are there first: in a schema of one's own, in partitions
+ * that come, and in unlogged tables at a switch, there and back.
+ */
 async function silenceRight(
-  { source, target }: Sides,
+  sides: Sides,
+  side: Primary,
   { role, versionNumber }: Facts,
   move: DatabaseMove,
   tables: ScopeTable[],
 ): Promise<Right[]> {
   if (versionNumber < PARAMETER_BY_GRANT) return [];
   const existing = move.database.schema === 'existing';
-  const copied = tables.filter(({ kind }) => existing || kind === 'p');
-  const seen = await source.row<{ count: number }>(TABLES_WITH_TRIGGERS, scopeOf(copied));
-  if (seen === undefined || seen.count === 0) return [];
-  const row = await target.row<{ held: boolean }>(REPLICA_ROLE);
+  const copied = side === 'target' ? tables.filter(({ kind }) => existing || kind === 'p') : [];
+  const [copying, carrying] = [
+    await anyHasTriggers(sides.source, copied),
+    await anyHasTriggers(sides.source, unloggedTables(tables)),
+  ];
+  if (!copying && !carrying) return [];
+  const row = await sides.of(side).row<{ held: boolean }>(REPLICA_ROLE);
+  const into = copying && !existing ? ' into partitions that are made while the migration runs' : '';
   return [
     {
       what: 'SET on session_replication_role',
       sql: `GRANT SET ON PARAMETER session_replication_role TO ${identifier(role)}`,
-      why: `Keeps triggers and foreign keys silent while rows are copied${existing ? '' : ' into partitions that are made while the migration runs'}.`,
+      why: `Keeps triggers and foreign keys silent while rows are copied${carrying ? ', those of unlogged tables at the switch, too' : into}.`,
       held: row?.held ?? false,
-      required: existing,
+      required: carrying || existing,
     },
   ];
+}
+
+async function anyHasTriggers(source: Session, tables: ScopeTable[]): Promise<boolean> {
+  if (tables.length === 0) return false;
+  const seen = await source.row<{ count: number }>(TABLES_WITH_TRIGGERS, scopeOf(tables));
+  return (seen?.count ?? 0) > 0;
 }

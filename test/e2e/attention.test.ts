@@ -74,9 +74,17 @@ describe('a step that failed for good', () => {
 
   test('DDL in the way stops the switch with the writes where they were, and retry switches once it is gone', async () => {
     const shop = await world.shop();
-    const { id, file } = await world.specification({ [shop.name]: shop.database });
+    // Beside the tables of the shop, what no log carries.
+    await onSource(
+      shop,
+      `create materialized view shop.turnover as select count(*)::int as orders from shop.orders;
+       create unlogged table shop.basket (id int primary key); insert into shop.basket values (1), (2)`,
+    );
+    const tables = { unlogged: { 'shop.basket': 'copy' } } as const;
+    const { id, file } = await world.specification({ [shop.name]: { ...shop.database, tables } });
     const load = await world.load(shop);
     await world.must(['start', file, '--wait'], 3);
+    const [{ orders: atCopy }] = (await onTarget(shop, 'select orders from shop.turnover')) as [{ orders: number }];
     // Not a table that is written: what was written with a column that the target lacks could never be applied there.
     await onSource(shop, 'alter table shop.customers add column colour text');
     await world.must(['approve', id, 'switch', '--confirm', id]);
@@ -87,6 +95,10 @@ describe('a step that failed for good', () => {
     await onSource(shop, 'alter table shop.customers drop column colour');
     await world.must(['retry', id]);
     const unit = await world.switched(id, 'target', 1);
+    expect(await onTarget(shop, 'select id from shop.basket order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+    await expect
+      .poll(() => onTarget(shop, `select orders > ${atCopy} as fresh from shop.turnover`), { timeout: 30_000 })
+      .toEqual([{ fresh: true }]);
     const verdict = await world.verdict(shop, load, 'target', switchWindows(unit.switches));
     expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 1, requests: { failed: 0, unknown: 0 } });
   });

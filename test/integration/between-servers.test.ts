@@ -213,11 +213,12 @@ describe('an address of its own', () => {
   });
 
   test('is named by preflight', async () => {
-    await pair.source.createDatabase('elsewhere');
-    await pair.target.createDatabase('elsewhere');
-    const move = moveOf(pair, 'elsewhere', {
+    const name = fresh('elsewhere');
+    await pair.source.createDatabase(name);
+    await pair.target.createDatabase(name);
+    const move = moveOf(pair, name, {
       replication: {
-        source: { url: reference('postgres://u:p@source.peered:6000/elsewhere'), passfile: null },
+        source: { url: reference(`postgres://u:p@source.peered:6000/${name}`), passfile: null },
         target: { url: null, passfile: null },
       },
     });
@@ -274,7 +275,8 @@ describe('a way that is closed', () => {
     ],
   ] as const)(
     'by %s, ends the preparation with both ends and the repair, before a row is copied',
-    async (_, name, url, type, message) => {
+    async (_, wanted, url, type, message) => {
+      const name = fresh(wanted);
       await pair.source.query(
         `do $$ begin create role reader login password 'reader'; exception when duplicate_object then end $$`,
       );
@@ -297,17 +299,18 @@ describe('a way that is closed', () => {
   );
 
   test('by a firewall that drops what comes, is told after ten seconds', async () => {
+    const name = fresh('silent');
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     try {
       const { port } = silent.address() as AddressInfo;
-      const url = reference(`postgres://postgres:lab-postgres@127.0.0.1:${port}/silent`);
-      const move = await shop('silent', { source: { url, passfile: null }, target: direct });
+      const url = reference(`postgres://postgres:lab-postgres@127.0.0.1:${port}/${name}`);
+      const move = await shop(name, { source: { url, passfile: null }, target: direct });
       await expect(prepareReplication(move)).rejects.toMatchObject({
         type: 'DatabaseUnreachable',
         message: expect.stringMatching(/source at 127.0.0.1:\d+ as postgres: no answer within 10 s/) as string,
       });
-      await untouched('silent');
+      await untouched(name);
     } finally {
       silent.close();
     }

@@ -39,8 +39,9 @@ const SWITCHED = { kind: 'switched' };
 
 describe('a hook', () => {
   test('is called with who, where and how often, with its token and without any other secret, there and back', async () => {
+    const name = fresh('called');
     process.env['TEST_HOOK_TOKEN'] = 'tok-en.123';
-    const move = await moveOf('called', {
+    const move = await moveOf(name, {
       token: { env: 'TEST_HOOK_TOKEN' },
       hosts: { source: null, target: { host: 'new.internal', port: 6000 } },
     });
@@ -52,7 +53,7 @@ describe('a hook', () => {
     expect(there).toEqual({
       action: 'lead',
       migration: move.migration,
-      database: 'called',
+      database: name,
       endpoint: 'edge',
       primary: 'target',
       place: { host: 'new.internal', port: 6000, database: 'called' },
@@ -70,7 +71,8 @@ describe('a hook', () => {
   });
 
   test('whose answer was lost is asked, and not called again when it took effect', async () => {
-    const move = await moveOf('lost_answer');
+    const name = fresh('lost_answer');
+    const move = await moveOf(name);
     hook.next('POST /primary', { kind: 'apply, then drop the connection' });
     expect(await switching(move)).toMatchObject(SWITCHED);
     expect(hook.primary).toBe('target');
@@ -78,7 +80,8 @@ describe('a hook', () => {
   });
 
   test('whose call was lost is asked, and called again', async () => {
-    const move = await moveOf('lost_call');
+    const name = fresh('lost_call');
+    const move = await moveOf(name);
     hook.next('POST /primary', { kind: 'drop the connection' });
     hook.next('POST /primary', { kind: 'answer', status: 503 });
     hook.next('POST /primary', { kind: 'hang' });
@@ -88,7 +91,8 @@ describe('a hook', () => {
   });
 
   test('that says by its status where it leads is understood', async () => {
-    const move = await moveOf('by_status', {
+    const name = fresh('by_status');
+    const move = await moveOf(name, {
       check: { url: `${hook.url}/health`, status: { source: 200, target: 203 } },
     });
     hook.next('GET /health', { kind: 'answer', status: 200 }, 2);
@@ -99,7 +103,8 @@ describe('a hook', () => {
   });
 
   test('is not called by a rehearsal, nor by an attempt that is undone before its cede', async () => {
-    const move = await moveOf('rehearsed');
+    const name = fresh('rehearsed');
+    const move = await moveOf(name);
     expect(await switchWrites({ ...inputOf(move, 'forward'), mode: 'rehearse' })).toMatchObject({ kind: 'rehearsed' });
     injectFaults((point) => {
       if (point === 'switch.ready') throw new Error('an attempt that fails');
@@ -110,7 +115,8 @@ describe('a hook', () => {
   });
 
   test.each(['cede', 'open', 'flip'])('is led on by the next attempt when the worker died after %s', async (point) => {
-    const move = await moveOf(`died_${point}`);
+    const name = fresh(`died_${point}`);
+    const move = await moveOf(name);
     const writers = Writers.start(pair, move.database.name);
     await writers.progress(20);
     const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
@@ -126,11 +132,12 @@ describe('a hook', () => {
   });
 
   test('leads where the writes are after two attempts at once', async () => {
-    const move = await moveOf('at_once');
+    const name = fresh('at_once');
+    const move = await moveOf(name);
     await Promise.allSettled([switching(move), switching(move)]);
     const { primary } = await settle(move);
     expect(hook.primary).toBe(primary);
-    expect(await accepts(pair[primary], 'at_once')).toBe(true);
+    expect(await accepts(pair[primary], name)).toBe(true);
   });
 });
 
@@ -160,25 +167,27 @@ describe('a hook that fails', () => {
   });
 
   test('since it leads to the target already, stops it before anything is paused', async () => {
-    const move = await moveOf('elsewhere');
+    const name = fresh('elsewhere');
+    const move = await moveOf(name);
     hook.primary = 'target';
     await expect(switching(move)).rejects.toMatchObject({
       message: expect.stringContaining('says that it leads to the target, and the source takes the writes') as string,
     });
-    expect(await accepts(pair.source, 'elsewhere')).toBe(true);
+    expect(await accepts(pair.source, name)).toBe(true);
   });
 
   test('after the cede holds nobody up past the budget: the new side takes writes, and the next attempt moves it', async () => {
-    const move = await moveOf('after_cede');
-    const writers = Writers.start(pair, 'after_cede');
+    const name = fresh('after_cede');
+    const move = await moveOf(name);
+    const writers = Writers.start(pair, name);
     await writers.progress(20);
     injectFaults((point) => {
       if (point === 'switch.cede') hook.next('GET /primary', { kind: 'hang' }, 1_000);
     });
     await expect(switching(move)).rejects.toMatchObject({ type: 'EndpointFailed' });
     await writers.progress(20);
-    expect(await accepts(pair.target, 'after_cede')).toBe(true);
-    expect(await accepts(pair.source, 'after_cede')).toBe(false);
+    expect(await accepts(pair.target, name)).toBe(true);
+    expect(await accepts(pair.source, name)).toBe(false);
     injectFaults(null);
     const well = await HookServer.start();
     try {
@@ -251,7 +260,8 @@ describe('while a hook fails after the cede', () => {
 
 describe('a hook that can hold its clients', () => {
   test('is paused before the fence with a limit, and resumed once it leads to the new side', async () => {
-    const move = await moveOf('holds', { hold: hook.hold });
+    const name = fresh('holds');
+    const move = await moveOf(name, { hold: hook.hold });
     let heldAtFence = false;
     injectFaults((point) => {
       if (point === 'switch.fence') heldAtFence = hook.held;
@@ -280,7 +290,8 @@ describe('a hook that can hold its clients', () => {
   });
 
   test('left held by a dead attempt is resumed by the next', async () => {
-    const move = await moveOf('left_held', { hold: hook.hold });
+    const name = fresh('left_held');
+    const move = await moveOf(name, { hold: hook.hold });
     const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
     const argument = JSON.stringify({ input: inputOf(move, 'forward'), point: 'switch.pause' });
     const died = promisify(execFile)(process.execPath, ['--import', 'tsx', script, argument]);

@@ -9,6 +9,7 @@ import { observe } from '../../activities/postgres/replication/observe.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { lookoutOf, type NormalDatabase } from '../../spec/normal.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { prepareReplication, until } from '../support/sync.js';
 
@@ -40,16 +41,17 @@ async function synced(name: string, change: Partial<NormalDatabase> = {}, tables
 
 describe('DDL on the source', () => {
   test('is told by table and column, and adopted once the target has it, too', async () => {
-    const move = await synced('ddl');
+    const name = fresh('ddl');
+    const move = await synced(name);
     expect((await observe(move)).drift).toBeNull();
-    await onSource('ddl', 'alter table item add column colour text');
-    await onSource('ddl', `insert into item values (1000, 1, 'y', 'red')`);
+    await onSource(name, 'alter table item add column colour text');
+    await onSource(name, `insert into item values (1000, 1, 'y', 'red')`);
     expect((await observe(move)).drift).toEqual({
       changed: ['source'],
       differences: ['public.item: column colour is missing, on the source text'],
     });
     await expect(adoptShape(move)).rejects.toMatchObject({ type: 'SchemaMismatch' });
-    await onTarget('ddl', 'alter table item add column colour text');
+    await onTarget(name, 'alter table item add column colour text');
     expect((await observe(move)).drift).toEqual({ changed: ['source', 'target'], differences: [] });
     expect(await adoptShape(move)).toEqual({ adopted: true });
     await catchUp(move);
@@ -58,32 +60,32 @@ describe('DDL on the source', () => {
   });
 
   test('that is undone is no more', async () => {
-    const move = await synced('ddl_undone');
-    await onSource('ddl_undone', 'alter table item add column colour text');
+    const name = fresh('ddl_undone');
+    const move = await synced(name);
+    await onSource(name, 'alter table item add column colour text');
     expect((await observe(move)).drift).not.toBeNull();
-    await onSource('ddl_undone', 'alter table item drop column colour');
+    await onSource(name, 'alter table item drop column colour');
     expect((await observe(move)).drift).toBeNull();
     expect(await adoptShape(move)).toEqual({ adopted: false });
   });
 
   test('with a default that each side evaluates for itself is adopted, and the next validation finds the rows', async () => {
-    const move = await synced('ddl_random');
+    const name = fresh('ddl_random');
+    const move = await synced(name);
     for (const on of [onSource, onTarget]) {
-      await on('ddl_random', 'alter table item add column token uuid default gen_random_uuid()');
+      await on(name, 'alter table item add column token uuid default gen_random_uuid()');
     }
     expect(await adoptShape(move)).toEqual({ adopted: true });
     expect(await validate(move)).toMatchObject({ verdict: 'different', differences: 100 });
   });
 
   test('that makes a partition is told, and is not adopted by its shape alone: nobody copied its rows', async () => {
+    const name = fresh('ddl_partition');
     const parts = `create table event (at date, id int, primary key (at, id)) partition by range (at);
       create table event_1 partition of event for values from ('2026-01-01') to ('2027-01-01')`;
-    const move = await synced('ddl_partition', {}, parts);
+    const move = await synced(name, {}, parts);
     for (const on of [onSource, onTarget]) {
-      await on(
-        'ddl_partition',
-        `create table event_2 partition of event for values from ('2027-01-01') to ('2028-01-01')`,
-      );
+      await on(name, `create table event_2 partition of event for values from ('2027-01-01') to ('2028-01-01')`);
     }
     const { drift } = await observe(move);
     expect(drift?.differences.join()).toContain('public.event_2');
@@ -93,9 +95,10 @@ describe('DDL on the source', () => {
 
 describe('a conflict on the target', () => {
   test('is told in the words of its server log, without the row', async () => {
-    const move = await synced('conflict');
-    await onTarget('conflict', 'create unique index one_colour on item (name) where id > 100');
-    await onSource('conflict', `insert into item values (101, 1, 'secret-row'), (102, 1, 'secret-row')`);
+    const name = fresh('conflict');
+    const move = await synced(name);
+    await onTarget(name, 'create unique index one_colour on item (name) where id > 100');
+    await onSource(name, `insert into item values (101, 1, 'secret-row'), (102, 1, 'secret-row')`);
     let problems = '';
     await until(async () => {
       problems = (await observe(move)).problems.join();
@@ -103,15 +106,16 @@ describe('a conflict on the target', () => {
     }, 'the words of the error are told');
     expect(problems).toContain('INSERT on public.item: duplicate key value violates unique constraint "one_colour"');
     expect(problems).not.toContain('secret-row');
-    await onTarget('conflict', 'drop index one_colour');
+    await onTarget(name, 'drop index one_colour');
     await catchUp(move);
     expect((await observe(move)).problems).toEqual([]);
   });
 
   test('that never ends makes the catch-up ask a person, with the same words', async () => {
-    const move = await synced('conflict_long');
-    await onTarget('conflict_long', 'alter table item drop column name');
-    await onSource('conflict_long', `update item set name = 'z'`);
+    const name = fresh('conflict_long');
+    const move = await synced(name);
+    await onTarget(name, 'alter table item drop column name');
+    await onSource(name, `update item set name = 'z'`);
     await expect(catchUp(move, 2_000)).rejects.toMatchObject({
       type: 'ReplicationBroken',
       message: expect.stringContaining('missing replicated column: "name"') as string,
@@ -127,9 +131,10 @@ describe('the WAL that a slot holds back', () => {
     onSource(name, `insert into item select n, 1, repeat('w', 1000) from generate_series(1001, 9000) n`);
 
   test('is warned of before the limit, told at it, and given up on demand; the sync then starts anew and keeps what is equal', async () => {
-    const move = await synced('wal', limit(4 * 2 ** 20));
-    await onTarget('wal', `alter subscription godwit_${move.key}_forward disable`);
-    await fill('wal');
+    const name = fresh('wal');
+    const move = await synced(name, limit(4 * 2 ** 20));
+    await onTarget(name, `alter subscription godwit_${move.key}_forward disable`);
+    await fill(name);
     expect((await observe(move)).overLimit).toMatch(/holds back \d+MiB of WAL; lookout.maxRetainedWal allows 4MiB/);
     const roomy = { ...move, database: { ...move.database, ...limit(10 * 2 ** 20) } };
     expect(await observe(roomy)).toMatchObject({ overLimit: null, warnings: [expect.stringContaining('10MiB')] });
@@ -146,12 +151,13 @@ describe('the WAL that a slot holds back', () => {
   });
 
   test('past max_slot_wal_keep_size is lost, which is told; a new sync brings the rows that were missed', async () => {
-    const move = await synced('wal_lost');
-    await onTarget('wal_lost', `alter subscription godwit_${move.key}_forward disable`);
+    const name = fresh('wal_lost');
+    const move = await synced(name);
+    await onTarget(name, `alter subscription godwit_${move.key}_forward disable`);
     await pair.source.query(`alter system set max_slot_wal_keep_size = '1MB'`);
     await pair.source.query('select pg_reload_conf()');
     try {
-      await fill('wal_lost');
+      await fill(name);
       const lost = async (): Promise<boolean> => {
         await pair.source.query('select pg_switch_wal()');
         await pair.source.query('checkpoint');
@@ -172,11 +178,12 @@ describe('the WAL that a slot holds back', () => {
 
 describe('foreign keys', () => {
   test('that dangle on the target are named with their count; whole ones are not', async () => {
-    const move = await synced('dangling');
+    const name = fresh('dangling');
+    const move = await synced(name);
     await checkReferences(move);
     const past = (sql: string): Promise<unknown> =>
       onTarget(
-        'dangling',
+        name,
         `begin; set local session_replication_role = replica;
          alter table customer disable trigger godwit_fence_${move.key};
          ${sql};
@@ -194,8 +201,9 @@ describe('foreign keys', () => {
   });
 
   test('of several columns count only where all of them are given, or any with MATCH FULL', async () => {
+    const name = fresh('composite');
     const move = await synced(
-      'composite',
+      name,
       {},
       `create table "Odd.parent" (a int, "b c" text, primary key (a, "b c"));
        create table simple (id int primary key, a int, b text, foreign key (a, b) references "Odd.parent");
@@ -208,13 +216,14 @@ describe('foreign keys', () => {
 
 describe('what waits for the copy', () => {
   test('is told: DDL that queues behind its snapshot, and so everybody behind that', async () => {
-    await pair.source.createDatabase('queue');
-    await pair.target.createDatabase('queue');
-    await onSource('queue', TABLES);
-    const move = moveOf(pair, 'queue');
+    const name = fresh('queue');
+    await pair.source.createDatabase(name);
+    await pair.target.createDatabase(name);
+    await onSource(name, TABLES);
+    const move = moveOf(pair, name);
     await prepareReplication(move);
     const holder = await holding(move);
-    const waiting = onSource('queue', 'alter table item add column colour text');
+    const waiting = onSource(name, 'alter table item add column colour text');
     await until(async () => ((await observe(move)).warnings ?? []).length > 0, 'the DDL that waits is told');
     expect((await observe(move)).warnings?.[0]).toContain('for the copy to give a table back');
     await holder();

@@ -24,12 +24,13 @@ import type { NormalEndpoint, ReplicationPath } from '../../spec/normal.js';
 import { catalogOf } from '../support/catalog.js';
 import { connect, refusalOf, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
+import { HIT_TABLES, hits } from '../support/hits.js';
 import { chosenBy } from '../support/libpq.js';
 import { moveOf, type ServerPair } from '../support/postgres.js';
 import { ServerVersions } from '../support/postgres-versions.js';
 import { inputOf } from '../support/switching.js';
 import { digestOf, prepareReplication, undoPreparation } from '../support/sync.js';
-import { WRITER_TABLES, Writers } from '../support/writers.js';
+import { Writers } from '../support/writers.js';
 
 const MATRIX: readonly (readonly [PostgresMajor, PostgresMajor])[] = [
   [16, 17],
@@ -87,14 +88,15 @@ const tablesOf = (owner: string, app: string, reader: string): string => `
   insert into shop.emptied select generate_series(1, 100);
   insert into shop.guarded select generate_series(1, 10);
   insert into shop.strict select generate_series(1, 10);
-  ${WRITER_TABLES}
+  ${HIT_TABLES}
   grant usage on schema shop to ${app}, ${reader};
   set role ${reader};
   grant select on shop.numbered to ${app};
   set role ${owner};
   grant select, insert, update, delete, truncate on all tables in schema shop to ${app};
   grant usage on all sequences in schema shop to ${app};
-  grant select, insert, update, delete on account, entry to ${app};
+  grant select, insert, update, delete on account, entry, hit to ${app};
+  grant usage on sequence hit_serial_seq to ${app};
   reset role;
 `;
 
@@ -153,7 +155,7 @@ async function scene(
   const move = moveOf(pair, name, {
     copy: COPY,
     endpoints,
-    tables: { include: ['*.*'], exclude: ['public.foreign_affairs'] },
+    tables: { include: ['*.*'], exclude: ['public.foreign_affairs'], unlogged: { 'public.hit': 'copy' } },
     ...(as === 'member' ? { replication: { source: path('source'), target: path('target') } } : {}),
   });
   for (const side of ['source', 'target'] as const) {
@@ -212,7 +214,7 @@ const traces = async (server: PostgresServer, name: string): Promise<string[]> =
 async function expectSameRows({ pair, move, name }: Scene): Promise<void> {
   const digest = async (server: PostgresServer): Promise<Record<string, string>> => {
     const digests = Object.entries(await digestOf(server, name));
-    return Object.fromEntries(digests.filter(([table]) => table !== 'public.foreign_affairs'));
+    return Object.fromEntries(digests.filter(([table]) => !['public.foreign_affairs', 'public.hit'].includes(table)));
   };
   expect(await observe(move)).toMatchObject({ problems: [] });
   expect(await digest(pair.target)).toEqual(await digest(pair.source));
@@ -268,6 +270,7 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
 
         expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
         await writers.progress(20);
+        expect(await hits(pair.target, name)).toMatchObject({ missing: 0, more: 0 });
         await asApplication(pair.target, one, BUSY_DAY);
         expect(await refused(pair.source, one, WRITE)).toBe('25006');
         expect(await refused(pair.source, one, `select nextval('shop.invoice')`)).toBe('2200H');
@@ -275,6 +278,7 @@ describe.each(MATRIX.map(([source, target]) => ({ source, target })))(
         await undoSwitch(move);
         expect(await refused(pair.target, one, WRITE)).toBe('25006');
         await writers.progress(20);
+        expect(await hits(pair.source, name)).toMatchObject({ missing: 0, more: 0 });
         expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
         await writers.progress(20);
         expect(await writers.stop(pair.target)).toMatchObject({
@@ -306,6 +310,22 @@ async function replicating(what: string, endpoints: NormalEndpoint[] = []): Prom
 
 describe('what a superuser would stop or see', () => {
   afterEach(() => injectFaults(null));
+
+  test('an unlogged table whose triggers would fire is refused before anything is paused, on either side', async () => {
+    const one = await replicating('unlogged');
+    const { pair, move, name, mover } = one;
+    for (const side of ['source', 'target'] as const) {
+      await pair[side].query(`revoke set on parameter session_replication_role from ${mover}`);
+      await expect(switchWrites(inputOf(move, 'forward'))).rejects.toMatchObject({
+        type: 'PermissionDenied',
+        message: expect.stringContaining(`triggers and foreign keys of public.hit on the ${side} would fire`) as string,
+      });
+      expect(await refused(pair.source, one, WRITE)).toBeUndefined();
+      await pair[side].query(`grant set on parameter session_replication_role to ${mover}`);
+    }
+    expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
+    expect(await hits(pair.target, name)).toMatchObject({ missing: 0, more: 0 });
+  });
 
   test('DDL between fence and cede, which no event trigger refuses, holds the switch and leaves the source writable', async () => {
     const one = await replicating('ddl');

@@ -4,6 +4,7 @@ import { defineCheck } from '../../activities/preflight/check.js';
 import { connect, disconnect } from '../../activities/preflight/connections.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import type { PostgresServer } from '../../lab/postgres.js';
+import { fresh } from '../support/fresh-name.js';
 import { catalogOf } from '../support/catalog.js';
 import { find } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -131,10 +132,11 @@ test('a pattern that names an unknown table is a finding that lists the known on
 });
 
 test('source and target being one database is an error, two databases of one server are not', async () => {
-  await pair.source.createDatabase('other');
+  const other = fresh('other');
+  await pair.source.createDatabase(other);
   process.env['TEST_SAME'] = pair.source.url('shop');
   expect(await errorsOf(moveOf(pair, 'shop', { target: { env: 'TEST_SAME' } }))).toContain('same-database');
-  process.env['TEST_OTHER'] = pair.source.url('other');
+  process.env['TEST_OTHER'] = pair.source.url(other);
   const move = moveOf(pair, 'shop', { target: { env: 'TEST_OTHER' } });
   expect(await errorsOf(move)).toEqual([]);
   expect(await find(move, 'same-server')).toMatchObject({ severity: 'info' });

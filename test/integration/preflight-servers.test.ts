@@ -6,6 +6,7 @@ import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { switchWrites } from '../../activities/postgres/cutover.js';
 import { findPostgres, PostgresServer } from '../../lab/postgres.js';
 import { unprivilegedUser } from '../../lab/user.js';
+import { fresh } from '../support/fresh-name.js';
 import { find, repair } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { prepareReplication, undoPreparation } from '../support/sync.js';
@@ -156,15 +157,16 @@ const CRAMPED = {
 const TABLES = 150;
 
 test('too-few-locks is found on both sides, and what its repair gives is enough to move all tables there and back', async () => {
-  for (const server of [pair.source, pair.target]) await server.createDatabase('many');
+  const name = fresh('many');
+  for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(
     `do $$ begin
        for i in 1..${TABLES} loop execute format('create table item_%s (id serial primary key, value text)', i); end loop;
      end $$`,
     [],
-    'many',
+    name,
   );
-  const move = moveOf(pair, 'many', { copy: { parallelism: 1, rangeSize: 1024 ** 2, rateLimit: null, workers: 2 } });
+  const move = moveOf(pair, name, { copy: { parallelism: 1, rangeSize: 1024 ** 2, rateLimit: null, workers: 2 } });
   for (const server of [pair.source, pair.target]) await set(server, CRAMPED);
   try {
     for (const [side, needed] of [
@@ -176,7 +178,7 @@ test('too-few-locks is found on both sides, and what its repair gives is enough 
       expect(finding?.evidence).toContain(
         `max_locks_per_transaction is 10, which makes 200 locks with max_connections + max_prepared_transactions of 20; the tables in scope need ${needed} at once`,
       );
-      await repair(finding, pair[side], 'many');
+      await repair(finding, pair[side], name);
       expect(await find(move, 'too-few-locks', side)).toBeUndefined();
     }
     await prepareReplication(move);

@@ -88,6 +88,60 @@ test('an unlogged table in scope is an error until it is logged or excluded', as
   expect(await find(move(), 'unlogged-table')).toBeUndefined();
 });
 
+test('unlogged tables that are asked for are carried, with what of the pause they need; an unlogged partition is named', async () => {
+  await on(
+    'source',
+    `create unlogged table cache (id int primary key); create unlogged table session (id int, data text);
+     insert into session select n, repeat('x', 1000) from generate_series(1, 2000) n`,
+  );
+  const tables = {
+    include: ['*.*'],
+    exclude: [],
+    unlogged: { 'public.cache': 'empty', 'public.session': 'copy' },
+  } as const;
+  const asked = (maxPause: number): DatabaseMove =>
+    move({
+      tables: { ...tables, include: ['*.*'], exclude: [] },
+      cutover: { maxPause, maxLag: 5_000, attempts: 1, waitBetweenAttempts: 0, window: null },
+    });
+  expect(await find(asked(5_000), 'unlogged-table')).toBeUndefined();
+  // Without a key, since no replication has to name its rows.
+  expect(await find(asked(5_000), 'no-replica-identity')).toBeUndefined();
+  expect(await find(asked(5_000), 'unlogged-carried')).toMatchObject({
+    severity: 'info',
+    evidence: expect.stringMatching(
+      /^copied: public\.session, 2\.\d+ MB with indexes, about \S+ of the 5s that cutover\.maxPause allows; left empty: public\.cache$/,
+    ) as string,
+  });
+  expect(await find(asked(5_000), 'unlogged-over-budget')).toBeUndefined();
+  expect(await find(asked(10), 'unlogged-over-budget')).toMatchObject({ severity: 'warning' });
+
+  await on(
+    'source',
+    `create table day (at date primary key) partition by range (at);
+     create unlogged table day_1 partition of day for values from ('2025-01-01') to ('2025-01-02')`,
+  );
+  const parts = { include: ['public.day'], exclude: [] };
+  expect((await find(move({ tables: parts }), 'unlogged-table'))?.evidence).toBe('public.day_1');
+  expect((await find(move({ tables: parts }), 'table-unknown'))?.evidence).toMatch(
+    /public\.day_1 .* is unlogged and a part/,
+  );
+});
+
+test('materialized views are told apart by what a refresh does to their readers, and by who may', async () => {
+  await on(
+    'source',
+    `create view wide as select * from good;
+     create materialized view keyed as select * from wide; create unique index on keyed (id);
+     create materialized view free as select count(*) from keyed; create materialized view apart as select 1;
+     create materialized view empty as select * from good with no data`,
+  );
+  const evidence = async (id: string): Promise<string | undefined> => (await find(move(), id))?.evidence;
+  expect(await evidence('materialized-view')).toBe('public.keyed, public.free');
+  expect(await evidence('materialized-view-locked')).toBe('public.free');
+  expect(await evidence('materialized-view-stale')).toBeUndefined();
+});
+
 test('foreign tables, materialized views, generated columns, inheritance and temporary tables are named', async () => {
   await on(
     'source',

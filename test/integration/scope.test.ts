@@ -50,6 +50,41 @@ describe('the patterns of tables', () => {
     await expect(names(['*.*'], ['public.metric_2025_h1'])).rejects.toThrow(/public.metric_2025_h1 is left out/);
   });
 
+  test('take unlogged tables along where tables.unlogged says what becomes of them, and no others', async () => {
+    await pair.source.query(`
+      create schema cold;
+      create table cold.day (at date not null) partition by range (at);
+      create table cold.day_1 partition of cold.day for values from ('2025-01-01') to ('2025-01-02');
+      create unlogged table cold.day_2 partition of cold.day for values from ('2025-01-02') to ('2025-01-03');
+      create unlogged table cold.cache (id int primary key)`);
+    const of = (unlogged: Record<string, 'copy' | 'empty'>, rowFilters = {}, exclude: string[] = []) =>
+      resolveTables(session, { include: ['cold.*'], exclude, unlogged, rowFilters });
+    expect(await of({ 'cold.*': 'copy' })).toEqual([
+      { schema: 'cold', name: 'cache', kind: 'r', unlogged: 'copy' },
+      { schema: 'cold', name: 'day', kind: 'p' },
+      { schema: 'cold', name: 'day_1', kind: 'r' },
+      { schema: 'cold', name: 'day_2', kind: 'r', unlogged: 'copy' },
+    ]);
+    expect(await of({ 'cold.day': 'empty' })).toEqual([
+      { schema: 'cold', name: 'day', kind: 'p' },
+      { schema: 'cold', name: 'day_1', kind: 'r' },
+      { schema: 'cold', name: 'day_2', kind: 'r', unlogged: 'empty' },
+    ]);
+    await expect(of({ 'cold.cache': 'copy' })).rejects.toThrow(
+      /cold\.day_2 of the source is unlogged and a part of the partitioned table cold\.day, which moves/,
+    );
+    await expect(of({ 'cold.*': 'copy', 'cold.cache': 'empty' })).rejects.toThrow(
+      /says twice what becomes of cold\.cache/,
+    );
+    await expect(of({ 'cold.*': 'copy' }, { 'cold.cache': 'id > 1' })).rejects.toThrow(
+      /tables\.rowFilters names cold\.cache, which is unlogged/,
+    );
+    await expect(of({ 'cold.*': 'copy', 'cold.gone': 'copy' })).rejects.toThrow(
+      /no table cold\.gone, which .*unlogged names/,
+    );
+    await pair.source.query('drop schema cold cascade');
+  });
+
   test('are refused where a child would move without its parent: writes to that one would pass the fence', async () => {
     await pair.source.query(
       'create table ancestor (id int); create table heir () inherits (ancestor); create table last_heir () inherits (heir)',

@@ -9,6 +9,7 @@ import { finalizeDatabase } from '../../activities/postgres/finalize.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { observe } from '../../activities/postgres/replication/observe.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
+import { fresh } from '../support/fresh-name.js';
 import { catalogOf } from '../support/catalog.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { inputOf } from '../support/switching.js';
@@ -131,36 +132,37 @@ describe('one database, three migrations', () => {
 
 describe('a sequence that two parts share', () => {
   test('never goes back on the side that kept using it', async () => {
-    await pair.source.createDatabase('shared');
+    const name = fresh('shared');
+    await pair.source.createDatabase(name);
     await pair.source.query(
       `create sequence number;
        create table moves (id bigint primary key default nextval('number'));
        create table stays (id bigint primary key default nextval('number'))`,
       [],
-      'shared',
+      name,
     );
-    await pair.target.createDatabase('shared');
-    const move = moveOf(pair, 'shared', { tables: { include: ['public.moves'], exclude: [] } });
+    await pair.target.createDatabase(name);
+    const move = moveOf(pair, name, { tables: { include: ['public.moves'], exclude: [] } });
     await prepareReplication(move);
     await initialSync(move);
     const draw = async (side: 'source' | 'target', table: string): Promise<number> => {
       const [row] = await pair[side].query<{ id: string }>(
         `insert into ${table} default values returning id`,
         [],
-        'shared',
+        name,
       );
       return Number(row?.id);
     };
     await draw('source', 'moves');
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
     expect(await draw('target', 'moves')).toBeGreaterThan(1);
-    await pair.source.query(`select nextval('number') from generate_series(1, 500)`, [], 'shared');
+    await pair.source.query(`select nextval('number') from generate_series(1, 500)`, [], name);
     const latest = await draw('source', 'stays');
     expect(latest).toBeGreaterThan(500);
     await undoSwitch(move);
     expect(await draw('source', 'stays')).toBeGreaterThan(latest);
     expect(await draw('source', 'moves')).toBeGreaterThan(latest + 1);
-    await pair.target.query(`select nextval('number')`, [], 'shared');
+    await pair.target.query(`select nextval('number')`, [], name);
     await undoPreparation(move);
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import type { Progress } from '../../spec/status.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { digestOf, finishedRanges, prepareReplication, until } from '../support/sync.js';
 
@@ -61,10 +62,11 @@ class Writer {
 
 describe('initial sync', () => {
   test('copies every row exactly while clients write, and replication carries on from there', async () => {
-    await database('live', ITEMS);
-    const move = moveOf(pair, 'live', { copy: SMALL });
+    const name = fresh('live');
+    await database(name, ITEMS);
+    const move = moveOf(pair, name, { copy: SMALL });
     await prepareReplication(move);
-    const writer = new Writer('live');
+    const writer = new Writer(name);
     const figures = await initialSync(move);
     await catchUp(move);
     const written = await writer.stop();
@@ -72,31 +74,29 @@ describe('initial sync', () => {
     expect(written).toBeGreaterThan(10);
     expect(figures).toMatchObject({ tables: 1, rangesKept: 0 });
     expect(figures.bytes).toBeGreaterThan(1_000_000);
-    expect(await digestOf(pair.target, 'live')).toEqual(await digestOf(pair.source, 'live'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
   });
 
   test('run again after it is done, it changes nothing and answers the same', async () => {
-    await database('again', ITEMS);
-    const move = moveOf(pair, 'again', { copy: SMALL });
+    const name = fresh('again');
+    await database(name, ITEMS);
+    const move = moveOf(pair, name, { copy: SMALL });
     await prepareReplication(move);
     const first = await initialSync(move);
     expect(await initialSync(move)).toEqual(first);
   });
 
   test('a TRUNCATE that comes during the copy waits for it, and then reaches the target', async () => {
-    await database('truncated', ITEMS);
-    const move = moveOf(pair, 'truncated', { copy: { ...SMALL, rateLimit: 4_000_000 } });
+    const name = fresh('truncated');
+    await database(name, ITEMS);
+    const move = moveOf(pair, name, { copy: { ...SMALL, rateLimit: 4_000_000 } });
     await prepareReplication(move);
     const copying = initialSync(move);
-    await until(async () => (await finishedRanges(pair, 'truncated')) > 0, 'a range is copied');
-    const truncating = pair.source.query(
-      `truncate item; insert into item (id, name) values (1, 'after')`,
-      [],
-      'truncated',
-    );
+    await until(async () => (await finishedRanges(pair, name)) > 0, 'a range is copied');
+    const truncating = pair.source.query(`truncate item; insert into item (id, name) values (1, 'after')`, [], name);
     await Promise.all([copying, truncating]);
     await catchUp(move);
-    expect(await pair.target.query('select id, name from item', [], 'truncated')).toEqual([{ id: '1', name: 'after' }]);
+    expect(await pair.target.query('select id, name from item', [], name)).toEqual([{ id: '1', name: 'after' }]);
   });
 
   test.each([
@@ -134,42 +134,45 @@ describe('initial sync', () => {
   });
 
   test('values of every type arrive as they were, in binary or in text', async () => {
-    await database('types', TYPES);
-    const move = moveOf(pair, 'types', { copy: SMALL });
+    const name = fresh('types');
+    await database(name, TYPES);
+    const move = moveOf(pair, name, { copy: SMALL });
     await prepareReplication(move);
     await initialSync(move);
-    const wanted = await digestOf(pair.source, 'types');
-    expect(await digestOf(pair.target, 'types')).toEqual(wanted);
+    const wanted = await digestOf(pair.source, name);
+    expect(await digestOf(pair.target, name)).toEqual(wanted);
     await pair.source.query(
       'update plain set b = not b, o = 7; update own set dom = 4; insert into own (ac, hs) select ac, hs from own;',
       [],
-      'types',
+      name,
     );
     await catchUp(move);
-    expect(await digestOf(pair.target, 'types')).toEqual(await digestOf(pair.source, 'types'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
   });
 
   test('partitions, inheritance, tables without an integer key, serial and identity columns, and empty tables come along', async () => {
-    await database('shapes', SHAPES);
-    const move = moveOf(pair, 'shapes', { copy: SMALL });
+    const name = fresh('shapes');
+    await database(name, SHAPES);
+    const move = moveOf(pair, name, { copy: SMALL });
     await prepareReplication(move);
     await initialSync(move);
     await pair.source.query(
       `insert into event (k, note) select i % 20, 'later' from generate_series(1, 100) i;
        update event set k = 15 where k = 3; delete from keyed where id like '%7'; insert into child values (5, 'later', 1);`,
       [],
-      'shapes',
+      name,
     );
     await catchUp(move);
-    expect(await digestOf(pair.target, 'shapes')).toEqual(await digestOf(pair.source, 'shapes'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
     const columns = `select table_name, column_name, column_default, is_identity, is_generated from information_schema.columns
                      where table_schema = 'public' order by 1, 2`;
-    expect(await pair.target.query(columns, [], 'shapes')).toEqual(await pair.source.query(columns, [], 'shapes'));
+    expect(await pair.target.query(columns, [], name)).toEqual(await pair.source.query(columns, [], name));
   });
 
   test('a rate limit holds over all ranges together', async () => {
-    await database('slow', ITEMS);
-    const move = moveOf(pair, 'slow', { copy: { ...SMALL, rateLimit: 2_000_000 } });
+    const name = fresh('slow');
+    await database(name, ITEMS);
+    const move = moveOf(pair, name, { copy: { ...SMALL, rateLimit: 2_000_000 } });
     await prepareReplication(move);
     const figures = await initialSync(move);
     // The bucket's first second is free.
@@ -178,9 +181,10 @@ describe('initial sync', () => {
   });
 
   test('tells while it builds an index how far the server is with it', async () => {
+    const name = fresh('crawling');
     // Slow only on the target, where the index is built over rows that are there.
     await database(
-      'crawling',
+      name,
       `create function crawl(int) returns int immutable language plpgsql as $$ begin
          if current_setting('port')::int = ${pair.target.port} then perform pg_catalog.pg_sleep(0.02); end if;
          return $1;
@@ -190,7 +194,7 @@ describe('initial sync', () => {
        create index page_crawl on page (public.crawl(id));
        insert into page select i, repeat('x', 2000) from generate_series(1, 300) i`,
     );
-    const move = moveOf(pair, 'crawling', { copy: SMALL });
+    const move = moveOf(pair, name, { copy: SMALL });
     await prepareReplication(move);
     const environment = new MockActivityEnvironment();
     const told = new Set<string>();
@@ -204,20 +208,19 @@ describe('initial sync', () => {
   });
 
   test('waits while the source has more busy sessions than it may, and goes on by itself', async () => {
-    await database('busy', ITEMS);
+    const name = fresh('busy');
+    await database(name, ITEMS);
     const slowDown = { standbyLag: null, activeSessions: 2 };
-    const move = moveOf(pair, 'busy', { copy: { ...SMALL, rateLimit: 1_000_000, slowDown } });
+    const move = moveOf(pair, name, { copy: { ...SMALL, rateLimit: 1_000_000, slowDown } });
     await prepareReplication(move);
-    const busy = Array.from({ length: 3 }, () =>
-      pair.source.query('select pg_sleep(600)', [], 'busy').catch(() => null),
-    );
+    const busy = Array.from({ length: 3 }, () => pair.source.query('select pg_sleep(600)', [], name).catch(() => null));
     let done = false;
     const copying = initialSync(move).then(() => (done = true));
     // At most what passed in the second before its first look.
     await sleep(3_000);
-    const early = await finishedRanges(pair, 'busy');
+    const early = await finishedRanges(pair, name);
     await sleep(3_000);
-    expect(await finishedRanges(pair, 'busy')).toBe(early);
+    expect(await finishedRanges(pair, name)).toBe(early);
     expect(done).toBe(false);
     await pair.source.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'`,
@@ -225,7 +228,7 @@ describe('initial sync', () => {
     await Promise.all(busy);
     await copying;
     await catchUp(move);
-    expect(await digestOf(pair.target, 'busy')).toEqual(await digestOf(pair.source, 'busy'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
   });
 });
 

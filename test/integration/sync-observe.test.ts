@@ -3,6 +3,7 @@ import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { observe, writerOf } from '../../activities/postgres/replication/observe.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { prepareReplication, undoPreparation, until } from '../support/sync.js';
 
@@ -19,8 +20,9 @@ async function database(name: string): Promise<void> {
 }
 
 test('a scope that is nowhere has no primary, and nothing flows', async () => {
-  await database('nowhere');
-  expect(await observe(moveOf(pair, 'nowhere'))).toEqual({
+  const name = fresh('nowhere');
+  await database(name);
+  expect(await observe(moveOf(pair, name))).toEqual({
     primary: null,
     authority: { source: null, target: null },
     replicating: null,
@@ -39,8 +41,9 @@ test('a scope that is nowhere has no primary, and nothing flows', async () => {
 });
 
 test('while replication runs, lag and retained WAL are told, and no problem is', async () => {
-  await database('well');
-  const move = moveOf(pair, 'well');
+  const name = fresh('well');
+  await database(name);
+  const move = moveOf(pair, name);
   await prepareReplication(move);
   expect(await observe(move)).toMatchObject({ primary: 'source', replicating: null, lagMs: null });
   await initialSync(move);
@@ -58,37 +61,39 @@ test('while replication runs, lag and retained WAL are told, and no problem is',
 });
 
 test('a change that can not be applied is a problem with a count, and its lag grows', async () => {
-  await database('stuck');
-  const move = moveOf(pair, 'stuck');
+  const name = fresh('stuck');
+  await database(name);
+  const move = moveOf(pair, name);
   await prepareReplication(move);
   await initialSync(move);
   await catchUp(move);
-  await pair.target.query('alter table item drop column name', [], 'stuck');
-  await pair.source.query(`update item set name = 'x'`, [], 'stuck');
+  await pair.target.query('alter table item drop column name', [], name);
+  await pair.source.query(`update item set name = 'x'`, [], name);
   await until(async () => {
     const { problems } = await observe(move);
     return problems.some((problem) => /failed \d+ times/.test(problem));
   }, 'the apply error is counted');
   const seen = await observe(move);
   expect(seen.lagMs).toBeGreaterThan(1_000);
-  await pair.target.query('alter table item add column name text', [], 'stuck');
+  await pair.target.query('alter table item add column name text', [], name);
   await catchUp(move);
   expect(await observe(move)).toMatchObject({ problems: [], replicating: 'forward' });
   await undoPreparation(move);
 });
 
 test('catching up fails for good when the slot is gone', async () => {
-  await database('lost');
-  const move = moveOf(pair, 'lost');
+  const name = fresh('lost');
+  await database(name);
+  const move = moveOf(pair, name);
   await prepareReplication(move);
   await initialSync(move);
   await catchUp(move);
-  const name = `godwit_${move.key}_forward`;
-  await pair.target.query(`alter subscription ${name} disable`, [], 'lost');
+  const slot = `godwit_${move.key}_forward`;
+  await pair.target.query(`alter subscription ${slot} disable`, [], name);
   expect((await observe(move)).problems).toContain('the subscription on the target is disabled');
   await until(async () => {
-    await pair.source.query(`select pg_drop_replication_slot($1)`, [name]).catch(() => undefined);
-    return (await pair.source.query('select from pg_replication_slots where slot_name = $1', [name])).length === 0;
+    await pair.source.query(`select pg_drop_replication_slot($1)`, [slot]).catch(() => undefined);
+    return (await pair.source.query('select from pg_replication_slots where slot_name = $1', [slot])).length === 0;
   }, 'the slot is dropped');
   await expect(catchUp(move)).rejects.toMatchObject({ type: 'ReplicationBroken' });
   await undoInitialSync(move);
@@ -96,8 +101,9 @@ test('catching up fails for good when the slot is gone', async () => {
 });
 
 test('one server that does not answer is a problem in the answer; two are a failure', async () => {
-  await database('away');
-  const move = moveOf(pair, 'away');
+  const name = fresh('away');
+  await database(name);
+  const move = moveOf(pair, name);
   await prepareReplication(move);
   await pair.target.stop();
   try {

@@ -9,6 +9,7 @@ import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import type { Progress } from '../../spec/status.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { digestOf, finishedRanges, prepareReplication, until } from '../support/sync.js';
 
@@ -54,11 +55,12 @@ const slots = (): Promise<unknown[]> =>
 
 describe('an interrupted initial sync', () => {
   test('killed in the middle of the rows, it keeps ranges that still match and copies the others again', async () => {
-    await database('killed');
-    const move = moveOf(pair, 'killed', { copy: SLOW });
+    const name = fresh('killed');
+    await database(name);
+    const move = moveOf(pair, name, { copy: SLOW });
     await prepareReplication(move);
     const process = child(move);
-    await until(async () => (await finishedRanges(pair, 'killed')) >= 8, '8 ranges are copied');
+    await until(async () => (await finishedRanges(pair, name)) >= 8, '8 ranges are copied');
     await killed(process);
     expect(await slots()).toHaveLength(1);
 
@@ -66,7 +68,7 @@ describe('an interrupted initial sync', () => {
     const finished = await pair.target.query<{ lo: string }>(
       `select lo from godwit.copy_range where state = 'done' and kind = 'key' and lo is not null order by seq`,
       [],
-      'killed',
+      name,
     );
     const [first, second, third] = finished.map((range) => Number(range.lo));
     await pair.source.query(
@@ -75,21 +77,22 @@ describe('an interrupted initial sync', () => {
        update item i set name = j.name from item j
        where (i.id, j.id) in ((${Number(third)} + 1, ${Number(third)} + 2), (${Number(third)} + 2, ${Number(third)} + 1));`,
       [],
-      'killed',
+      name,
     );
 
     const figures = await initialSync({ ...move, database: { ...move.database, copy: FAST } });
     expect(figures.rangesKept).toBeGreaterThan(0);
     expect(figures.rows).toBe(43_000);
     await catchUp(move);
-    expect(await digestOf(pair.target, 'killed')).toEqual(await digestOf(pair.source, 'killed'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
     expect(await slots()).toHaveLength(1);
     await undoInitialSync(move);
   });
 
   test('cancelled, it ends within seconds, leaves no slot and no connection, and goes on when run again', async () => {
-    await database('paused');
-    const move = moveOf(pair, 'paused', { copy: SLOW });
+    const name = fresh('paused');
+    await database(name);
+    const move = moveOf(pair, name, { copy: SLOW });
     await prepareReplication(move);
     const environment = new MockActivityEnvironment();
     const heartbeats: Progress[] = [];
@@ -98,7 +101,7 @@ describe('an interrupted initial sync', () => {
       () => null,
       (error: unknown) => error,
     );
-    await until(async () => (await finishedRanges(pair, 'paused')) >= 8, '8 ranges are copied');
+    await until(async () => (await finishedRanges(pair, name)) >= 8, '8 ranges are copied');
     const asked = performance.now();
     environment.cancel();
     expect(await copying).toBeInstanceOf(CancelledFailure);
@@ -116,21 +119,22 @@ describe('an interrupted initial sync', () => {
     const figures = await initialSync({ ...move, database: { ...move.database, copy: FAST } });
     expect(figures.rangesKept).toBeGreaterThanOrEqual(8);
     await catchUp(move);
-    expect(await digestOf(pair.target, 'paused')).toEqual(await digestOf(pair.source, 'paused'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
     await undoInitialSync(move);
   });
 
   test('with all rows there and only the subscription missing, it starts replication from the slot and copies nothing', async () => {
-    await database('rows');
-    const move = moveOf(pair, 'rows', { copy: FAST });
+    const name = fresh('rows');
+    await database(name);
+    const move = moveOf(pair, name, { copy: FAST });
     await prepareReplication(move);
-    const lock = new pg.Client({ connectionString: pair.target.url('rows') });
+    const lock = new pg.Client({ connectionString: pair.target.url(name) });
     await lock.connect();
     await lock.query('begin; lock table pg_subscription in share mode');
     const process = child(move);
     await until(async () => {
       const waiting = await pair.target.query(
-        `select from pg_stat_activity where wait_event_type = 'Lock' and query ~* '^create subscription' and datname = 'rows'`,
+        `select from pg_stat_activity where wait_event_type = 'Lock' and query ~* '^create subscription' and datname = '${name}'`,
       );
       return waiting.length > 0;
     }, 'only the subscription is missing');
@@ -138,31 +142,32 @@ describe('an interrupted initial sync', () => {
     await lock.query('rollback');
     await lock.end();
     const before = await slots();
-    await pair.source.query(`insert into item values (-1, 'between')`, [], 'rows');
+    await pair.source.query(`insert into item values (-1, 'between')`, [], name);
     const figures = await initialSync(move);
     expect(figures.rows).toBe(43_000);
     expect(figures.rangesKept).toBe(0);
     expect(await slots()).toEqual(before);
     await catchUp(move);
-    expect(await digestOf(pair.target, 'rows')).toEqual(await digestOf(pair.source, 'rows'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
     const indexes = `select indexname from pg_indexes where schemaname = 'public' order by 1`;
-    expect(await pair.target.query(indexes, [], 'rows')).toEqual(await pair.source.query(indexes, [], 'rows'));
+    expect(await pair.target.query(indexes, [], name)).toEqual(await pair.source.query(indexes, [], name));
     await undoInitialSync(move);
   });
 
   test('a second run takes over from a first that still copies', async () => {
-    await database('twice');
-    const move = moveOf(pair, 'twice', { copy: SLOW });
+    const name = fresh('twice');
+    await database(name);
+    const move = moveOf(pair, name, { copy: SLOW });
     await prepareReplication(move);
     const first = initialSync(move).then(
       () => 'done',
       () => 'ended',
     );
-    await until(async () => (await finishedRanges(pair, 'twice')) >= 2, '2 ranges are copied');
+    await until(async () => (await finishedRanges(pair, name)) >= 2, '2 ranges are copied');
     await initialSync({ ...move, database: { ...move.database, copy: FAST } });
     expect(await first).toBe('ended');
     await catchUp(move);
-    expect(await digestOf(pair.target, 'twice')).toEqual(await digestOf(pair.source, 'twice'));
+    expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
     await undoInitialSync(move);
   });
 });

@@ -8,6 +8,7 @@ import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { undoPublication } from '../../activities/postgres/replication/publication.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { undoFence } from '../../activities/postgres/fence.js';
+import { fresh } from '../support/fresh-name.js';
 import { catalogOf } from '../support/catalog.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { digestOf, prepareReplication, undoPreparation } from '../support/sync.js';
@@ -34,71 +35,73 @@ const catalogs = async (name: string): Promise<string[][]> => [
 
 describe('a copied schema', () => {
   test('is the same on the target once rows are there, and an undo leaves both catalogs as they were found', async () => {
+    const name = fresh('everything');
     await database(
-      'everything',
+      name,
       EVERYTHING,
       `create table mine (id int primary key); insert into mine values (1); create function f() returns int language sql as 'select 1';`,
     );
-    const before = await catalogs('everything');
-    const move = moveOf(pair, 'everything');
+    const before = await catalogs(name);
+    const move = moveOf(pair, name);
     await prepareReplication(move);
     expect(await prepareSchema(move)).toEqual({ created: expect.any(Number) as number });
     await initialSync(move);
     await catchUp(move);
-    const target = await catalogOf(pair.target, 'everything');
+    const target = await catalogOf(pair.target, name);
     const ours = (line: string): boolean => /^(slot godwit_|function godwit\.)/.test(line);
-    expect(
-      (await catalogOf(pair.source, 'everything')).filter((line) => !target.includes(line) && !ours(line)),
-    ).toEqual([]);
-    expect(await pair.target.query('select * from totals', [], 'everything')).toEqual(
-      await pair.source.query('select * from totals', [], 'everything'),
+    expect((await catalogOf(pair.source, name)).filter((line) => !target.includes(line) && !ours(line))).toEqual([]);
+    expect(await pair.target.query('select * from totals', [], name)).toEqual(
+      await pair.source.query('select * from totals', [], name),
     );
 
     await undoPreparation(move);
     await undoPreparation(move);
-    expect(await catalogs('everything')).toEqual(before);
-    expect(await pair.target.query('select * from mine', [], 'everything')).toEqual([{ id: 1 }]);
+    expect(await catalogs(name)).toEqual(before);
+    expect(await pair.target.query('select * from mine', [], name)).toEqual([{ id: 1 }]);
   });
 
   test('an undo right after each step leaves both catalogs as they were found', async () => {
-    await database('early', EVERYTHING);
-    const before = await catalogs('early');
-    const move = moveOf(pair, 'early');
+    const name = fresh('early');
+    await database(name, EVERYTHING);
+    const before = await catalogs(name);
+    const move = moveOf(pair, name);
     await claim(move);
     await prepareSchema(move);
     await undoPreparation(move);
-    expect(await catalogs('early')).toEqual(before);
+    expect(await catalogs(name)).toEqual(before);
     await prepareReplication(move);
     await undoPreparation(move);
-    expect(await catalogs('early')).toEqual(before);
+    expect(await catalogs(name)).toEqual(before);
     await prepareReplication(move);
     await initialSync(move);
     await undoPreparation(move);
-    expect(await catalogs('early')).toEqual(before);
+    expect(await catalogs(name)).toEqual(before);
   });
 
   test('is fenced on the target from its first moment: who writes there at once is refused', async () => {
-    for (const server of [pair.source, pair.target]) await server.createDatabase('unguarded');
+    const name = fresh('unguarded');
+    for (const server of [pair.source, pair.target]) await server.createDatabase(name);
     await pair.source.query(
       'create table item (id int primary key); create table root (id int) partition by list (id)',
       [],
-      'unguarded',
+      name,
     );
-    const move = moveOf(pair, 'unguarded');
+    const move = moveOf(pair, name);
     await claim(move);
     await prepareSchema(move);
     for (const table of ['item', 'root']) {
-      await expect(pair.target.query(`insert into ${table} values (1)`, [], 'unguarded')).rejects.toMatchObject({
+      await expect(pair.target.query(`insert into ${table} values (1)`, [], name)).rejects.toMatchObject({
         code: '25006',
       });
-      await expect(pair.target.query(`truncate ${table}`, [], 'unguarded')).rejects.toMatchObject({ code: '25006' });
+      await expect(pair.target.query(`truncate ${table}`, [], name)).rejects.toMatchObject({ code: '25006' });
     }
     await undoPreparation(move);
   });
 
   test('tables out of scope stay away, with views, foreign keys and sequences that stand on them', async () => {
+    const name = fresh('part');
     await database(
-      'part',
+      name,
       `create table kept (id serial primary key, other int);
        create table skipped (id serial primary key);
        alter table kept add constraint to_skipped foreign key (other) references skipped;
@@ -107,98 +110,103 @@ describe('a copied schema', () => {
        create view on_view as select * from both_tables;
        insert into kept (other) values (null);`,
     );
-    const move = moveOf(pair, 'part', { tables: { include: ['public.*'], exclude: ['public.skipped'] } });
+    const move = moveOf(pair, name, { tables: { include: ['public.*'], exclude: ['public.skipped'] } });
     await prepareReplication(move);
     await initialSync(move);
     const relations = await pair.target.query<{ name: string }>(
       `select relname as name from pg_class where relnamespace = 'public'::regnamespace order by 1`,
       [],
-      'part',
+      name,
     );
     expect(relations.map((row) => row.name)).toEqual(['kept', 'kept_id_seq', 'kept_only', 'kept_pkey']);
     await undoPreparation(move);
   });
 
   test('a partition without its parent is refused before anything is made', async () => {
+    const name = fresh('orphan');
     await database(
-      'orphan',
+      name,
       `create table parent (id int primary key) partition by range (id); create table leaf partition of parent for values from (0) to (9);`,
     );
-    const before = await catalogOf(pair.target, 'orphan');
-    const move = moveOf(pair, 'orphan', { tables: { include: ['public.leaf'], exclude: [] } });
+    const before = await catalogOf(pair.target, name);
+    const move = moveOf(pair, name, { tables: { include: ['public.leaf'], exclude: [] } });
     await expect(claim(move)).rejects.toMatchObject({
       type: 'InvalidSpec',
       message: expect.stringContaining('only a part of the partitioned table public.parent') as string,
     });
-    expect(await catalogOf(pair.target, 'orphan')).toEqual(before);
+    expect(await catalogOf(pair.target, name)).toEqual(before);
   });
 
   test('a target that has one of the tables is refused, and its table survives the undo', async () => {
+    const name = fresh('taken');
     await database(
-      'taken',
+      name,
       'create table a (id int primary key); create table b (id int primary key)',
       'create table b (x text); insert into b values (1)',
     );
-    const before = await catalogs('taken');
-    const move = moveOf(pair, 'taken');
+    const before = await catalogs(name);
+    const move = moveOf(pair, name);
     await claim(move);
     await expect(prepareSchema(move)).rejects.toMatchObject({
       type: 'TargetNotEmpty',
       message: expect.stringContaining('public.b') as string,
     });
     await undoPreparation(move);
-    expect(await catalogs('taken')).toEqual(before);
-    expect(await pair.target.query('select x from b', [], 'taken')).toEqual([{ x: '1' }]);
+    expect(await catalogs(name)).toEqual(before);
+    expect(await pair.target.query('select x from b', [], name)).toEqual([{ x: '1' }]);
   });
 
   test('a role that the target lacks is named, and nothing is made', async () => {
+    const name = fresh('roles');
     await pair.source.query('create role stranger');
-    await database('roles', 'create table a (id int primary key); grant select on a to stranger');
-    const move = moveOf(pair, 'roles');
+    await database(name, 'create table a (id int primary key); grant select on a to stranger');
+    const move = moveOf(pair, name);
     await claim(move);
     await expect(prepareSchema(move)).rejects.toMatchObject({
       type: 'SchemaMismatch',
       message: expect.stringContaining('stranger') as string,
     });
     expect(
-      await pair.target.query(`select relname from pg_class where relnamespace = 'public'::regnamespace`, [], 'roles'),
+      await pair.target.query(`select relname from pg_class where relnamespace = 'public'::regnamespace`, [], name),
     ).toEqual([]);
     await undoPreparation(move);
   });
 
   test('what somebody else built on the copied tables is never dropped: the undo names it, and goes on once it is gone', async () => {
-    await database('built', 'create table a (id int primary key)');
-    const before = await catalogs('built');
-    const move = moveOf(pair, 'built');
+    const name = fresh('built');
+    await database(name, 'create table a (id int primary key)');
+    const before = await catalogs(name);
+    const move = moveOf(pair, name);
     await claim(move);
     await prepareSchema(move);
-    await pair.target.query('create view report as select * from a', [], 'built');
+    await pair.target.query('create view report as select * from a', [], name);
     await expect(undoSchema(move)).rejects.toMatchObject({
       type: 'Blocked',
       message: expect.stringContaining('public.report') as string,
     });
-    await pair.target.query('drop view report', [], 'built');
+    await pair.target.query('drop view report', [], name);
     await undoPreparation(move);
-    expect(await catalogs('built')).toEqual(before);
+    expect(await catalogs(name)).toEqual(before);
   });
 
   test('an undo that dies between two portions of many tables goes on, and leaves both catalogs as they were found', async () => {
+    const name = fresh('portions');
     // The first depends on the last, so that portions can't be cut anywhere.
     await database(
-      'portions',
+      name,
       `create table a_0 (id int primary key, last int);
        do $$ begin for i in 1..450 loop execute format('create table a_%s (id int primary key)', i); end loop; end $$;
        create view both_ends as select a_0.id from a_0 join a_450 on a_450.id = last;`,
     );
-    const before = await catalogs('portions');
-    const move = moveOf(pair, 'portions');
+    const before = await catalogs(name);
+    const move = moveOf(pair, name);
     await claim(move);
     await prepareSchema(move);
     const left = async (): Promise<number> => {
       const [row] = await pair.target.query<{ left: number }>(
         `select count(*)::int as left from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')`,
         [],
-        'portions',
+        name,
       );
       return row?.left ?? NaN;
     };
@@ -214,13 +222,14 @@ describe('a copied schema', () => {
     expect(await left()).toBeGreaterThan(0);
     expect(await left()).toBeLessThan(whole);
     await undoPreparation(move);
-    expect(await catalogs('portions')).toEqual(before);
+    expect(await catalogs(name)).toEqual(before);
   });
 
   test('an undo takes away what the target has of ours while the source is gone, and says that the source is', async () => {
-    await database('gone', 'create table a (id int primary key); insert into a values (1)');
-    const before = await catalogOf(pair.target, 'gone');
-    const move = moveOf(pair, 'gone');
+    const name = fresh('gone');
+    await database(name, 'create table a (id int primary key); insert into a values (1)');
+    const before = await catalogOf(pair.target, name);
+    const move = moveOf(pair, name);
     await prepareReplication(move);
     await initialSync(move);
     await pair.source.stop();
@@ -230,7 +239,7 @@ describe('a copied schema', () => {
         await pair.target.query(
           'select subname from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())',
           [],
-          'gone',
+          name,
         ),
       ).toEqual([]);
     } finally {
@@ -241,7 +250,7 @@ describe('a copied schema', () => {
       await pair.source.query(`select slot_name from pg_replication_slots where slot_name ~ $1`, [move.key]),
     ).toEqual([]);
     await undoPreparation(move);
-    expect(await catalogOf(pair.target, 'gone')).toEqual(before);
+    expect(await catalogOf(pair.target, name)).toEqual(before);
   });
 });
 
@@ -253,15 +262,16 @@ describe('an existing schema', () => {
     create table c (id int primary key, a int references a);`;
 
   test('every difference is named, and nothing is changed', async () => {
+    const name = fresh('differs');
     await database(
-      'differs',
+      name,
       SHAPE,
       `create type mood as enum ('sad', 'merry');
        create table a (id bigint primary key, name text, m mood, extra int);
        create table b (id int, note varchar(10), primary key (id));`,
     );
-    const before = await catalogs('differs');
-    const move = moveOf(pair, 'differs', { schema: 'existing' });
+    const before = await catalogs(name);
+    const move = moveOf(pair, name, { schema: 'existing' });
     await claim(move);
     const refused = await prepareSchema(move).catch((error: unknown) => error);
     expect(refused).toMatchObject({ type: 'SchemaMismatch' });
@@ -278,45 +288,47 @@ describe('an existing schema', () => {
       expect(message).toContain(difference);
     }
     await undoPreparation(move);
-    expect(await catalogs('differs')).toEqual(before);
+    expect(await catalogs(name)).toEqual(before);
   });
 
   test('tables that hold rows are refused, and the rows survive the undo', async () => {
-    await database('filled', SHAPE, `${SHAPE} insert into a values (1, 'kept', null);`);
-    const move = moveOf(pair, 'filled', { schema: 'existing' });
+    const name = fresh('filled');
+    await database(name, SHAPE, `${SHAPE} insert into a values (1, 'kept', null);`);
+    const move = moveOf(pair, name, { schema: 'existing' });
     await claim(move);
     await expect(prepareSchema(move)).rejects.toMatchObject({
       type: 'TargetNotEmpty',
       message: expect.stringContaining('public.a') as string,
     });
     await undoPreparation(move);
-    expect(await pair.target.query('select name from a', [], 'filled')).toEqual([{ name: 'kept' }]);
+    expect(await pair.target.query('select name from a', [], name)).toEqual([{ name: 'kept' }]);
   });
 
   test('one that fits is filled without firing its triggers and foreign keys, and emptied again by the undo', async () => {
+    const name = fresh('fits');
     const trigger = `create function no() returns trigger language plpgsql as 'begin raise exception ''fired''; end';
       create trigger no before insert on a for each row execute function no();`;
     await database(
-      'fits',
+      name,
       `${SHAPE} insert into a values (1, 'x', 'sad'); insert into b values (1, 'y'); insert into c values (1, 1);`,
       `${SHAPE} ${trigger} create table outside (a int references a);`,
     );
-    const before = await catalogs('fits');
-    const move = moveOf(pair, 'fits', { schema: 'existing' });
+    const before = await catalogs(name);
+    const move = moveOf(pair, name, { schema: 'existing' });
     await prepareReplication(move);
     await initialSync(move);
     await catchUp(move);
-    expect(await digestOf(pair.target, 'fits')).toMatchObject(await digestOf(pair.source, 'fits'));
+    expect(await digestOf(pair.target, name)).toMatchObject(await digestOf(pair.source, name));
     await undoInitialSync(move);
     await undoPublication(move);
     await undoFence(move);
     await undoPreparation(move);
-    expect(await catalogs('fits')).toEqual(before);
+    expect(await catalogs(name)).toEqual(before);
     expect(
       await pair.target.query(
         'select (select count(*)::int from a) as a, (select count(*)::int from c) as c',
         [],
-        'fits',
+        name,
       ),
     ).toEqual([{ a: 0, c: 0 }]);
   });

@@ -62,6 +62,38 @@ describe.concurrent('a migration', () => {
     expect(migration.model.broken).toEqual([]);
   });
 
+  it('has the views of the side that takes the writes refreshed, waits for none, and tells what stays stale', async () => {
+    let done = (): void => undefined;
+    const migration = await lab.migrate(
+      { ...NO_GATES, databases: [{ name: 'orders', watch: LONG_WATCH }] },
+      (model) => {
+        model.staleViews = ['public.totals: mover may not refresh it'];
+        model.refreshing = new Promise<void>((resolve) => (done = resolve));
+      },
+    );
+    // The watch begins, and looks, while the refresh still lasts.
+    const watching = await migration.until('a look', ({ stage, units }) => stage === 'watch' && units[0]?.lagMs === 3);
+    expect(watching.reason).toBeNull();
+    await expect.poll(() => migration.model.refreshed).toEqual(['target']);
+    done();
+    const told = await migration.until('the note', ({ reason }) => reason !== null);
+    expect(told.state).toBe('running');
+    expect(told.reason).toBe(
+      'database/orders: materialized views of the target could not be refreshed after the switch: public.totals: mover may not refresh it',
+    );
+
+    migration.model.staleViews = [];
+    await migration.send('rollback');
+    await migration.reaches('rolled-back');
+    await expect.poll(() => migration.model.refreshed).toEqual(['target', 'source']);
+    await migration.send('switch');
+    await migration.until('the switch', ({ stage }) => stage === 'watch');
+    await migration.send('abort');
+    expect((await migration.result()).state).toBe('undone');
+    // After an undo as well, though the migration has ended by then.
+    await expect.poll(() => migration.model.refreshed).toEqual(['target', 'source', 'target', 'source']);
+  });
+
   it('moves databases in the order of their dependencies, and moves all of them back or none', async () => {
     const migration = await lab.migrate({
       ...NO_GATES,

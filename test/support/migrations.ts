@@ -162,6 +162,7 @@ export class Lab {
       acceptFailover: (move) => of(move).acceptFailover(move),
       giveUpSlot: (move) => of(move).giveUpSlot(move),
       checkReferences: (move) => of(move).checkReferences(move),
+      refreshViews: (input) => of(input.move).refreshViews(input),
       claim: (move) => of(move).claim(move),
       prepareSchema: (move) => of(move).prepareSchema(move),
       installFence: (move) => of(move).installFence(move),

@@ -73,6 +73,12 @@ export class ModelDatabases {
   overLimit: string | null = null;
   warnings: string[] = [];
   lagMs = 3;
+  /** Sides whose materialized views were refreshed, in order; beside everything else, so not among the calls. */
+  readonly refreshed: Primary[] = [];
+  /** Views that can't be. */
+  staleViews: string[] = [];
+  /** A refresh lasts until this is so. */
+  refreshing: Promise<void> = Promise.resolve();
   /** Nothing goes forward. */
   stalled = false;
   verdict: CertificateSummary['verdict'] = 'equal';
@@ -238,6 +244,11 @@ export class ModelDatabases {
         return { resync: this.#scope(move).primary === 'source' };
       }),
     giveUpSlot: (move) => this.#run('giveUpSlot', move, () => void (this.overLimit = null)),
+    refreshViews: async ({ side }) => {
+      this.refreshed.push(side);
+      await this.refreshing;
+      return { refreshed: 1, failed: this.staleViews };
+    },
     checkReferences: (move) => this.#run('checkReferences', move, () => undefined),
     claim: (move) => this.#make(move, 'claim', 'claim', { tables: 3 }),
     prepareSchema: (move) => this.#make(move, 'prepareSchema', 'schema', { created: 3 }),

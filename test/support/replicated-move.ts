@@ -37,7 +37,7 @@ export async function replicatedMove(
   for (const session of [source, target]) {
     const tablesOf = await session.row<{ list: string }>(
       `select string_agg(format('%I.%I', schema_name, table_name), ', ') as list
-       from godwit.scope_table where scope = $1 and kind = 'r'`,
+       from godwit.scope_table where scope = $1 and kind = 'r' and unlogged is null`,
       [move.key],
     );
     await session.run(`create publication ${names.publication} for table ${tablesOf?.list}, godwit.${names.marker}`);

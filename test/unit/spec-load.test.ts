@@ -88,6 +88,11 @@ describe('reading a file', () => {
     ['a table without its schema', ['tables: { include: [orders] }'], 'tables.include[0]: expected schema.table'],
     ['a row filter of no table', ['tables: { rowFilters: { orders: id > 5 } }'], 'expected schema.table'],
     ['an empty row filter', [`tables: { rowFilters: { shop.orders: ' ' } }`], 'expected 1 or more'],
+    [
+      'an unlogged table of no known fate',
+      ['tables: { unlogged: { shop.cache: refuse } }'],
+      'tables.unlogged["shop.cache"]: expected copy or empty',
+    ],
     ['a quoted table', [`tables: { exclude: ['public."Order"'] }`], 'without quotes'],
     [
       'an unknown day',

@@ -36,6 +36,14 @@ const bouncer = (more: object = {}) => ({
 });
 
 describe('the normal form', () => {
+  test('says of unlogged tables what is asked for, and nothing where nothing is', () => {
+    const unlogged = { 'shop.cache': 'empty', 'shop.session_*': 'copy' };
+    const [asked] = normalOf(migration({ orders: database({ tables: { unlogged } }) })).databases;
+    expect(asked?.tables).toEqual({ include: ['*.*'], exclude: [], rowFilters: {}, unlogged });
+    const [silent] = normalOf(migration({ orders: database({ tables: { unlogged: {} } }) })).databases;
+    expect(silent?.tables).not.toHaveProperty('unlogged');
+  });
+
   test('holds every default, in milliseconds and bytes', () => {
     expect(normalOf(migration({ orders: database() }))).toEqual({
       version: 1,

@@ -25,7 +25,7 @@ import { isBroken, slotOf } from '../replication/health.js';
 import { publish, publishedTables } from '../replication/publication.js';
 import { dropSlot } from '../replication/slot.js';
 import { dropSubscription, ensureSubscription } from '../replication/subscription.js';
-import type { ScopeTable } from '../scope.js';
+import { replicatedTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
 import { identifier, nameOf, statement, type TableName } from '../statements.js';
@@ -85,7 +85,7 @@ export async function rowsAreThere(sides: Sides, key: string): Promise<boolean> 
   return !isBroken(slot) && slot?.confirmedLsn === live.lsn;
 }
 
-/** Tables of the scope that hold rows and belong to no closed group. */
+/** Tables of the scope whose rows are replicated and that belong to no closed group. */
 export async function tablesToCopy(target: Session, key: string, tables: ScopeTable[]): Promise<ScopeTable[]> {
   const closed = new Set(
     (
@@ -95,7 +95,7 @@ export async function tablesToCopy(target: Session, key: string, tables: ScopeTa
       )
     ).map(nameOf),
   );
-  return tables.filter((table) => table.kind === 'r' && !closed.has(nameOf(table)));
+  return replicatedTables(tables).filter((table) => !closed.has(nameOf(table)));
 }
 
 /** Publication and marker of a new group: both must be there before its slot. Answers its number. */

@@ -134,7 +134,8 @@ export async function admit(target: Session, token: string, tables: TableName[])
   }
 }
 
-async function requireNoTriggers(target: Session, tables: TableName[]): Promise<void> {
+/** Fails with `PermissionDenied`, naming tables whose triggers would fire. */
+export async function requireNoTriggers(target: Session, tables: TableName[]): Promise<void> {
   const found = await target.rows<{ table: string }>(
     `select distinct format('%s.%s', s.schema, s.name) as table
      from json_to_recordset($1::json) as s(schema text, name text)
@@ -147,7 +148,7 @@ async function requireNoTriggers(target: Session, tables: TableName[]): Promise<
   if (found.length === 0) return;
   throw failure(
     'PermissionDenied',
-    `triggers and foreign keys of ${found.map((row) => row.table).join(', ')} on the target would fire while rows are copied`,
+    `triggers and foreign keys of ${found.map((row) => row.table).join(', ')} on the ${target.side} would fire while rows are copied`,
     'GRANT SET ON PARAMETER session_replication_role TO the role that Godwit connects as there (15 and newer), then retry',
   );
 }

@@ -29,7 +29,7 @@ import { admitCopy, lockStatements, patiently, triggerStatements } from '../fenc
 import { markerTable } from '../marker.js';
 import { groupKey, scopeNames } from '../names.js';
 import { compareTables, tablesWithRows } from '../schema/compare.js';
-import { resolveTables, scopeTables, type ScopeTable } from '../scope.js';
+import { replicatedTables, resolveTables, scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
 import { nameOf, statement, type TableName } from '../statements.js';
@@ -89,7 +89,10 @@ async function unfinished(target: Session, key: string): Promise<{ seq: number }
   );
 }
 
-/** Of partitioned tables in scope. Once all is published, those too that an earlier run has taken into the scope, and no further. */
+/**
+ * Of partitioned tables in scope. Once all is published, those too that an earlier run has taken into the scope, and no further.
+ * Unlogged ones don't come along: `adoptShape` names them.
+ */
 async function newPartitions(source: Session, move: DatabaseMove, following: boolean): Promise<ScopeTable[]> {
   const added = await source.rows<TableName & Record<string, unknown>>(NEW_PARTITIONS, [move.key]);
   const names = new Set(added.map(nameOf));
@@ -97,8 +100,9 @@ async function newPartitions(source: Session, move: DatabaseMove, following: boo
   const scope = new Set((await scopeTables(source, move.key)).map(nameOf));
   return (await resolveTables(source, move.database.tables)).filter(
     (table) =>
-      names.has(nameOf(table)) ||
-      (following && table.kind === 'r' && scope.has(nameOf(table)) && !known.has(nameOf(table))),
+      table.unlogged == null &&
+      (names.has(nameOf(table)) ||
+        (following && table.kind === 'r' && scope.has(nameOf(table)) && !known.has(nameOf(table)))),
   );
 }
 
@@ -134,7 +138,7 @@ async function enlarge({ source, target }: Sides, key: string, fresh: ScopeTable
   const names = scopeNames(key);
   await dropSubscription(source, names.slot('target'));
   await dropSlot(target, names.slot('target'));
-  const leaves = (await scopeTables(target, key)).filter((table) => table.kind === 'r');
+  const leaves = replicatedTables(await scopeTables(target, key));
   await target.transaction(() =>
     publish(
       target,
@@ -205,7 +209,7 @@ async function bring(move: DatabaseMove, sides: Sides, seq: number): Promise<num
     await caughtUp(sides, own);
     await unsubscribe(sides, names.slot('source'));
     await faultPoint('adopt.unsubscribed');
-    const leaves = (await scopeTables(sides.source, key)).filter((table) => table.kind === 'r');
+    const leaves = replicatedTables(await scopeTables(sides.source, key));
     await patiently(sides.source, members, 'hand new partitions over to the slot of the migration', async () => {
       // Drained: no transaction has changes of these tables on both sides of the commit.
       await sides.source.batch(lockStatements(members, LOCK_TRY_MS));

@@ -11,7 +11,7 @@ import {
   publishedTable,
   requireRowFilters,
 } from '../row-filter.js';
-import { scopeTables, type ScopeTable } from '../scope.js';
+import { replicatedTables, scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides } from '../sides.js';
 import { identifier, nameOf, type TableName } from '../statements.js';
@@ -23,7 +23,7 @@ import { requireLink } from './link.js';
 const NOT_A_FILTER = new Set(['42P17', '0A000', '42P10']);
 
 /**
- * Publishes every table of the scope that holds rows, and the marker, and proves that the target's server reaches them. Leaf partitions rather than their roots, so that
+ * Publishes every table of the scope whose rows are replicated, and the marker, and proves that the target's server reaches them. Leaf partitions rather than their roots, so that
  * both sides speak of the same tables whatever attaches and detaches. Must come before the slot: decoding looks the
  * publication up as of the change ("publication does not exist", for ever, the other way round).
  */
@@ -40,8 +40,9 @@ export async function createPublication(move: DatabaseMove): Promise<void> {
 
 async function ensurePublication(session: Session, key: string): Promise<void> {
   const isSource = session.side === 'source';
-  const leaves = (await scopeTables(session, key)).filter((table) => table.kind === 'r');
-  if (leaves.length === 0) {
+  const tables = await scopeTables(session, key);
+  const leaves = replicatedTables(tables);
+  if (tables.length === 0) {
     throw failure(
       'AuthorityLost',
       `this migration holds no tables of the ${session.side}`,

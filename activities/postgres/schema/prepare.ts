@@ -9,11 +9,12 @@ import { lowerHint, raiseHint } from '../multi-host.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides, type Sides } from '../sides.js';
-import { qualified, statement, type TableName } from '../statements.js';
+import { statement, type TableName } from '../statements.js';
 import { compareTables, tablesWithRows } from './compare.js';
 import { dropCreated, recording } from './created.js';
 import { deferEntries } from './deferred.js';
 import { dumpSchema, type DumpEntry } from './dump.js';
+import { emptyTables } from './empty.js';
 import { selectEntries } from './selection.js';
 import { carrySettings, dropSettings } from './settings.js';
 
@@ -200,33 +201,7 @@ async function emptyFilled(target: Session, key: string): Promise<void> {
     [key],
   );
   await target.transaction(async () => {
-    const left = (await truncated(target, tables)) ? [] : await truncatedOneByOne(target, tables);
-    if (left.length > 0) {
-      // One statement: foreign keys are checked at its end, so tables may refer to each other in a circle.
-      const parts = left.map((table, i) => `t${i} as (delete from only ${qualified(table)})`);
-      await target.run(`with ${parts.join(', ')} select`);
-    }
+    await emptyTables(target, tables);
     await target.run(`delete from godwit.created_object where scope = $1 and undo = 'empty'`, [key]);
   });
-}
-
-/** False, with nothing changed, when a table that isn't named refers to one of these: Postgres refuses, empty or not. */
-async function truncated(target: Session, tables: ScopeTable[]): Promise<boolean> {
-  if (tables.length === 0) return true;
-  await target.run('savepoint truncating');
-  try {
-    await target.run(`truncate ${tables.map((table) => `only ${qualified(table)}`).join(', ')}`);
-    return true;
-  } catch (error) {
-    if (sqlState(error) !== '0A000') throw error;
-    await target.run('rollback to savepoint truncating');
-    return false;
-  }
-}
-
-/** Answers those that couldn't be. */
-async function truncatedOneByOne(target: Session, tables: ScopeTable[]): Promise<ScopeTable[]> {
-  const left: ScopeTable[] = [];
-  for (const table of tables) if (!(await truncated(target, [table]))) left.push(table);
-  return left;
 }

@@ -1,4 +1,5 @@
--- Who holds locks on these tables that keep writers out or would wait for them; never the text of a query.
+-- Who holds locks on these tables that keep writers out or would wait for them; never the text of a query. $1: the tables, as
+-- JSON; $2: readers, too.
 select distinct
   case when l.pid is null then 'prepared transaction' else coalesce(a.backend_type, 'backend') end as what,
   l.pid, a.usename as "user", a.application_name as application, a.client_addr::text as address, a.state,
@@ -15,6 +16,7 @@ left join pg_catalog.pg_locks own
 left join pg_catalog.pg_prepared_xacts p on p.transaction = own.transactionid
 where l.granted and l.pid is distinct from pg_backend_pid()
   and l.database = (select oid from pg_database where datname = current_database())
-  and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+  and ($2::boolean
+    or l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
 order by "ageSeconds" desc nulls first
 limit 10

@@ -31,10 +31,13 @@ create table if not exists godwit.scope_table (
   kind        "char" not null,
   -- Condition on the rows that move; null: all.
   row_filter  text,
+  -- Of an unlogged table, what a switch does: copy its rows, or leave it empty on the new side. Null: it is replicated.
+  unlogged    text check (unlogged in ('copy', 'empty')),
   primary key (schema_name, table_name)
 );
 -- Of a schema that an earlier version made.
 alter table godwit.scope_table add column if not exists row_filter text;
+alter table godwit.scope_table add column if not exists unlogged text check (unlogged in ('copy', 'empty'));
 
 -- Where each endpoint pointed before anything was changed, to be written back as it was. Kept on the source.
 create table if not exists godwit.endpoint_image (

@@ -1,4 +1,4 @@
--- One digest over columns, types and partitions of the tables in scope: what DDL would change.
+-- One digest over columns, types, partitions and persistence of the tables in scope: what DDL would change.
 with scope as (
   select c.oid
   from godwit.scope_table s
@@ -19,6 +19,11 @@ from (
   join named t using (oid)
   join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
   group by t.name
+  union all
+  -- Permanent ones have no line, so that scopes from before unlogged tables could move keep their digest.
+  select format('%s is unlogged', t.name)
+  from scope join named t using (oid) join pg_catalog.pg_class c using (oid)
+  where c.relpersistence = 'u'
   union all
   select format('%s is a partition of %s', child.name, parent.name)
   from pg_catalog.pg_inherits i

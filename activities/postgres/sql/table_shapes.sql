@@ -1,6 +1,6 @@
 -- The shape of each table in scope, one line a fact, as a person would name it. $1: tables as JSON.
 with wanted as (
-  select t.schema, t.name, c.oid, c.relkind, c.relreplident
+  select t.schema, t.name, c.oid, c.relkind, c.relreplident, c.relpersistence
   from json_to_recordset($1::json) as t(schema text, name text)
   join pg_catalog.pg_namespace n on n.nspname = t.schema
   join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.name
@@ -15,7 +15,8 @@ key_columns as (
   group by i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident
 )
 select schema, name, '' as fact,
-       case relkind when 'r' then 'table' when 'p' then 'partitioned table' else 'relation of kind ' || relkind::text end as value
+       case relpersistence when 'u' then 'unlogged ' else '' end
+       || case relkind when 'r' then 'table' when 'p' then 'partitioned table' else 'relation of kind ' || relkind::text end as value
 from wanted
 union all
 select w.schema, w.name, 'column ' || a.attname,

@@ -10,7 +10,7 @@ import { failure } from '../../failure.js';
 import { primaryOf, readAuthority } from '../authority.js';
 import { passMarker } from '../marker.js';
 import { scopeNames } from '../names.js';
-import { matches, scopeTables, type ScopeTable } from '../scope.js';
+import { matches, replicatedTables, scopeTables, unloggedTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import { bothSides, otherSide, type Sides } from '../sides.js';
 import {
@@ -92,8 +92,8 @@ async function compare(
   const started = new Date().toISOString();
   const start = await passMarker(primary, standby, move.key, MARKER_TIMEOUT_MS, signal);
 
-  const scope = (await scopeTables(primary, move.key)).filter((table) => table.kind === 'r');
-  const [excluded, wanted] = split(scope, move.database.validation.exclude);
+  const scope = await scopeTables(primary, move.key);
+  const [excluded, wanted] = split(replicatedTables(scope), move.database.validation.exclude);
   const servers = { source: await serverOf(sides.source), target: await serverOf(sides.target) };
   const dialect = dialectOf(servers.source.number, servers.target.number);
   const states = (await describeTables(primary, standby, wanted, dialect)).map(newState);
@@ -122,7 +122,10 @@ async function compare(
     differences,
     suspects,
     tables,
-    exclusions: excluded.map(({ schema, name }) => ({ schema, name, why: 'validation.exclude' })),
+    exclusions: [
+      ...excluded.map(({ schema, name }) => ({ schema, name, why: 'validation.exclude' })),
+      ...unloggedTables(scope).map(({ schema, name }) => ({ schema, name, why: 'unlogged' })),
+    ],
   });
   await keepCertificate(sides.target, certificate, states.flatMap(found));
   return summaryOf(certificate);
