@@ -91,7 +91,7 @@ async function keep(
   };
   await on(
     `insert into godwit.reconciliation_run (run, reconciliation, level, workflow, state, started_at, ended_at, summary, tables, certificate)
-     values ($1, $2, $3, 'w', 'done', $4::timestamptz - interval '1 minute', $4, $5, $6, '{"digest": "d1f6"}')`,
+     values ($1, $2, $3, 'w', 'done', $4::timestamptz - interval '1 minute', $4, $5, $6, '{"digest": "d1f6", "notChecked": [{"what": "rule *", "why": "too slow"}]}')`,
     [run, normal.name, summary.level, at, JSON.stringify(summary), JSON.stringify(tables)],
   );
 }
@@ -141,7 +141,10 @@ test('a report holds figures, findings together, repairs and the queue; keys onl
     repairs: [{ repair: 'fix-1', by: 'ada', summary: { deleted: 6 } }],
     trend: { points: [{ run: 'run-1', differences: 4 }], moved: [] },
     digest: 'd1f6',
+    notChecked: [{ what: 'rule *', why: 'too slow' }],
   });
+  expect(markdownReport(report)).toContain('\n## Not checked\n\n- rule \\*: too slow\n');
+  expect(htmlReport(report)).toContain('<td>rule *</td><td>too slow</td>');
   const all = [JSON.stringify(report), markdownReport(report), htmlReport(report)].join('\n');
   expect(all).not.toContain('example.com');
 

@@ -1,7 +1,15 @@
 /** All that a reconciliation did on one day, for whoever comes in the morning. */
-import type { FindingKind, Level, NormalReconciliation, RunSummary, RunVerdict } from '../../../spec/reconciliation.js';
+import type {
+  FindingKind,
+  Level,
+  NormalReconciliation,
+  RunSummary,
+  RunTable,
+  RunVerdict,
+} from '../../../spec/reconciliation.js';
 import { Session } from '../../postgres/session.js';
 import { statement } from '../../postgres/statements.js';
+import { countsOf } from '../counts.js';
 import { hasRuns } from './report.js';
 import { duration, markdown, number } from './words.js';
 
@@ -38,6 +46,7 @@ interface RunRow extends Record<string, unknown> {
   level: Level;
   state: 'running' | 'done' | 'failed';
   summary: RunSummary | null;
+  tables: RunTable[] | null;
 }
 
 /** @param day as `2026-01-31`, in UTC */
@@ -72,9 +81,10 @@ function ofLevel(level: Level, runs: RunRow[]): DayOfLevel {
   const sum = (of: (summary: RunSummary) => number): number => done.reduce((total, one) => total + of(one), 0);
   const verdicts: Record<RunVerdict, number> = { equal: 0, different: 0, incomplete: 0 };
   const found: Partial<Record<FindingKind, number>> = {};
-  for (const summary of done) {
+  for (const { summary, tables } of runs) {
+    if (summary === null || summary.outcome === 'skipped') continue;
     verdicts[summary.verdict] += 1;
-    for (const { kind, count } of summary.found) found[kind] = (found[kind] ?? 0) + count;
+    for (const { kind, count } of countsOf(summary, tables ?? [])) found[kind] = (found[kind] ?? 0) + count;
   }
   const last = done.at(-1);
   return {

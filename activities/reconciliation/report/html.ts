@@ -26,6 +26,7 @@ export function htmlReport(report: RunReport): string {
       .map(([name, value]) => `<dt>${html(name)}</dt><dd>${html(value)}</dd>`)
       .join('')}</dl>`,
     findings(report),
+    notChecked(report),
     keys(report),
     plots(report.tables),
     trend(report),
@@ -51,6 +52,12 @@ function findings({ findings: found, cut }: RunReport): string {
   ]);
   const more = cut ? '<p>There are more lines than these.</p>' : '';
   return `<h2>Findings</h2>${table(['severity', 'table', 'kind', 'side', 'rows', 'state', 'what'], rows, [4])}${more}`;
+}
+
+function notChecked({ notChecked: all }: RunReport): string {
+  if (all.length === 0) return '';
+  const rows = all.map(({ what, why }) => [what, why]);
+  return `<h2>Not checked</h2>${table(['what', 'why'], rows)}`;
 }
 
 function keys({ keys: found }: RunReport): string {

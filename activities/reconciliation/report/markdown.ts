@@ -17,6 +17,7 @@ export function markdownReport(report: RunReport): string {
     `# ${markdown(report.reconciliation)}: ${verdictOf(report)}`,
     ...head(report),
     ...findings(report),
+    ...notChecked(report),
     ...keys(report),
     ...tables(report),
     ...repairs(report),
@@ -83,6 +84,11 @@ function findings({ findings: found, cut }: RunReport): string[] {
     ),
     ...(cut ? ['', 'There are more lines than these.'] : []),
   ];
+}
+
+function notChecked({ notChecked: all }: RunReport): string[] {
+  if (all.length === 0) return [];
+  return ['', '## Not checked', '', ...all.map(({ what, why }) => `- ${markdown(what)}: ${markdown(why)}`)];
 }
 
 function keys({ keys: found }: RunReport): string[] {

@@ -17,6 +17,7 @@ import { matches } from '../../postgres/scope.js';
 import { Session } from '../../postgres/session.js';
 import { nameOf, statement, type TableName } from '../../postgres/statements.js';
 import { describeSide } from '../../postgres/validation/describe.js';
+import type { NotChecked } from '../findings.js';
 import { TREND_DAYS, trendOf, type Trend, type TrendRun } from './trend.js';
 
 const RUN = statement(import.meta.url, './sql/run.sql');
@@ -75,6 +76,8 @@ export interface RunReport {
   summary: RunSummary | null;
   tables: ReportTable[];
   findings: ReportFinding[];
+  /** Why the verdict may be `incomplete`. */
+  notChecked: NotChecked[];
   /** True: there are more lines of findings than these. */
   cut: boolean;
   /** Null unless they were asked for. */
@@ -101,6 +104,7 @@ interface RunRow {
   summary: RunSummary | null;
   tables: RunTable[] | null;
   digest: string | null;
+  notChecked: NotChecked[];
 }
 
 /**
@@ -143,6 +147,7 @@ export async function runReport(
     summary: found.summary,
     tables: (found.tables ?? []).map(withRates),
     findings: findings.slice(0, FINDING_LINES),
+    notChecked: found.notChecked,
     cut: findings.length > FINDING_LINES,
     keys: options.keys === undefined ? null : await keysOf(session, normal, found.run, options.keys),
     review: {

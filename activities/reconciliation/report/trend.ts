@@ -1,4 +1,5 @@
 /** How a run compares with those before it: the same level, incremental or not, of the last days. */
+import { countsOf, totalOf } from '../counts.js';
 import type { RunSummary, RunTable, RunVerdict } from '../../../spec/reconciliation.js';
 
 export const TREND_DAYS = 7;
@@ -50,22 +51,18 @@ type Figures = Record<Figure, number>;
 export function trendOf(runs: TrendRun[], run: string): Trend {
   const now = runs.find((one) => one.run === run);
   const before = runs.filter((one) => one.run !== run);
-  const points = runs.map(({ run: id, at, summary }) => ({
-    run: id,
-    at,
-    verdict: summary.verdict,
-    ...figuresOfRun(summary),
+  const points = runs.map((one) => ({
+    run: one.run,
+    at: one.at,
+    verdict: one.summary.verdict,
+    ...figuresOfRun(one),
   }));
   if (now === undefined || before.length === 0) return { days: TREND_DAYS, points, moved: [] };
   const tables = (now.tables ?? []).flatMap((table) => {
     const earlier = before.flatMap((one) => (one.tables ?? []).filter((other) => isSame(other, table)));
     return moves(`${table.schema}.${table.name}`, earlier.map(figuresOfTable), figuresOfTable(table));
   });
-  const whole = moves(
-    null,
-    before.map(({ summary }) => figuresOfRun(summary)),
-    figuresOfRun(now.summary),
-  );
+  const whole = moves(null, before.map(figuresOfRun), figuresOfRun(now));
   return { days: TREND_DAYS, points, moved: [...whole, ...tables] };
 }
 
@@ -73,11 +70,11 @@ const isSame = (one: RunTable, other: RunTable): boolean => one.schema === other
 
 const perSecond = (rows: number, tookMs: number): number => rows / (Math.max(tookMs, 1) / 1_000);
 
-const figuresOfRun = ({ rows, tookMs, found }: RunSummary): Figures => ({
-  rows,
-  differences: found.reduce((sum, { count }) => sum + count, 0),
-  tookMs,
-  rowsPerSecond: perSecond(rows, tookMs),
+const figuresOfRun = ({ summary, tables }: TrendRun): Figures => ({
+  rows: summary.rows,
+  differences: totalOf(countsOf(summary, tables ?? [])),
+  tookMs: summary.tookMs,
+  rowsPerSecond: perSecond(summary.rows, summary.tookMs),
 });
 
 const figuresOfTable = ({ rows, tookMs, findings }: RunTable): Figures => ({
