@@ -2,10 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { XMLValidator } from 'fast-xml-parser';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { dailySummary, markdownSummary } from '../../activities/reconciliation/report/day.js';
-import { htmlReport } from '../../activities/reconciliation/report/html.js';
-import { markdownReport } from '../../activities/reconciliation/report/markdown.js';
-import { runReport } from '../../activities/reconciliation/report/report.js';
+import {
+  dailySummary,
+  htmlReport,
+  markdownReport,
+  runReport,
+  summaryOfDay,
+} from '../../activities/reconciliation/report/index.js';
 import type { FindingKind, NormalReconciliation, RunSummary, RunTable } from '../../spec/reconciliation.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -242,7 +245,8 @@ test('a day in short: by level, what was found and done, and what waits', async 
   await keep(kept, 'after', '2026-01-06T00:00:00Z', [table('item', 1, 1)]);
   await on(`insert into godwit.reconciliation_run (run, reconciliation, level, workflow, state, started_at)
             values ('dead', 'shop', 'deep', 'w', 'failed', '2026-01-05T02:00:00Z')`);
-  const day = await dailySummary(normal, '2026-01-05');
+  const day = await summaryOfDay(normal, '2026-01-05');
+  const text = await dailySummary(normal, '2026-01-05');
   expect(day.levels).toMatchObject([
     {
       level: 'comprehensive',
@@ -257,7 +261,7 @@ test('a day in short: by level, what was found and done, and what waits', async 
     { level: 'deep', runs: 0, failed: 1, last: null },
     { level: 'quick', runs: 0, skipped: 1 },
   ]);
-  expect(markdownSummary(day)).toContain('- runs: 2 (1 equal, 1 different)\n');
-  expect(markdownSummary(day)).toContain('- found: 2 missing, 1 drift\n');
-  expect(markdownSummary(await dailySummary(normal, '2026-02-01'))).toContain('No run ended on this day.');
+  expect(text).toContain('- runs: 2 (1 equal, 1 different)\n');
+  expect(text).toContain('- found: 2 missing, 1 drift\n');
+  expect(await dailySummary(normal, '2026-02-01')).toContain('No run ended on this day.');
 });

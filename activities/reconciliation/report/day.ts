@@ -50,7 +50,7 @@ interface RunRow extends Record<string, unknown> {
 }
 
 /** @param day as `2026-01-31`, in UTC */
-export async function dailySummary(normal: NormalReconciliation, day: string): Promise<DailySummary> {
+export async function summaryOfDay(normal: NormalReconciliation, day: string): Promise<DailySummary> {
   await using session = await Session.open('target', normal.target.url, { purpose: `${normal.name} report` });
   const known = await hasRuns(session);
   const runs = known ? await session.rows<RunRow>(DAY, [normal.name, day]) : [];
@@ -103,7 +103,11 @@ function ofLevel(level: Level, runs: RunRow[]): DayOfLevel {
   };
 }
 
-export function markdownSummary({ reconciliation, day, levels, waiting }: DailySummary): string {
+/** `summaryOfDay` as markdown. */
+export const dailySummary = async (normal: NormalReconciliation, day: string): Promise<string> =>
+  markdownSummary(await summaryOfDay(normal, day));
+
+function markdownSummary({ reconciliation, day, levels, waiting }: DailySummary): string {
   return [
     `# ${markdown(reconciliation)} on ${markdown(day)}`,
     '',
