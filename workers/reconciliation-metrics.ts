@@ -3,6 +3,7 @@
  * run the next one, so alerts go by the newest `last_run_timestamp_seconds`; see docs/alerts/reconciliation.rules.yaml.
  */
 import { Counter, Gauge, Histogram, type LabelValues, type Registry } from 'prom-client';
+import { countsOf } from '../activities/reconciliation/counts.js';
 import type { ReconciliationObserver } from '../activities/reconciliation/observer.js';
 import type { FindingKind, RunTable, RunVerdict } from '../spec/reconciliation.js';
 
@@ -79,12 +80,11 @@ export function reconciliationMetrics(registry: Registry): ReconciliationObserve
       if (summary.outcome === 'skipped') return;
       const { reconciliation, level } = summary;
       const run = { reconciliation, level };
-      for (const { schema, table, kind, count } of summary.found) {
-        found.inc({ reconciliation, schema, table, kind }, count);
-      }
-      const counted = summary.found.map(({ schema, table, kind, count }) => ({ ...run, schema, table, kind, count }));
       last.findings.begin(run);
-      for (const { count, ...labels } of counted) last.findings.add(run, labels, count);
+      for (const { schema, table, kind, count } of countsOf(summary, tables)) {
+        found.inc({ reconciliation, schema, table, kind }, count);
+        last.findings.add(run, { ...run, schema, table, kind }, count);
+      }
       const shares = tables.flatMap((one) => {
         const share = shareOf(one);
         return share === null ? [] : [{ schema: one.schema, table: one.name, share }];

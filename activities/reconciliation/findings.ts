@@ -82,3 +82,14 @@ export function severityOf(
   const low = severity === 'low' || severity === 'medium';
   return low && count > settings.highAbove ? 'high' : severity;
 }
+
+/** Findings with their severities, each by how many of its kind there are in its table. */
+export function judged(findings: Finding[], settings: NormalSeverity): (Finding & { severity: FindingSeverity })[] {
+  const keyOf = ({ kind, schema, table }: Finding): string => JSON.stringify([kind, schema, table]);
+  const counts = new Map<string, number>();
+  for (const one of findings) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + one.count);
+  return findings.map((one) => ({
+    ...one,
+    severity: severityOf(one.kind, counts.get(keyOf(one)) ?? one.count, settings, one.severity),
+  }));
+}

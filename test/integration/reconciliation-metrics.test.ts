@@ -74,6 +74,7 @@ test('found and repaired are counted; the share that differs and the findings ar
         count('item', 'changed', 40),
         { ...count('item', 'changed', 10), severity: 'high' },
         count('item', 'drift', 1),
+        { ...count('', 'drift', 2), schema: '' },
       ],
     }),
     [table('item', 'all', 500, { changed: 50, drift: 1 }), table('empty', 'all', 0, { extra: 3 })],
@@ -84,6 +85,9 @@ test('found and repaired are counted; the share that differs and the findings ar
   expect(first).toContain('found_total{reconciliation="shop",schema="public",table="item",kind="changed"} 50');
   expect(first).toContain('repaired_total{reconciliation="shop",schema="public",table="item",kind="changed"} 50');
   expect(first).toContain('findings{…,schema="public",table="item",kind="changed"} 50');
+  // The summary's list ends somewhere; what it has not, its tables have. What belongs to no table, only it has.
+  expect(first).toContain('findings{…,schema="public",table="empty",kind="extra"} 3');
+  expect(first).toContain('findings{…,schema="",table="",kind="drift"} 2');
   expect(first).toContain('differing_ratio{…,schema="public",table="item"} 0.1');
   expect(first).toContain('differing_ratio{…,schema="public",table="empty"} 1');
   expect(first).toContain('review_waiting{reconciliation="shop"} 7');

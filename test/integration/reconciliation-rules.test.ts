@@ -6,7 +6,7 @@ import { business } from '../../activities/reconciliation/checks/business.js';
 import { dangling } from '../../activities/reconciliation/checks/dangling.js';
 import { duplicates } from '../../activities/reconciliation/checks/duplicates.js';
 import { temporal } from '../../activities/reconciliation/checks/temporal.js';
-import { severityOf } from '../../activities/reconciliation/findings.js';
+import { judged, severityOf, type Finding } from '../../activities/reconciliation/findings.js';
 import type { BusinessRule, NormalChecks } from '../../spec/reconciliation.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -421,4 +421,20 @@ test('severities: by kind, raised by number, overruled by the user, and by the r
   expect(severityOf('temporal', 1, usual)).toBe('low');
   expect(severityOf('drift', 1, { kinds: { drift: 'critical' }, highAbove: 0 })).toBe('critical');
   expect(severityOf('business', 500, usual, 'low')).toBe('low');
+
+  const late: Finding = {
+    kind: 'temporal',
+    schema: 'public',
+    table: 'event',
+    key: ['1'],
+    columns: null,
+    side: 'target',
+    count: 1,
+    detail: '',
+  };
+  const many = [...Array.from({ length: 100 }, () => late), { ...late, key: null }, { ...late, table: 'other' }];
+  expect(judged(many, usual).map(({ severity }) => severity)).toEqual([
+    ...Array.from({ length: 101 }, () => 'high'),
+    'low',
+  ]);
 });
