@@ -11,7 +11,9 @@ Made from the help of the program itself (\`npm run cli-page\`); the same text i
 
 As Temporal's own tools do: \`TEMPORAL_ADDRESS\`, \`TEMPORAL_NAMESPACE\`, \`TEMPORAL_API_KEY\`, \`TEMPORAL_TLS_*\`, the profile
 \`TEMPORAL_PROFILE\` of the file \`TEMPORAL_CONFIG_FILE\`; the flags \`--address\`, \`--namespace\` and \`--profile\` win over all
-of them. The command line needs a way to Temporal only: whatever touches a database is done by workers.
+of them. The command line needs a way to Temporal only: whatever touches a database is done by workers. The exceptions say so in
+their help: rows never travel through Temporal, so \`godwit review\`, reports, certificates and the dry run of a repair are read
+from the databases by the command itself.
 
 ## Exit codes
 

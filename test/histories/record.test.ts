@@ -1,5 +1,7 @@
 /** Records the histories that replay.test.ts replays. Collected only when asked: `GODWIT_RECORD=1` (vitest.config.ts). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { finding } from '../support/model-reconciliation.js';
+import { ReconciliationLab } from '../support/reconciliations.js';
 import { gate, Lab, type Migration } from '../support/migrations.js';
 import { saveHistory } from './histories.js';
 
@@ -137,5 +139,52 @@ describe('recording', () => {
     await migration.send('abort');
     expect((await migration.result()).state).toBe('undone');
     await save('migration-held-in-watch', migration);
+  });
+});
+
+describe('recording reconciliations', () => {
+  let lab: ReconciliationLab;
+  beforeAll(async () => {
+    lab = await ReconciliationLab.start();
+  });
+  afterAll(async () => {
+    await lab.stop();
+  });
+
+  it('paused and resumed, a comparison that fails and is retried, then a repair', async () => {
+    const { document, model } = await lab.reconciliation({ repair: { rules: [{ action: 'repair' }] } });
+    model.found = [finding({ count: 3 })];
+    model.mends = 3;
+    const { reached } = model.hold('reconcile');
+    const run = await lab.start({ document, level: 'quick' });
+    await reached;
+    model.fail('reconcile', 'PermissionDenied', 'the role may not read shop.orders');
+    await run.send('pause');
+    await run.reaches('paused');
+    await run.send('resume');
+    await run.reaches('needs-attention');
+    await run.send('retry');
+    expect(await run.result()).toMatchObject({ repaired: 3, remaining: 0 });
+    await saveHistory('reconciliation-repaired', run.handle);
+  });
+
+  it('aborted while it compares', async () => {
+    const { document, model } = await lab.reconciliation();
+    const { reached } = model.hold('reconcile');
+    const run = await lab.start({ document, scheduled: true });
+    await reached;
+    await run.send('abort');
+    expect((await run.failure()).type).toBe('Aborted');
+    await saveHistory('reconciliation-aborted', run.handle);
+  });
+
+  it('a repair, and its undo', async () => {
+    const { document } = await lab.reconciliation();
+    const repair = await lab.start({ document, run: 'the-run', what: 'all' }, 'repair');
+    await repair.result();
+    await saveHistory('repair', repair.handle);
+    const undo = await lab.start({ document, repair: 'the-repair' }, 'repairUndo');
+    await undo.result();
+    await saveHistory('repair-undo', undo.handle);
   });
 });

@@ -72,6 +72,23 @@ describe('the command line', () => {
     [['start', 'a.yaml', '--plan', 'b.plan'], 'a start needs either a specification or a plan.'],
     [['start', '--plan', 'package.json'], 'package.json is no plan.'],
     [['set', 'orders', 'rateLimit'], '`rateLimit` is no PATH=VALUE.'],
+    [['reconcile', 'nowhere.yaml'], "can't read nowhere.yaml: it isn't there."],
+    [['reconcile', 'run', 'a.yaml', '--level', 'deeper'], 'quick, comprehensive, deep, business'],
+    [['reconcile', 'report', 'a.yaml', '--day', 'today'], 'Expected a day such as 2026-05-01.'],
+    [['reconcile', 'repair', 'a.yaml'], "missing required argument 'run'"],
+    [
+      ['reconcile', 'repair', 'examples/reconciliation.yaml', 'RUN'],
+      'type the name of the reconciliation: --confirm shop',
+    ],
+    [['reconcile', 'forget', 'a.yaml'], "required option '--confirm <name>' not specified"],
+    [['reconcile', 'verify', 'nowhere.json'], "can't read nowhere.json"],
+    [['review', 'list'], "required option '-f, --file <file>' not specified"],
+    [['review', 'show', '-f', 'a.yaml', 'first'], 'Expected the number of an item.'],
+    [['review', 'acept', '-f', 'a.yaml', '1'], 'Did you mean accept?'],
+    [['schedule', 'backfill', 'shop-deep'], "required option '--from <time>' not specified"],
+    [['schedule', 'trigger', 'shop-deep', '--overlap', 'all'], 'Allowed choices are skip, buffer-one, buffer-all'],
+    [['schedule', 'create', 'examples/minimal.yaml'], 'expected Reconciliation, found Migration'],
+    [['start', 'examples/reconciliation.yaml'], 'expected Migration, found Reconciliation; godwit reconcile'],
     [['validate', 'nowhere.yaml'], "can't read nowhere.yaml: it isn't there."],
   ])('ends %j with exit code 2 and says what is wrong', async (words, said) => {
     const { exitCode, stderr } = await cli(words);
