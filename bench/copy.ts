@@ -18,7 +18,8 @@ import type { CopyReport } from './copy-process.js';
 import { machine, spread, type Spread } from './figures.js';
 import { bytesOf, isWhole, makeLargeTable } from './large-table.js';
 import { defaultMove } from './migration.js';
-import { Neighbour, NEIGHBOUR_RATE, type Window } from './neighbour.js';
+import { NEIGHBOUR_RATE, startNeighbour } from './neighbour.js';
+import type { PgBench, Window } from './pgbench.js';
 
 const DATABASE = 'shop';
 const JOBS = 2;
@@ -79,7 +80,7 @@ export async function benchCopy({ runs, rows }: { runs: number; rows: number }):
     (event) => void (event.state === 'started' && console.error(`… ${event.title}`)),
   );
   const pair = await startPair(COPY_SETTINGS);
-  let neighbour: Neighbour | null = null;
+  let neighbour: PgBench | null = null;
   try {
     console.error(`… ${rows} rows`);
     await makeLargeTable(pair.source, DATABASE, rows);
@@ -92,7 +93,7 @@ export async function benchCopy({ runs, rows }: { runs: number; rows: number }):
       dumpThroughPipe(pair),
     ];
     const measured = new Map<string, Measured[]>(contenders.map(({ name }) => [name, []]));
-    neighbour = await Neighbour.start(pair.source, folder);
+    neighbour = await startNeighbour(pair.source, folder);
     const alone = [await idle()];
     for (let run = 0; run < runs; run += 1) {
       for (let turn = 0; turn < contenders.length; turn += 1) {
@@ -136,12 +137,7 @@ async function measure(pair: ServerPair, { name, copy, clean }: Contender, rows:
   return { ...told, seconds, window: { from, to }, whole };
 }
 
-async function figuresOf(
-  name: string,
-  each: Measured[],
-  first: number,
-  neighbour: Neighbour,
-): Promise<ContenderFigures> {
+async function figuresOf(name: string, each: Measured[], first: number, neighbour: PgBench): Promise<ContenderFigures> {
   const seconds = spread(each.map((one) => one.seconds));
   const parts = new Set(each.flatMap((one) => Object.keys(one.parts ?? {})));
   const peaks = each.flatMap(({ peakKiB }) => (peakKiB == null ? [] : [peakKiB / 1_024]));

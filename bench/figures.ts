@@ -5,11 +5,12 @@ export interface Spread {
   n: number;
   min: number;
   median: number;
+  p95: number;
   p99: number;
   max: number;
 }
 
-/** Nearest-rank percentiles, rounded to 0.1. With fewer than 100 values the 99th percentile is the largest. */
+/** Nearest-rank percentiles, rounded to 0.1. With few values high percentiles are the largest. */
 export function spread(values: number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
   const rank = (share: number): number => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN;
@@ -18,6 +19,7 @@ export function spread(values: number[]): Spread {
     n: sorted.length,
     min: round(rank(0)),
     median: round(rank(0.5)),
+    p95: round(rank(0.95)),
     p99: round(rank(0.99)),
     max: round(rank(1)),
   };

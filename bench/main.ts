@@ -8,6 +8,7 @@ import { benchCopy, copyHolds, copyTable } from './copy.js';
 import { benchEndpoints, endpointsTable } from './endpoints.js';
 import { benchJudge, judgeTable } from './judge.js';
 import { LARGE_ROWS } from './large-table.js';
+import { benchReconciliation, reconciliationHolds, reconciliationTable } from './reconciliation.js';
 import { benchSwitch, keep, switchTable } from './switch.js';
 import { benchTables, tablesTable } from './tables.js';
 import { benchValidation, validationHolds, validationTable } from './validation.js';
@@ -52,6 +53,12 @@ const BENCHES: Record<string, () => Promise<boolean>> = {
     console.log(validationTable(figures));
     console.error(`figures: ${await keep(folder, 'validation', figures)}`);
     return validationHolds(figures);
+  },
+  reconciliation: async () => {
+    const figures = await benchReconciliation({ runs, rows });
+    console.log(reconciliationTable(figures));
+    console.error(`figures: ${await keep(folder, 'reconciliation', figures)}`);
+    return reconciliationHolds(figures);
   },
   judge: async () => {
     const figures = benchJudge({ runs: Number(options.streams) });

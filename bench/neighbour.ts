@@ -1,74 +1,19 @@
-/** What others on the source notice: pgbench at a fixed rate on a small table of another database, each transaction on record. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+/** What others on the source notice: pgbench at a fixed rate on a small table of another database. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresServer } from '../lab/postgres.js';
-import { onPath } from '../lab/setup/path.js';
-import { spread, type Spread } from './figures.js';
 import { NEIGHBOUR, NEIGHBOUR_ROWS } from './large-table.js';
+import { PgBench } from './pgbench.js';
 
 /** Transactions a second: enough for a percentile, far from what the machine could do. */
 export const NEIGHBOUR_RATE = 100;
 const CLIENTS = 4;
-/** The record is written in blocks of 4 KB: at this rate what is in memory is a second old at most. */
-const FLUSH_MS = 2_500;
-const FOREVER_S = 86_400;
 
-export interface Window {
-  /** Milliseconds since the epoch. */
-  from: number;
-  to: number;
-}
-
-export class Neighbour {
-  private constructor(
-    readonly child: ChildProcess,
-    readonly folder: string,
-  ) {}
-
-  static async start(server: PostgresServer, folder: string): Promise<Neighbour> {
-    const beside = join(server.binaries, 'pgbench');
-    const command = existsSync(beside) ? beside : onPath('pgbench');
-    if (command === null) throw new Error('pgbench is missing; Debian has it in the package postgresql');
-    const script = join(folder, 'seat.sql');
-    await writeFile(
-      script,
-      `\\set id random(1, ${NEIGHBOUR_ROWS})\nupdate seat set taken = taken + 1 where id = :id;\nselect taken from seat where id = :id;\n`,
-    );
-    const args = ['-n', '-f', script, '-R', NEIGHBOUR_RATE, '-c', CLIENTS, '-j', 1, '-T', FOREVER_S, '-l'].map(String);
-    const child = spawn(command, [...args, server.url(NEIGHBOUR)], {
-      cwd: folder,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    await sleep(1_000);
-    if (child.exitCode !== null) throw new Error(`pgbench ended with ${child.exitCode}`);
-    return new Neighbour(child, folder);
-  }
-
-  /** Latencies in milliseconds, from when a transaction should have begun, of those that ended in one of the windows. */
-  async within(windows: Window[]): Promise<Spread> {
-    await sleep(FLUSH_MS);
-    const files = (await readdir(this.folder)).filter((name) => name.startsWith('pgbench_log.'));
-    const latencies: number[] = [];
-    for (const file of files) {
-      for (const line of (await readFile(join(this.folder, file), 'utf8')).split('\n')) {
-        // client, number, µs, script, seconds and µs of its end, µs that it began too late (which are in its time, too)
-        const [, , took, , seconds, micros] = line.split(' ').map(Number);
-        if (took === undefined || seconds === undefined || micros === undefined) continue;
-        const at = seconds * 1_000 + micros / 1_000;
-        if (windows.some(({ from, to }) => from <= at && at <= to)) latencies.push(took / 1_000);
-      }
-    }
-    return spread(latencies);
-  }
-
-  async stop(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await ended;
-  }
+export async function startNeighbour(server: PostgresServer, folder: string): Promise<PgBench> {
+  const script = join(folder, 'seat.sql');
+  await writeFile(
+    script,
+    `\\set id random(1, ${NEIGHBOUR_ROWS})\nupdate seat set taken = taken + 1 where id = :id;\nselect taken from seat where id = :id;\n`,
+  );
+  return PgBench.start(server, NEIGHBOUR, folder, script, { rate: NEIGHBOUR_RATE, clients: CLIENTS });
 }

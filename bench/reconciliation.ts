@@ -19,7 +19,7 @@ import { until } from '../test/support/sync.js';
 import { COPY_SETTINGS } from './copy.js';
 import { machine, spread, type Spread } from './figures.js';
 import { bytesOf, makeLargeTable } from './large-table.js';
-import { LiveLoad } from './live-load.js';
+import { startLiveLoad } from './live-load.js';
 import { INJECTED } from './validation.js';
 
 const DATABASE = 'shop';
@@ -58,10 +58,18 @@ export interface ReconciliationBench {
   repair: { rows: number; seconds: number; perSecond: number; equalAfterwards: boolean };
 }
 
-export async function benchReconciliation({ runs, rows }: { runs: number; rows: number }): Promise<ReconciliationBench> {
+export async function benchReconciliation({
+  runs,
+  rows,
+}: {
+  runs: number;
+  rows: number;
+}): Promise<ReconciliationBench> {
   const folder = await mkdtemp(join(tmpdir(), 'godwit-bench-'));
   await chmod(folder, 0o755);
-  const dataDiff = await dataDiffBinary((event) => void (event.state === 'started' && console.error(`… ${event.title}`)));
+  const dataDiff = await dataDiffBinary(
+    (event) => void (event.state === 'started' && console.error(`… ${event.title}`)),
+  );
   const pair = await startPair(COPY_SETTINGS);
   try {
     console.error(`… ${rows} rows`);
@@ -70,7 +78,7 @@ export async function benchReconciliation({ runs, rows }: { runs: number; rows: 
     process.env[SOURCE] = pair.source.url(DATABASE);
     process.env[TARGET] = pair.target.url(DATABASE);
     const incremental = await incrementalRuns(pair, runs, rows);
-    const samples = await sampledRuns(runs);
+    const samples = await sampledRuns(pair, runs);
     const load = await underLoad(pair, folder, rows);
     const repair = await repairs(pair, rows);
     const sideBySide = await contenders(pair, dataDiff, runs, rows);
@@ -104,7 +112,8 @@ async function subscribe(pair: ServerPair): Promise<void> {
     DATABASE,
   );
   await until(
-    async () => (await pair.target.query(`select from pg_subscription_rel where srsubstate <> 'r'`, [], DATABASE)).length === 0,
+    async () =>
+      (await pair.target.query(`select from pg_subscription_rel where srsubstate <> 'r'`, [], DATABASE)).length === 0,
     'the subscription has copied the table',
     600_000,
   );
@@ -116,7 +125,12 @@ function normal(spec: Record<string, unknown> = {}): NormalReconciliation {
     apiVersion: 'godwit.dev/v1alpha1',
     kind: 'Reconciliation',
     metadata: { name: 'shop' },
-    spec: { source: { url: { env: SOURCE } }, target: { url: { env: TARGET } }, tables: { include: ['public.orders'] }, ...spec },
+    spec: {
+      source: { url: { env: SOURCE } },
+      target: { url: { env: TARGET } },
+      tables: { include: ['public.orders'] },
+      ...spec,
+    },
   });
   if (!answer.ok) throw new Error('the specification is wrong');
   return answer.normal;
@@ -131,7 +145,11 @@ async function run(spec: NormalReconciliation, full = true): Promise<{ seconds: 
   return { seconds: (performance.now() - began) / 1_000, summary };
 }
 
-async function incrementalRuns(pair: ServerPair, runs: number, rows: number): Promise<ReconciliationBench['incremental']> {
+async function incrementalRuns(
+  pair: ServerPair,
+  runs: number,
+  rows: number,
+): Promise<ReconciliationBench['incremental']> {
   const spec = normal({ incremental: { by: 'changes' } });
   const full: number[] = [];
   const changed = Math.round((rows * TOUCHED) / 100);
@@ -149,7 +167,8 @@ async function incrementalRuns(pair: ServerPair, runs: number, rows: number): Pr
       await pair.source.query(`update public.orders set status = (status + 1) % 7 where ${where}`, [], DATABASE);
       await caughtUp(pair);
       const one = await run(spec, false);
-      if (one.summary.verdict !== 'equal' || !one.summary.incremental) throw new Error(`after ${what}: ${JSON.stringify(one.summary)}`);
+      if (one.summary.verdict !== 'equal' || !one.summary.incremental)
+        throw new Error(`after ${what}: ${JSON.stringify(one.summary)}`);
       read[index] = one.summary.rows;
       console.error(`  all rows ${whole.seconds.toFixed(1)} s; after ${what} ${one.seconds.toFixed(2)} s`);
       if (i > 0) seconds[index]?.push(one.seconds);
@@ -169,14 +188,18 @@ async function caughtUp(pair: ServerPair): Promise<void> {
   const [at] = await pair.source.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
   await until(
     async () =>
-      (await pair.source.query(`select from pg_replication_slots where slot_name = 'shop' and confirmed_flush_lsn >= $1::pg_lsn`, [at?.lsn]))
-        .length === 1,
+      (
+        await pair.source.query(
+          `select from pg_replication_slots where slot_name = 'shop' and confirmed_flush_lsn >= $1::pg_lsn`,
+          [at?.lsn],
+        )
+      ).length === 1,
     'the subscription has caught up',
     300_000,
   );
 }
 
-async function sampledRuns(runs: number): Promise<ReconciliationBench['samples']> {
+async function sampledRuns(pair: ServerPair, runs: number): Promise<ReconciliationBench['samples']> {
   const figures: ReconciliationBench['samples'] = [];
   for (const percent of SAMPLES) {
     const spec = normal({ sample: { share: `${percent}%`, method: 'systematic', seed: 1, tables: ['public.orders'] } });
@@ -185,7 +208,7 @@ async function sampledRuns(runs: number): Promise<ReconciliationBench['samples']
     for (let i = 0; i < runs; i += 1) {
       const one = await run(spec);
       seconds.push(one.seconds);
-      verdict = await noteOf(one.summary.run);
+      verdict = await noteOf(pair, one.summary.run);
     }
     console.error(`  ${percent} %: ${spread2(seconds).median} s; ${verdict}`);
     figures.push({ percent, seconds: spread2(seconds), verdict });
@@ -193,14 +216,12 @@ async function sampledRuns(runs: number): Promise<ReconciliationBench['samples']
   return figures;
 }
 
-let noted: ServerPair | null = null;
-
-async function noteOf(id: string): Promise<string> {
-  const [row] = (await noted?.target.query<{ note: string }>(
+async function noteOf(pair: ServerPair, id: string): Promise<string> {
+  const [row] = await pair.target.query<{ note: string }>(
     `select tables -> 0 ->> 'note' as note from godwit.reconciliation_run where run = $1`,
     [id],
     DATABASE,
-  )) ?? [undefined];
+  );
   return row?.note ?? '';
 }
 
@@ -210,7 +231,7 @@ async function underLoad(pair: ServerPair, folder: string, rows: number): Promis
   const spec = normal();
   // a row that the load leaves alone
   await pair.target.query(`update public.orders set note = 'corrupt' where id = ${rows}`, [], DATABASE);
-  const load = await LiveLoad.start(pair.source, DATABASE, folder, { rate: LOAD_RATE, rows: rows - 1 });
+  const load = await startLiveLoad(pair.source, DATABASE, folder, { rate: LOAD_RATE, rows: rows - 1 });
   try {
     const from = Date.now();
     await new Promise((resolve) => setTimeout(resolve, LOAD_ALONE_MS));
@@ -225,7 +246,9 @@ async function underLoad(pair: ServerPair, folder: string, rows: number): Promis
       const found = summary.found.reduce((sum, { count }) => sum + count, 0);
       falsePositives += Math.max(0, found - 1) + summary.suspects;
       missed += found === 0 ? 1 : 0;
-      console.error(`  under load: ${((Date.now() - began) / 1_000).toFixed(1)} s, ${found} found, ${summary.late} late`);
+      console.error(
+        `  under load: ${((Date.now() - began) / 1_000).toFixed(1)} s, ${found} found, ${summary.late} late`,
+      );
     }
     return {
       rate: LOAD_RATE,
@@ -271,7 +294,12 @@ async function repairs(pair: ServerPair, rows: number): Promise<ReconciliationBe
   const count = mended.inserted + mended.updated + mended.deleted;
   console.error(`  repair of ${count} rows: ${seconds.toFixed(1)} s`);
   const after = await run(spec);
-  return { rows: count, seconds: round(seconds), perSecond: Math.round(count / seconds), equalAfterwards: after.summary.verdict === 'equal' };
+  return {
+    rows: count,
+    seconds: round(seconds),
+    perSecond: Math.round(count / seconds),
+    equalAfterwards: after.summary.verdict === 'equal',
+  };
 }
 
 async function contenders(
@@ -281,7 +309,10 @@ async function contenders(
   rows: number,
 ): Promise<Pick<ReconciliationBench, 'contenders' | 'rowsPerSecond' | 'invented'>> {
   for (const { what, sql } of INJECTED) {
-    for (const text of sql) await pair.target.query(text, [], DATABASE).catch((error: unknown) => Promise.reject(new Error(`${what}: ${String(error)}`)));
+    for (const text of sql)
+      await pair.target
+        .query(text, [], DATABASE)
+        .catch((error: unknown) => Promise.reject(new Error(`${what}: ${String(error)}`)));
   }
   const wanted = INJECTED.map(({ found }) => found(rows).map(({ id }) => `${id}`));
   const kinds = (ids: Set<string>): number => wanted.filter((each) => each.every((id) => ids.has(id))).length;
@@ -305,7 +336,18 @@ async function contenders(
     {
       name: 'data-diff 0.11.2, hashdiff, 2 threads, to the row',
       work: async () => {
-        const columns = ['customer', 'status', 'paid', 'amount', 'weight', 'placed', 'reference', 'email', 'details', 'note'];
+        const columns = [
+          'customer',
+          'status',
+          'paid',
+          'amount',
+          'weight',
+          'placed',
+          'reference',
+          'email',
+          'details',
+          'note',
+        ];
         const { stdout } = await execa(
           dataDiff,
           [
@@ -357,7 +399,13 @@ async function contenders(
   return {
     contenders: programs.map(({ name }) => {
       const each = spread2(seconds.get(name) ?? []);
-      return { name, seconds: each, ratio: round(each.median / spread2(own).median), found: found.get(name) ?? null, of: INJECTED.length };
+      return {
+        name,
+        seconds: each,
+        ratio: round(each.median / spread2(own).median),
+        found: found.get(name) ?? null,
+        of: INJECTED.length,
+      };
     }),
     rowsPerSecond: spread(own.map((took) => rows / took)),
     invented,
@@ -370,11 +418,19 @@ const round = (value: number): number => Math.round(value * 1_000) / 1_000;
 function spread2(values: number[]): Spread {
   const scaled = spread(values.map((value) => value * 100));
   const back = (value: number): number => Math.round(value) / 100;
-  return { n: scaled.n, min: back(scaled.min), median: back(scaled.median), p99: back(scaled.p99), max: back(scaled.max) };
+  return {
+    n: scaled.n,
+    p95: back(scaled.p95),
+    min: back(scaled.min),
+    median: back(scaled.median),
+    p99: back(scaled.p99),
+    max: back(scaled.max),
+  };
 }
 
 export function reconciliationTable(bench: ReconciliationBench): string {
   const each = ({ min, median, max }: Spread): string => `${min} / ${median} / ${max}`;
+  const latency = ({ median, p95, p99 }: Spread): string => `${median} / ${p95} / ${p99}`;
   const { load, repair } = bench;
   return [
     `${bench.rows} rows of 11 columns on each side, ${Math.round(bench.bytes / 2 ** 20)} MiB, ${bench.runs} runs each, on ${bench.machine}; min / median / max:`,
@@ -382,21 +438,24 @@ export function reconciliationTable(bench: ReconciliationBench): string {
     '| all rows of both sides | seconds | median to Godwit | kinds of injected differences found |',
     '|---|---:|---:|---:|',
     ...bench.contenders.map(
-      (one) => `| ${one.name} | ${each(one.seconds)} | ${one.ratio} | ${one.found === null ? `“they differ”` : `${one.found} of ${one.of}`} |`,
+      (one) =>
+        `| ${one.name} | ${each(one.seconds)} | ${one.ratio} | ${one.found === null ? `“they differ”` : `${one.found} of ${one.of}`} |`,
     ),
     '',
     `Godwit compared ${each(bench.rowsPerSecond)} rows a second, and listed ${bench.invented} rows that don't differ.`,
     '',
     '| incremental, by change streams | seconds | of the time of all rows | rows read |',
     '|---|---:|---:|---:|',
-    ...bench.incremental.map((one) => `| ${one.what} | ${each(one.seconds)} | ${Math.round(one.share * 1_000) / 10} % | ${one.rows} |`),
+    ...bench.incremental.map(
+      (one) => `| ${one.what} | ${each(one.seconds)} | ${Math.round(one.share * 1_000) / 10} % | ${one.rows} |`,
+    ),
     '',
     '| systematic sample | seconds | what it says |',
     '|---|---:|---|',
     ...bench.samples.map((one) => `| ${one.percent} % | ${each(one.seconds)} | ${one.verdict} |`),
     '',
     `Under ${load.rate} transactions a second on the same table, ${load.runs} runs: ${load.falsePositives} false positives, the one row that differs missed ${load.missed} times. ` +
-      `Latency of the load's transactions in ms, median and p95-p99: alone ${load.alone.median} (p99 ${load.alone.p99}), beside a run ${load.beside.median} (p99 ${load.beside.p99}).`,
+      `Latency of the load's transactions in ms, median / p95 / p99: alone ${latency(load.alone)}, beside a run ${latency(load.beside)}; the p95 is ${round(load.beside.p95 / load.alone.p95)} times as long.`,
     '',
     `Repair of ${repair.rows} rows, each verified: ${repair.seconds} s, ${repair.perSecond} rows a second; ${repair.equalAfterwards ? 'equal afterwards' : 'NOT equal afterwards'}.`,
   ].join('\n');
@@ -404,10 +463,7 @@ export function reconciliationTable(bench: ReconciliationBench): string {
 
 export function reconciliationHolds({ contenders: all, load, repair, invented }: ReconciliationBench): boolean {
   const [own] = all;
-  return own?.found === own?.of && invented === 0 && load.falsePositives === 0 && load.missed === 0 && repair.equalAfterwards;
-}
-
-/** For what only the database knows of a run. */
-export function notesFrom(pair: ServerPair): void {
-  noted = pair;
+  return (
+    own?.found === own?.of && invented === 0 && load.falsePositives === 0 && load.missed === 0 && repair.equalAfterwards
+  );
 }

@@ -25,7 +25,7 @@ const TABLE = qualified(LARGE_TABLE);
 const RATIO_LIMIT = 1.3;
 
 /** What is done to the target, and the rows that differ by it. Rows without a note are every fourth, without a weight every tenth. */
-const INJECTED: { what: string; sql: string[]; found: (rows: number) => { kind: string; id: number }[] }[] = [
+export const INJECTED: { what: string; sql: string[]; found: (rows: number) => { kind: string; id: number }[] }[] = [
   {
     what: 'a row is missing',
     sql: [`delete from ${TABLE} where id = 11`],

@@ -36,6 +36,7 @@ export type FindingKind = (typeof FINDING_KINDS)[number];
 export const REPAIRABLE_KINDS = ['missing', 'extra', 'changed'] as const;
 export type RepairableKind = (typeof REPAIRABLE_KINDS)[number];
 
+/** `low`: worth knowing, but no difference; it leaves verdict and exit code as they are. */
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
 export type FindingSeverity = (typeof SEVERITIES)[number];
 
@@ -277,7 +278,7 @@ export interface RunSummary {
   repaired: number;
   /** Put into the review queue. */
   queued: number;
-  /** Findings that are still there. */
+  /** Findings that are still there, but for those of low severity. */
   remaining: number;
   certificate: string | null;
 }

@@ -55,6 +55,7 @@ export type Check = (run: CheckRun) => Promise<Checked>;
 /** Of each check and table, so many rows are named by their keys; the rest is one finding with their count. */
 export const NAMED_ROWS = 1_000;
 
+/** `low` is worth knowing, and makes no run different. */
 const USUALLY: Record<FindingKind, FindingSeverity> = {
   missing: 'medium',
   extra: 'medium',
@@ -63,8 +64,8 @@ const USUALLY: Record<FindingKind, FindingSeverity> = {
   duplicate: 'medium',
   dangling: 'high',
   business: 'high',
-  temporal: 'low',
-  drift: 'low',
+  temporal: 'medium',
+  drift: 'medium',
 };
 
 /**

@@ -27,7 +27,7 @@ import type { ReconcileRun } from '../reconciliation-contract.js';
 import { CERTIFICATE_KIND, certified, type RunCertificate } from './certificate.js';
 import { checksOf, looksAtStructure } from './checks/checks.js';
 import { proofOf } from './detect-proof.js';
-import { severityOf, type Finding, type NotChecked } from './findings.js';
+import { judged, type Finding, type NotChecked } from './findings.js';
 import { observed } from './observer.js';
 import { ReadingPace } from './pace.js';
 import { decide, expire, queue } from './policy.js';
@@ -493,11 +493,7 @@ class Run {
         await addFindings(
           session,
           run,
-          this.#findings.map((one) => ({
-            ...one,
-            severity: severityOf(one.kind, one.count, normal.severity, one.severity),
-            state: 'confirmed',
-          })),
+          judged(this.#findings, normal.severity).map((one) => ({ ...one, state: 'confirmed' })),
         );
         const found = await session.rows<FindingCount & Record<string, unknown>>(
           `select kind, severity, schema_name as schema, table_name as "table", sum(count)::int as count
@@ -508,7 +504,7 @@ class Run {
         const whole = level === 'quick' || this.#incremental ? [] : tables.filter(({ how }) => how === 'all');
         const queued = await queue(session, { run, normal, decisions, whole });
         const total = (pick: (table: RunTable) => number): number => tables.reduce((sum, one) => sum + pick(one), 0);
-        const remaining = found.reduce((sum, { count }) => sum + count, 0);
+        const remaining = found.reduce((sum, { count, severity }) => sum + (severity === 'low' ? 0 : count), 0);
         const verdict: RunVerdict =
           remaining > 0 ? 'different' : this.#suspects + this.#notChecked.length > 0 ? 'incomplete' : 'equal';
         const certificate: RunCertificate = certified({

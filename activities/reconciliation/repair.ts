@@ -353,10 +353,13 @@ class Repair {
       });
     }
     const summary = await summaryOf(keeping, this.run, this.#began);
-    await keeping.run(
-      `update godwit.reconciliation_repair set state = 'done', ended_at = clock_timestamp(), summary = $2 where repair = $1`,
-      [this.run.repair, JSON.stringify(summary)],
-    );
+    await keeping.transaction(async () => {
+      await keeping.run(
+        `update godwit.reconciliation_repair set state = 'done', ended_at = clock_timestamp(), summary = $2 where repair = $1`,
+        [this.run.repair, JSON.stringify(summary)],
+      );
+      await recount(keeping, this.run.run);
+    });
     return summary;
   }
 
@@ -683,6 +686,18 @@ async function settled(session: Session, repairId: string, findings: string[]): 
      from godwit.reconciliation_finding f
      where v.finding = f.id and f.id = any ($1::bigint[]) and f.state = 'repaired'`,
     [findings],
+  );
+}
+
+/** The run's summary says what is still there. */
+export async function recount(session: Session, run: string): Promise<void> {
+  await session.run(
+    `update godwit.reconciliation_run r set summary = (r.summary::jsonb || jsonb_build_object('repaired', f.repaired, 'remaining', f.remaining))::json
+     from (select coalesce(sum(count) filter (where state = 'repaired'), 0)::int as repaired,
+                  coalesce(sum(count) filter (where state = 'confirmed' and severity <> 'low'), 0)::int as remaining
+           from godwit.reconciliation_finding where run = $1) f
+     where r.run = $1 and r.summary is not null`,
+    [run],
   );
 }
 

@@ -117,6 +117,15 @@ export async function beginRun(
      on conflict (run) do nothing`,
     [run, normal.name, level, workflow],
   );
+  // of runs that were aborted, or whose worker never came back: nobody else has the turn
+  await session.run(
+    `update godwit.reconciliation_run set state = 'failed', ended_at = clock_timestamp() where state = 'running' and run <> $1`,
+    [run],
+  );
+  await session.run(
+    `update godwit.reconciliation_run set state = 'running', ended_at = null where run = $1 and state = 'failed'`,
+    [run],
+  );
   const row = await session.row<{ summary: RunSummary | null }>(
     'select summary from godwit.reconciliation_run where run = $1',
     [run],

@@ -9,7 +9,7 @@ import { nameOf, type TableName } from '../postgres/statements.js';
 import { statementsOn, type ComparedTable, type Image, type Key } from '../postgres/validation/compared-table.js';
 import type { RepairRun } from '../reconciliation-contract.js';
 import { admitRepair } from './admit.js';
-import { atWork, describedTables, MADE_WAY, summaryOf, type Place } from './repair.js';
+import { atWork, describedTables, MADE_WAY, recount, summaryOf, type Place } from './repair.js';
 import { CATCH_UP_TIMEOUT_MS } from './rows.js';
 import { changeOf, RowWrites, type Change } from './writes.js';
 
@@ -80,6 +80,7 @@ export async function undoRepairUntil(undo: Undo, signal: AbortSignal): Promise<
         detail: `${entry.schema}.${entry.name}`,
       });
     }
+    await recount(keeping, known.run);
     await keeping.run(
       `update godwit.reconciliation_repair set state = 'undone', ended_at = clock_timestamp() where repair = $1`,
       [undo.repair],

@@ -1,11 +1,7 @@
 /** Finds moto, the stand-in for AWS that the lab's proxy keeps strict, or gets it from PyPI into a virtual environment. */
-import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
-import { aptInstall } from './apt.js';
-import { onPath } from './path.js';
 import type { OnProgress } from './progress.js';
+import { isComplete, pythonEnvironment } from './python.js';
 import { firstOf } from './sources.js';
 
 const VERSION = '5.2.1';
@@ -42,7 +38,6 @@ const PACKAGES = [
   'werkzeug==3.1.9',
   'xmltodict==1.0.4',
 ];
-const INSTALL_TIMEOUT_MS = 10 * 60_000;
 
 /** Python of a virtual environment that has moto; fails with `ComponentMissing`. */
 export async function motoPython(cache: string, onProgress: OnProgress): Promise<string> {
@@ -51,46 +46,14 @@ export async function motoPython(cache: string, onProgress: OnProgress): Promise
   return firstOf(
     `moto ${VERSION} (a stand-in for AWS)`,
     [
-      { title: `the cache (${folder})`, get: () => Promise.resolve(existsSync(complete(folder)) ? python : null) },
+      { title: `the cache (${folder})`, get: () => Promise.resolve(isComplete(folder) ? python : null) },
       {
         title: `installing moto ${VERSION} from PyPI`,
         expected: 'about 30 s',
-        get: async () => ((await install(folder)) ? python : null),
+        get: async () => ((await pythonEnvironment(folder, PACKAGES)) ? python : null),
       },
     ],
     'Python 3.10 or newer with its module venv (`apt-get install python3-venv`)',
     onProgress,
   );
 }
-
-/** Made last, so that an interrupted set-up is begun anew: a virtual environment can't be moved when it is whole. */
-const complete = (folder: string): string => join(folder, 'complete');
-
-/** False: there is no Python with venv, and none to be had. */
-async function install(folder: string): Promise<boolean> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(join(folder, '..'), { recursive: true });
-  if (!(await makeEnvironment(folder))) return false;
-  const options = { timeout: INSTALL_TIMEOUT_MS, stdin: 'ignore' } as const;
-  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--quiet', '--no-input', ...PACKAGES];
-  await execa(join(folder, 'bin', 'python'), pip, options);
-  await writeFile(complete(folder), '');
-  return true;
-}
-
-/** Debian has venv in a package of its own, without which `python3 -m venv` fails half-way. False: there is no Python. */
-async function makeEnvironment(folder: string): Promise<boolean> {
-  const found = (): string | null => onPath('python3');
-  const make = (python: string): Promise<unknown> => execa(python, ['-m', 'venv', folder], { stdin: 'ignore' });
-  const first = found();
-  const failed = first === null ? null : await make(first).then(() => null, asError);
-  if (first !== null && failed === null) return true;
-  await rm(folder, { recursive: true, force: true });
-  const python = await aptInstall('python3-venv', found);
-  if (python === null && failed !== null) throw failed;
-  if (python === null) return false;
-  await make(python);
-  return true;
-}
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

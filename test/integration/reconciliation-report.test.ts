@@ -12,7 +12,7 @@ import {
 import type { FindingKind, NormalReconciliation, RunSummary, RunTable } from '../../spec/reconciliation.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
-import { normalReconciliation } from '../support/reconciled.js';
+import { normalReconciliation } from '../support/checked.js';
 
 const STATE = readFileSync(new URL('../../activities/reconciliation/sql/state.sql', import.meta.url), 'utf8');
 

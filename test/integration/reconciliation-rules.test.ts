@@ -418,7 +418,7 @@ test('severities: by kind, raised by number, overruled by the user, and by the r
   expect(severityOf('missing', 100, usual)).toBe('medium');
   expect(severityOf('missing', 101, usual)).toBe('high');
   expect(severityOf('dangling', 1, usual)).toBe('high');
-  expect(severityOf('temporal', 1, usual)).toBe('low');
+  expect(severityOf('temporal', 1, usual)).toBe('medium');
   expect(severityOf('drift', 1, { kinds: { drift: 'critical' }, highAbove: 0 })).toBe('critical');
   expect(severityOf('business', 500, usual, 'low')).toBe('low');
 
@@ -435,6 +435,6 @@ test('severities: by kind, raised by number, overruled by the user, and by the r
   const many = [...Array.from({ length: 100 }, () => late), { ...late, key: null }, { ...late, table: 'other' }];
   expect(judged(many, usual).map(({ severity }) => severity)).toEqual([
     ...Array.from({ length: 101 }, () => 'high'),
-    'low',
+    'medium',
   ]);
 });

@@ -4,7 +4,7 @@ import type { Session } from '../../postgres/session.js';
 import type { TableName } from '../../postgres/statements.js';
 import type { Check, CheckRun, Finding, NotChecked } from '../findings.js';
 import { tablesOfBoth } from './constraints.js';
-import { attempted, drift } from './reading.js';
+import { attempted, drift, usually } from './reading.js';
 import { settledCatalogs } from './settled.js';
 
 /** What makes a database answer otherwise. The rest of the details is looks and speed; indexes are a check of their own. */
@@ -34,6 +34,7 @@ async function differences(run: CheckRun): Promise<Finding[]> {
         detail:
           `${difference.object}: ${difference.fact} is ${shownDetail(difference, 'source')} on the source, ` +
           `and ${shownDetail(difference, 'target')} on the target`,
+        ...usually(run, 'drift', 'low'),
       });
     });
 }
