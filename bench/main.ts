@@ -8,7 +8,13 @@ import { benchCopy, copyHolds, copyTable } from './copy.js';
 import { benchEndpoints, endpointsTable } from './endpoints.js';
 import { benchJudge, judgeTable } from './judge.js';
 import { LARGE_ROWS } from './large-table.js';
-import { benchReconciliation, reconciliationHolds, reconciliationTable } from './reconciliation.js';
+import {
+  benchReconciliation,
+  benchReconciliationLoad,
+  loadTable,
+  reconciliationHolds,
+  reconciliationTable,
+} from './reconciliation.js';
 import { benchSwitch, keep, switchTable } from './switch.js';
 import { benchTables, tablesTable } from './tables.js';
 import { benchValidation, validationHolds, validationTable } from './validation.js';
@@ -59,6 +65,12 @@ const BENCHES: Record<string, () => Promise<boolean>> = {
     console.log(reconciliationTable(figures));
     console.error(`figures: ${await keep(folder, 'reconciliation', figures)}`);
     return reconciliationHolds(figures);
+  },
+  'reconciliation-load': async () => {
+    const figures = await benchReconciliationLoad({ runs, rows });
+    console.log(loadTable(figures));
+    console.error(`figures: ${await keep(folder, 'reconciliation-load', figures)}`);
+    return figures.falsePositives + figures.missed === 0;
   },
   judge: async () => {
     const figures = benchJudge({ runs: Number(options.streams) });

@@ -54,8 +54,42 @@ export interface ReconciliationBench {
   invented: number;
   incremental: { what: string; seconds: Spread; share: number; rows: number }[];
   samples: { percent: number; seconds: Spread; verdict: string }[];
-  load: { rate: number; runs: number; falsePositives: number; missed: number; alone: Spread; beside: Spread };
   repair: { rows: number; seconds: number; perSecond: number; equalAfterwards: boolean };
+}
+
+export interface LoadBench {
+  machine: string;
+  rows: number;
+  rate: number;
+  runs: number;
+  falsePositives: number;
+  missed: number;
+  seconds: Spread;
+  alone: Spread;
+  beside: Spread;
+}
+
+/** Both servers with the table, replicating; whatever becomes of the work, they are gone afterwards. */
+async function inWorld<R>(rows: number, work: (pair: ServerPair, folder: string) => Promise<R>): Promise<R> {
+  const folder = await mkdtemp(join(tmpdir(), 'godwit-bench-'));
+  await chmod(folder, 0o755);
+  const pair = await startPair(COPY_SETTINGS);
+  try {
+    console.error(`… ${rows} rows`);
+    await makeLargeTable(pair.source, DATABASE, rows);
+    await subscribe(pair);
+    process.env[SOURCE] = pair.source.url(DATABASE);
+    process.env[TARGET] = pair.target.url(DATABASE);
+    return await work(pair, folder);
+  } finally {
+    await pair.destroy();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs with default limits under live load. */
+export async function benchReconciliationLoad({ runs, rows }: { runs: number; rows: number }): Promise<LoadBench> {
+  return inWorld(rows, (pair, folder) => underLoad(pair, folder, runs, rows));
 }
 
 export async function benchReconciliation({
@@ -65,38 +99,19 @@ export async function benchReconciliation({
   runs: number;
   rows: number;
 }): Promise<ReconciliationBench> {
-  const folder = await mkdtemp(join(tmpdir(), 'godwit-bench-'));
-  await chmod(folder, 0o755);
   const dataDiff = await dataDiffBinary(
     (event) => void (event.state === 'started' && console.error(`… ${event.title}`)),
   );
-  const pair = await startPair(COPY_SETTINGS);
-  try {
-    console.error(`… ${rows} rows`);
-    await makeLargeTable(pair.source, DATABASE, rows);
-    await subscribe(pair);
-    process.env[SOURCE] = pair.source.url(DATABASE);
-    process.env[TARGET] = pair.target.url(DATABASE);
-    const incremental = await incrementalRuns(pair, runs, rows);
-    const samples = await sampledRuns(pair, runs);
-    const load = await underLoad(pair, folder, rows);
-    const repair = await repairs(pair, rows);
-    const sideBySide = await contenders(pair, dataDiff, runs, rows);
-    return {
-      machine: machine(),
-      rows,
-      bytes: (await bytesOf(pair.source, DATABASE)).table,
-      runs,
-      ...sideBySide,
-      incremental,
-      samples,
-      load,
-      repair,
-    };
-  } finally {
-    await pair.destroy();
-    await rm(folder, { recursive: true, force: true });
-  }
+  return inWorld(rows, async (pair) => ({
+    incremental: await incrementalRuns(pair, runs, rows),
+    samples: await sampledRuns(pair, runs),
+    repair: await repairs(pair, rows),
+    ...(await contenders(pair, dataDiff, runs, rows)),
+    machine: machine(),
+    rows,
+    bytes: (await bytesOf(pair.source, DATABASE)).table,
+    runs,
+  }));
 }
 
 async function subscribe(pair: ServerPair): Promise<void> {
@@ -226,8 +241,8 @@ async function noteOf(pair: ServerPair, id: string): Promise<string> {
 }
 
 /** Runs with default limits while a load writes to the table; one row is made to differ, and nothing else may be found. */
-async function underLoad(pair: ServerPair, folder: string, rows: number): Promise<ReconciliationBench['load']> {
-  const times = Number(process.env['BENCH_LOAD_RUNS'] ?? 20);
+async function underLoad(pair: ServerPair, folder: string, runs: number, rows: number): Promise<LoadBench> {
+  const seconds: number[] = [];
   const spec = normal();
   // a row that the load leaves alone
   await pair.target.query(`update public.orders set note = 'corrupt' where id = ${rows}`, [], DATABASE);
@@ -239,10 +254,11 @@ async function underLoad(pair: ServerPair, folder: string, rows: number): Promis
     const beside: { from: number; to: number }[] = [];
     let falsePositives = 0;
     let missed = 0;
-    for (let i = 0; i < times; i += 1) {
+    for (let i = 0; i < runs; i += 1) {
       const began = Date.now();
       const { summary } = await run(spec);
       beside.push({ from: began, to: Date.now() });
+      seconds.push((Date.now() - began) / 1_000);
       const found = summary.found.reduce((sum, { count }) => sum + count, 0);
       falsePositives += Math.max(0, found - 1) + summary.suspects;
       missed += found === 0 ? 1 : 0;
@@ -251,8 +267,11 @@ async function underLoad(pair: ServerPair, folder: string, rows: number): Promis
       );
     }
     return {
+      machine: machine(),
+      rows,
       rate: LOAD_RATE,
-      runs: times,
+      runs,
+      seconds: spread(seconds),
       falsePositives,
       missed,
       alone: await load.within([alone]),
@@ -260,13 +279,6 @@ async function underLoad(pair: ServerPair, folder: string, rows: number): Promis
     };
   } finally {
     await load.stop();
-    await caughtUp(pair);
-    await pair.target.query(
-      `update public.orders set note = (select case when i % 4 > 0 then md5((i + 1)::text) || md5((i + 2)::text) || md5((i + 3)::text) end
-       from (values (${rows})) v(i)) where id = ${rows}`,
-      [],
-      DATABASE,
-    );
   }
 }
 
@@ -348,7 +360,7 @@ async function contenders(
           'details',
           'note',
         ];
-        const { stdout } = await execa(
+        const { stdout, stderr } = await execa(
           dataDiff,
           [
             pair.source.url(DATABASE).replace('postgres://', 'postgresql://'),
@@ -358,11 +370,13 @@ async function contenders(
             ...['-k', 'id', '--threads', '2', '--json', '--no-tracking'],
             ...columns.flatMap((column) => ['-c', column]),
           ],
-          { reject: false, stderr: 'pipe' },
+          // its lines would be cut at the width of a terminal
+          { reject: false, env: { COLUMNS: '100000', TERM: 'dumb' } },
         );
+        if (stdout === '') throw new Error(`data-diff found nothing: ${stderr}`);
         const ids = new Set(
           stdout.split('\n').flatMap((line) => {
-            const found = /^\["[+-]", \["?(\d+)/.exec(line);
+            const found = /"[+-]", \["?(\d+)/.exec(line);
             return found?.[1] === undefined ? [] : [found[1]];
           }),
         );
@@ -430,8 +444,7 @@ function spread2(values: number[]): Spread {
 
 export function reconciliationTable(bench: ReconciliationBench): string {
   const each = ({ min, median, max }: Spread): string => `${min} / ${median} / ${max}`;
-  const latency = ({ median, p95, p99 }: Spread): string => `${median} / ${p95} / ${p99}`;
-  const { load, repair } = bench;
+  const { repair } = bench;
   return [
     `${bench.rows} rows of 11 columns on each side, ${Math.round(bench.bytes / 2 ** 20)} MiB, ${bench.runs} runs each, on ${bench.machine}; min / median / max:`,
     '',
@@ -454,16 +467,25 @@ export function reconciliationTable(bench: ReconciliationBench): string {
     '|---|---:|---|',
     ...bench.samples.map((one) => `| ${one.percent} % | ${each(one.seconds)} | ${one.verdict} |`),
     '',
-    `Under ${load.rate} transactions a second on the same table, ${load.runs} runs: ${load.falsePositives} false positives, the one row that differs missed ${load.missed} times. ` +
-      `Latency of the load's transactions in ms, median / p95 / p99: alone ${latency(load.alone)}, beside a run ${latency(load.beside)}; the p95 is ${round(load.beside.p95 / load.alone.p95)} times as long.`,
-    '',
     `Repair of ${repair.rows} rows, each verified: ${repair.seconds} s, ${repair.perSecond} rows a second; ${repair.equalAfterwards ? 'equal afterwards' : 'NOT equal afterwards'}.`,
   ].join('\n');
 }
 
-export function reconciliationHolds({ contenders: all, load, repair, invented }: ReconciliationBench): boolean {
+export function loadTable(load: LoadBench): string {
+  const latency = ({ median, p95, p99 }: Spread): string => `${median} | ${p95} | ${p99}`;
+  return [
+    `${load.runs} comprehensive runs with default limits over ${load.rows} rows on each side, under ${load.rate} transactions a second on the same table, on ${load.machine}:`,
+    '',
+    '| latency of the load, ms | median | p95 | p99 |',
+    '|---|---:|---:|---:|',
+    `| alone | ${latency(load.alone)} |`,
+    `| beside a run | ${latency(load.beside)} |`,
+    '',
+    `The p95 is ${round(load.beside.p95 / load.alone.p95)} times as long. ${load.falsePositives} false positives; the one row that differs was missed ${load.missed} times. A run took ${load.seconds.min} / ${load.seconds.median} / ${load.seconds.max} s.`,
+  ].join('\n');
+}
+
+export function reconciliationHolds({ contenders: all, repair, invented }: ReconciliationBench): boolean {
   const [own] = all;
-  return (
-    own?.found === own?.of && invented === 0 && load.falsePositives === 0 && load.missed === 0 && repair.equalAfterwards
-  );
+  return own?.found === own?.of && invented === 0 && repair.equalAfterwards;
 }

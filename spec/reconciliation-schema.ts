@@ -382,6 +382,21 @@ const Limits = z
       })
       .prefault({})
       .describe('Limits of either side past which the run waits.'),
+    busy: z
+      .strictObject({
+        transactions: numberOrNone(1, 1_000_000_000)
+          .prefault(100)
+          .describe(
+            "Transactions a second of others on either server, all databases together, above which it is busy; none: don't look.",
+          ),
+        share: percent(0.001)
+          .prefault('4%')
+          .describe('Share of the time that reads may take while either side is busy, in statements of milliseconds.'),
+      })
+      .prefault({})
+      .describe(
+        'How the run makes room for others: an idle server is read as fast as it goes, a busy one now and then.',
+      ),
   })
   .prefault({})
   .describe('How gently it is done.');

@@ -177,6 +177,8 @@ export interface NormalReconcileLimits {
     activeSessions: number | null;
     probe: { sql: string; maxLatency: Milliseconds } | null;
   };
+  /** While others commit more than so many transactions a second on either side, reads take this share of the time. */
+  busy: { transactions: number | null; share: number };
 }
 
 export interface NormalSeverity {

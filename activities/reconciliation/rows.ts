@@ -97,7 +97,11 @@ export async function compareRows(context: RowsContext, tables: RowsTable[]): Pr
     replicas: { source: normal.source.replica, target: normal.target.replica },
     statementTimeout: normal.limits.statementTimeout,
   });
-  const watching = pace.watch(pair, both);
+  let watching: Promise<void> = Promise.resolve();
+  // a busy server must not meet the first statements unlooked at
+  await new Promise<void>((looked) => {
+    watching = pace.watch(pair, both, looked);
+  });
   try {
     await cancelledBy(both, pair, lanes.backends, async () => {
       const [first] = lanes.lanes;
@@ -329,11 +333,12 @@ class TableWork {
     for await (const keys of touchedKeys(lane, table, since)) {
       await lane.pace.wait();
       rows += keys.length;
+      const began = performance.now();
       const [here, there] = await Promise.all([
         statementsOn(table, lane.readers.primary).read(lane.readers.primary, keys),
         statementsOn(table, lane.readers.standby).read(lane.readers.standby, keys),
       ]);
-      lane.pace.took(keys.length * 2, table);
+      lane.pace.took(keys.length * 2, table, performance.now() - began);
       const unequal = keys.filter((_, index) => here[index]?.signature !== there[index]?.signature);
       if (unequal.length > 0 && !(await candidates(unequal))) break;
     }

@@ -8,8 +8,8 @@ import { pythonEnvironment } from './python.js';
 import { firstOf } from './sources.js';
 
 const VERSION = '0.11.2';
-/** Newer ones of dbt-core, which it needs for what isn't used here, are fetched from elsewhere than PyPI. */
-const PACKAGES = [`data-diff[postgresql]==${VERSION}`, 'dbt-core==1.7.19'];
+/** Newer ones of dbt-core, which it needs for what isn't used here, are fetched from elsewhere than PyPI; of pydantic it can't use. */
+const PACKAGES = [`data-diff[postgresql]==${VERSION}`, 'dbt-core==1.7.19', 'pydantic==1.10.24'];
 
 /** Path of the `data-diff` command. */
 export async function dataDiffBinary(onProgress: OnProgress): Promise<string> {

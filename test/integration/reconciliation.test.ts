@@ -61,7 +61,7 @@ describe('a comprehensive run', () => {
     expect(kept?.certificate).toMatchObject({
       verdict: 'equal',
       lsn: summary.lsn,
-      proof: `confirmed_flush_lsn of slot ${shop.name}`,
+      proof: `what is applied from slot ${shop.name}`,
     });
   });
 

@@ -75,6 +75,7 @@ export function normalReconciliation(
       lockTimeout: 2_000,
       leafRows: 1_000,
       slowDown: { replicationLag: null, activeSessions: null, probe: null },
+      busy: { transactions: null, share: 1 },
     },
     schedules: [],
     taskQueues: { light: DEFAULT_TASK_QUEUES.light, bulk: DEFAULT_TASK_QUEUES.bulk },

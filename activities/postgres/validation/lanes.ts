@@ -44,12 +44,14 @@ export interface Lane {
 
 export interface Pace {
   wait(): Promise<void>;
-  /** Rows of a table that a statement has read, on both sides together. */
-  took(rows: number, table: ComparedTable): void;
+  /** Rows of a table that a statement has read, on both sides together, and how long it took. */
+  took(rows: number, table: ComparedTable, ms: Milliseconds): void;
+  /** Rows that one statement may read now. */
+  most(): number;
 }
 
 /** As fast as it goes. */
-const unpaced: Pace = { wait: () => Promise.resolve(), took: () => undefined };
+const unpaced: Pace = { wait: () => Promise.resolve(), took: () => undefined, most: () => Infinity };
 
 /** What isn't as in a migration's own validation. */
 export interface LaneOptions {

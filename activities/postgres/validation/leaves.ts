@@ -157,6 +157,12 @@ async function compareRange(
   candidates: (keys: Key[]) => Promise<boolean>,
 ): Promise<PassFigures> {
   const { table, shift } = piece;
+  if (piece.estimatedRows > lane.pace.most()) {
+    const halves = await halvesOf(lane, piece);
+    if (halves !== null) return inTurn(halves, (half, more) => compareRange(lane, half, leafRows, more), candidates);
+  }
+  await lane.pace.wait();
+  const began = performance.now();
   let read: [Buckets, Buckets];
   try {
     read = await bothRead(lane, (session) => statementsOn(table, session).passRange(session, piece.range, shift));
@@ -166,7 +172,7 @@ async function compareRange(
     return inTurn(halves, (half, more) => compareRange(lane, half, leafRows, more), candidates);
   }
   const found = differing(...read);
-  lane.pace.took(found.rowsRead, table);
+  lane.pace.took(found.rowsRead, table, performance.now() - began);
   const figures = { rows: found.rows, leaves: found.leaves, leavesDiffering: found.differing.length };
   const rangeOf = (leaf: Leaf): { low: bigint; high: bigint } => {
     const low = BigInt(leaf.bucket) << BigInt(shift);
@@ -243,15 +249,17 @@ async function compareLeaves(
     leaves.push({ low: leaf * width, high: leaf * width + width - 1n });
   }
   const portions: (typeof leaves)[] = [];
-  for (let start = 0; start < leaves.length; start += LEAVES_AT_ONCE)
-    portions.push(leaves.slice(start, start + LEAVES_AT_ONCE));
+  const atOnce = Math.max(1, Math.min(LEAVES_AT_ONCE, Math.floor(lane.pace.most() / AIMED_LEAF_ROWS)));
+  for (let start = 0; start < leaves.length; start += atOnce) portions.push(leaves.slice(start, start + atOnce));
   return inTurn(
     portions,
     async (portion, more) => {
+      await lane.pace.wait();
+      const began = performance.now();
       const found = differing(
         ...(await bothRead(lane, (session) => statementsOn(table, session).passLeaves(session, portion, shift))),
       );
-      lane.pace.took(found.rowsRead, table);
+      lane.pace.took(found.rowsRead, table, performance.now() - began);
       const open = found.differing.map(({ bucket }) => {
         const low = BigInt(bucket) * width;
         return { low, high: low + width - 1n };
@@ -269,15 +277,19 @@ async function compareLeaves(
 /** One side's buckets: in parts, so that no statement takes long and progress can be held. Since 14 a range of pages is read as such. */
 async function passAllBuckets(lane: Lane, session: Session, table: ComparedTable, mask: number): Promise<Buckets> {
   const statements = statementsOn(table, session);
-  const pages = table.estimatedRows > RANGE_ROWS ? await statements.pages(session) : null;
+  const rowsNow = (): number => Math.min(RANGE_ROWS, lane.pace.most());
+  const pages = table.estimatedRows > rowsNow() ? await statements.pages(session) : null;
   if (pages === null) return statements.passBuckets(session, mask);
-  const step = Math.max(1, Math.ceil((pages * RANGE_ROWS) / table.estimatedRows));
   const sum: Buckets = new Map();
-  for (let from = 0; from === 0 || from < pages; from += step) {
+  for (let from = 0, to: number | null = 0; to !== null; from = to ?? pages) {
     lane.signal.throwIfAborted();
     await lane.pace.wait();
-    const to = from + step < pages ? from + step : null;
-    for (const [bucket, { count, sum: hashes }] of await statements.passBuckets(session, mask, { from, to })) {
+    const began = performance.now();
+    const step = Math.max(1, Math.ceil((pages * rowsNow()) / table.estimatedRows));
+    to = from + step < pages ? from + step : null;
+    const part = await statements.passBuckets(session, mask, { from, to });
+    lane.pace.took(Math.round((table.estimatedRows * step) / pages), table, performance.now() - began);
+    for (const [bucket, { count, sum: hashes }] of part) {
       const known = sum.get(bucket);
       if (known === undefined) sum.set(bucket, { count, sum: hashes });
       else sum.set(bucket, { count: known.count + count, sum: `${BigInt(known.sum) + BigInt(hashes)}` });
@@ -293,7 +305,6 @@ async function compareBuckets(
 ): Promise<PassFigures> {
   const { table, mask } = piece;
   const found = differing(...(await bothRead(lane, (session) => passAllBuckets(lane, session, table, mask))));
-  lane.pace.took(found.rowsRead, table);
   for (const portion of portions(found.differing)) {
     const buckets = portion.map((leaf) => leaf.bucket);
     const listed = await bothRead(lane, (session) =>
