@@ -15,6 +15,8 @@ export interface ReconcileRun {
   level: Level;
   /** True: all rows, even where the specification says `incremental`. */
   full: boolean;
+  /** Only some tables or rows, such as a range of keys that replication has missed: it says nothing of what else is known. */
+  partial?: boolean;
   /** Started by a schedule: it never waits for anybody. */
   scheduled: boolean;
 }

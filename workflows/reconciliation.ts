@@ -14,6 +14,8 @@ export interface ReconciliationInput {
   level?: Level;
   /** All rows, even where the document says `incremental`. */
   full?: boolean;
+  /** Of a document that was narrowed to some tables or rows. */
+  partial?: boolean;
   /** Never waits for a person. Default: whether a schedule has started it. */
   scheduled?: boolean;
 }
@@ -23,7 +25,7 @@ export interface ReconciliationInput {
  * difference is an answer, not a failure; what needs a person waits in the review queue, in the database, and not here.
  */
 export async function reconciliation(input: unknown): Promise<RunSummary> {
-  const { document, level, full = false, scheduled = startedBySchedule() } = readInput(input);
+  const { document, level, full = false, partial = false, scheduled = startedBySchedule() } = readInput(input);
   const id = ownId();
   return running({ document, run: id, unattended: scheduled }, async (own) => {
     const run: ReconcileRun = {
@@ -32,6 +34,7 @@ export async function reconciliation(input: unknown): Promise<RunSummary> {
       normal: own.normal,
       level: level ?? own.normal.level,
       full,
+      ...(partial ? { partial } : {}),
       scheduled,
     };
     const found = await compare(own, run);
@@ -72,7 +75,7 @@ function afterRepair(summary: RunSummary, { inserted, updated, deleted, unneeded
 }
 
 function readInput(input: unknown): ReconciliationInput {
-  const { document, level, full, scheduled } = givenIn(input);
+  const { document, level, full, partial, scheduled } = givenIn(input);
   if (level !== undefined && level !== null && !isLevel(level)) {
     throw invalid(`expected level, one of ${LEVELS.join(', ')}`);
   }
@@ -80,6 +83,7 @@ function readInput(input: unknown): ReconciliationInput {
     document,
     ...(isLevel(level) ? { level } : {}),
     ...(typeof full === 'boolean' ? { full } : {}),
+    ...(typeof partial === 'boolean' ? { partial } : {}),
     ...(typeof scheduled === 'boolean' ? { scheduled } : {}),
   };
 }

@@ -308,7 +308,7 @@ class Run {
   /** Tables that were compared before are asked only for what was touched since. */
   async #sinceLast(rows: RowsTable[]): Promise<RowsTable[]> {
     const { incremental, name } = this.#normal;
-    if (incremental === null) return rows;
+    if (incremental === null || this.run.partial === true) return rows;
     const known = await this.keeper.run((session) =>
       watermarksOf(session, name, incremental.by, incremental.fullEvery),
     );
@@ -371,6 +371,7 @@ class Run {
 
   async #keepWatermarks(rows: RowsTable[], { xmin, at }: Watermarks): Promise<void> {
     const { incremental, name } = this.#normal;
+    if (this.run.partial === true) return;
     if (incremental === null || (incremental.by === 'changes' && this.#upTo === null)) return;
     const values: Record<Since['kind'], Record<'source' | 'target', string>> = {
       xmin,
@@ -501,7 +502,10 @@ class Run {
           [run],
         );
         const decisions = level === 'business' ? [] : decide(normal, tables);
-        const whole = level === 'quick' || this.#incremental ? [] : tables.filter(({ how }) => how === 'all');
+        const whole =
+          level === 'quick' || this.#incremental || this.run.partial === true
+            ? []
+            : tables.filter(({ how }) => how === 'all');
         const queued = await queue(session, { run, normal, decisions, whole });
         const total = (pick: (table: RunTable) => number): number => tables.reduce((sum, one) => sum + pick(one), 0);
         const remaining = found.reduce((sum, { count, severity }) => sum + (severity === 'low' ? 0 : count), 0);

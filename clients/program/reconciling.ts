@@ -57,6 +57,8 @@ function addReconcile(program: Command, { terminal, finish }: Invocation): void 
     .addOption(
       new Option('--level <level>', "how closely to look (default: the specification's level)").choices(LEVELS),
     )
+    .option('--table <pattern...>', 'only these tables, such as those that replication has missed rows of')
+    .option('--where <condition>', 'only rows of --table for which this SQL holds: a range of keys, or of times')
     .option('--full', 'all rows, even where the specification says incremental')
     .option('--id <id>', 'workflow id of this run (default: NAME-LEVEL-…)')
     .option('--no-wait', 'only start it')
@@ -73,6 +75,7 @@ function addReconcile(program: Command, { terminal, finish }: Invocation): void 
         'godwit reconcile shop.yaml',
         'godwit reconcile shop.yaml --level quick -o json | jq .verdict',
         'godwit reconcile shop.yaml --level deep --no-wait',
+        `godwit reconcile shop.yaml --table public.orders --where "id between 7000 and 8000"`,
       )}\n\nExit codes: 0 equal, or all that differed is mended; 1 differences remain, not everything could be compared,\nor it failed; 2 the specification is wrong; 3 it waits for a person.`,
     )
     .action(async (file: string, _options: unknown, command: Command) => {

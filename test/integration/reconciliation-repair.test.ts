@@ -215,6 +215,27 @@ describe('a repair', () => {
     expect(await world.refused()).toEqual([]);
   });
 
+  test('of a range of keys replays what replication has missed there, and leaves all else as it was known', async () => {
+    const world = await shop('range');
+    await world.on('target', INJECTED);
+    const normal = world.normal();
+    await world.run(normal);
+    const waiting = (await listReview(normal)).length;
+    const range = world.normal({
+      tables: { include: ['public.customer'], rowFilters: { 'public.customer': 'id between 20 and 23' } },
+    });
+    const found = await world.run(range, { partial: true });
+    expect(await world.found(found.run)).toEqual([
+      'customer changed 21 (balance,doubled)',
+      'customer changed 22 (balance,doubled)',
+      'customer changed 23 (balance,doubled)',
+    ]);
+    expect(await listReview(normal)).toHaveLength(waiting);
+    expect(await world.repair(normal, found.run)).toMatchObject({ updated: 3, inserted: 0, deleted: 0 });
+    expect(await listReview(normal)).toHaveLength(waiting - 3);
+    expect(await world.run(range, { partial: true })).toMatchObject({ verdict: 'equal' });
+  });
+
   test('people decide what waits, with both versions before them', async () => {
     const world = await shop('reviewed');
     await world.on('target', INJECTED);

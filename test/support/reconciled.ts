@@ -89,9 +89,9 @@ export class Reconciled {
 
   async run(
     normal: NormalReconciliation,
-    { level = 'comprehensive', full = false, run = randomUUID(), signal = never }: RunOptions = {},
+    { level = 'comprehensive', full = false, partial = false, run = randomUUID(), signal = never }: RunOptions = {},
   ): Promise<RunSummary> {
-    return reconcileUntil({ run, workflow: 'test', normal, level, full, scheduled: false }, signal);
+    return reconcileUntil({ run, workflow: 'test', normal, level, full, partial, scheduled: false }, signal);
   }
 
   async repair(normal: NormalReconciliation, run: string, change: Partial<RepairRun> = {}): Promise<RepairSummary> {
@@ -131,6 +131,7 @@ export class Reconciled {
 export interface RunOptions {
   level?: Level;
   full?: boolean;
+  partial?: boolean;
   run?: string;
   signal?: AbortSignal;
 }
