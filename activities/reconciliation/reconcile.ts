@@ -32,10 +32,12 @@ import { observed } from './observer.js';
 import { ReadingPace } from './pace.js';
 import { decide, expire, queue } from './policy.js';
 import { countBoth, keysAlone, newestOf } from './quick.js';
+import { replicasCaughtUp } from './replicas.js';
 import {
   CATCH_UP_TIMEOUT_MS,
   compareRows,
   FINDINGS_OF_A_TABLE,
+  ofTheTable,
   type PieceFigures,
   type RowsContext,
   type RowsTable,
@@ -127,6 +129,10 @@ class Run {
   #published: Set<string> | null = null;
   #upTo: Record<Primary, string> | null = null;
   #noStream: string | null = null;
+  /** An earlier attempt has compared some of it, before this one asked up to where runs need not look again. */
+  #resumed = false;
+  /** Tables with too many differences to list: nobody has looked at the rest. */
+  readonly #stopped = new Set<string>();
 
   constructor(
     readonly run: ReconcileRun,
@@ -167,10 +173,11 @@ class Run {
     if (!looksAtStructure(this.run.level)) this.#findings.push(...chosen.findings);
     await this.#compare(chosen.tables, dialect, proof, watermarks);
     await this.#check(chosen.tables, proof);
+    this.signal.throwIfAborted();
     const { summary, tables } = await this.#end(servers, proof, position?.lsn ?? null, chosen.tables);
     observed().ended(summary, tables);
     observed().waiting(summary.reconciliation, summary.queued);
-    if (this.#upTo !== null) await consumeStreams(this.sides, this.#normal, this.#upTo);
+    if (this.#upTo !== null && !this.#resumed) await consumeStreams(this.sides, this.#normal, this.#upTo);
     return summary;
   }
 
@@ -193,6 +200,7 @@ class Run {
   async #compare(chosen: ChosenTable[], dialect: Dialect, proof: Proof, watermarks: Watermarks): Promise<void> {
     const { level } = this.run;
     if (level === 'business') return;
+    this.#resumed = await this.#resumes(level === 'quick');
     const ends = this.#ends;
     const described = await describeComparable(
       ends.primary,
@@ -208,10 +216,18 @@ class Run {
         this.#notCompared(one, why);
         continue;
       }
-      if (level === 'quick') await this.#count(one, table, dialect, proof, rows);
-      else rows.push({ chosen: one, table, leaves: this.#leavesOf(one), since: null, newest: null });
+      if (level === 'quick') {
+        await this.#count(one, table, dialect, proof, rows).catch((error: unknown) => {
+          this.signal.throwIfAborted();
+          const because = ofTheTable(error);
+          if (because === null) throw error;
+          this.#notCompared(one, because);
+        });
+      } else rows.push({ chosen: one, table, leaves: this.#leavesOf(one), since: null, newest: null });
     }
     const incremental = level === 'quick' ? rows : await this.#sinceLast(rows);
+    // the streams are read by now, so that what they tell of is there, too
+    await replicasCaughtUp(this.#normal, this.sides, CATCH_UP_TIMEOUT_MS, this.signal);
     const context = this.#context(proof);
     const figures = await compareRows(context, incremental);
     figures.forEach((found, index) => {
@@ -219,6 +235,23 @@ class Run {
       if (one !== undefined) this.#compared(one, found);
     });
     if (level !== 'quick') await this.#keepWatermarks(incremental, watermarks);
+  }
+
+  /** @param anew counts decide what a quick run looks at, and this attempt's may be others: it begins from the start */
+  async #resumes(anew: boolean): Promise<boolean> {
+    return this.keeper.run((session) =>
+      session.transaction(async () => {
+        if (anew) {
+          for (const table of ['piece', 'finding'])
+            await session.run(`delete from godwit.reconciliation_${table} where run = $1`, [this.run.run]);
+        }
+        const done = await session.row(
+          'select from godwit.reconciliation_piece where run = $1 and figures is not null limit 1',
+          [this.run.run],
+        );
+        return done !== undefined;
+      }),
+    );
   }
 
   /** As `describeComparable` takes it: with the share of its rows, where a random sample is asked for. */
@@ -373,6 +406,7 @@ class Run {
     const { incremental, name } = this.#normal;
     if (this.run.partial === true) return;
     if (incremental === null || (incremental.by === 'changes' && this.#upTo === null)) return;
+    if (this.#resumed) return;
     const values: Record<Since['kind'], Record<'source' | 'target', string>> = {
       xmin,
       column: { source: at, target: at },
@@ -380,7 +414,8 @@ class Run {
     };
     const compared = new Set(this.#tables.filter(({ how }) => how === 'all' || how === 'touched').map(nameOf));
     const tables = rows
-      .filter(({ table }) => compared.has(nameOf(table)) && (this.#published?.has(nameOf(table)) ?? true))
+      .filter(({ table }) => compared.has(nameOf(table)) && !this.#stopped.has(nameOf(table)))
+      .filter(({ table }) => this.#published?.has(nameOf(table)) ?? true)
       .map(({ table: { schema, name: table }, since }) => ({ schema, name: table, full: since === null }));
     await this.keeper.run((session) =>
       keepWatermarks(session, {
@@ -409,6 +444,7 @@ class Run {
       return;
     }
     if (since !== null) this.#incremental = true;
+    if (figures.stopped) this.#stopped.add(nameOf(table));
     const sample = this.#sampleOf(table);
     const differing = Object.values(figures.found).reduce((sum, count) => sum + count, 0);
     const bound =
@@ -438,6 +474,9 @@ class Run {
 
   #notCompared(table: ChosenTable, why: string): void {
     this.#notChecked.push({ what: wordsOf(table), why });
+    // a quick run has counted it before
+    const counted = this.#tables.findIndex((other) => nameOf(other) === nameOf(table));
+    if (counted >= 0) this.#tables.splice(counted, 1);
     this.#tables.push({
       schema: table.schema,
       name: table.name,

@@ -145,9 +145,13 @@ export const noFigures = (): PieceFigures => ({
 
 /** Tables that have no pieces yet; those of an earlier attempt stay. */
 async function cutAll(context: RowsContext, lane: Lane, tables: RowsTable[]): Promise<void> {
-  const known = new Set((await storedPieces(context)).map(nameOf));
+  const stored = await storedPieces(context);
+  const known = new Set(stored.map(nameOf));
+  const touched = new Set(stored.filter(({ body }) => body.kind === 'touched').map(nameOf));
   for (const { table, leaves, since, newest } of tables) {
-    if (known.has(nameOf(table))) continue;
+    // what was to be looked at by an earlier attempt is no longer known, so that all of it is
+    const outdated = since === null && touched.has(nameOf(table));
+    if (known.has(nameOf(table)) && !outdated) continue;
     context.signal.throwIfAborted();
     let bodies: Body[];
     try {
@@ -159,11 +163,20 @@ async function cutAll(context: RowsContext, lane: Lane, tables: RowsTable[]): Pr
       bodies = [{ kind: 'buckets', mask: 0, rows: 0 }];
     }
     await context.keeper.run((session) =>
-      session.run(
-        `insert into godwit.reconciliation_piece (run, schema_name, table_name, piece, body)
-         select $1, $2, $3, p.piece, p.body from json_to_recordset($4::json) as p(piece int, body json)`,
-        [context.run, table.schema, table.name, JSON.stringify(bodies.map((body, piece) => ({ piece, body })))],
-      ),
+      session.transaction(async () => {
+        if (outdated) {
+          for (const kept of ['piece', 'finding'])
+            await session.run(
+              `delete from godwit.reconciliation_${kept} where run = $1 and schema_name = $2 and table_name = $3`,
+              [context.run, table.schema, table.name],
+            );
+        }
+        await session.run(
+          `insert into godwit.reconciliation_piece (run, schema_name, table_name, piece, body)
+           select $1, $2, $3, p.piece, p.body from json_to_recordset($4::json) as p(piece int, body json)`,
+          [context.run, table.schema, table.name, JSON.stringify(bodies.map((body, piece) => ({ piece, body })))],
+        );
+      }),
     );
   }
 }
@@ -248,7 +261,7 @@ async function storedPieces({ keeper, run }: RowsContext): Promise<StoredPiece[]
 }
 
 /** What concerns one table alone, and no retry mends: rights, a table that was dropped, a value that can't be read. */
-function ofTheTable(error: unknown): string | null {
+export function ofTheTable(error: unknown): string | null {
   const state = sqlState(error);
   if (state === undefined || !(error instanceof Error)) return null;
   if (state === '57014') return 'a statement took longer than limits.statementTimeout, and can be cut no further';
@@ -312,6 +325,7 @@ class TableWork {
       failed = ofTheTable(error);
       if (failed === null) throw error;
     }
+    settled.differences = onceEach(settled.differences);
     const findings = await this.#findingsOf(lane, settled);
     const done: PieceFigures = {
       ...figures,
@@ -355,10 +369,13 @@ class TableWork {
   }
 
   async #findingsOf(lane: Lane, settled: Settled): Promise<UnjudgedFinding[]> {
-    const columns = await this.#columnsOf(
-      lane,
-      settled.differences.filter(({ kind }) => kind === 'changed').map(({ key }) => key),
-    );
+    const changed = settled.differences.filter(({ kind }) => kind === 'changed').map(({ key }) => key);
+    const columns = await this.#columnsOf(lane, changed).catch((error: unknown) => {
+      lane.signal.throwIfAborted();
+      // a table that was dropped meanwhile did differ
+      if (ofTheTable(error) === null) throw error;
+      return new Map<string, string[]>();
+    });
     const { schema, name } = this.rows.table;
     const finding =
       (state: 'confirmed' | 'suspect') =>
@@ -411,10 +428,20 @@ class TableWork {
       ),
     );
     if (open.length === 0) return;
-    const settled = await this.#settle(
-      lane,
-      open.map(({ key }) => key),
-    );
+    let settled: Settled;
+    try {
+      settled = await this.#settle(
+        lane,
+        open.map(({ key }) => key),
+      );
+    } catch (error) {
+      lane.signal.throwIfAborted();
+      const why = ofTheTable(error);
+      if (why === null) throw error;
+      this.figures.failed = why;
+      return;
+    }
+    settled.differences = onceEach(settled.differences);
     const findings = await this.#findingsOf(lane, settled);
     await keeper.run((session) =>
       session.transaction(async () => {
@@ -453,6 +480,19 @@ class TableWork {
       }),
     );
   }
+}
+
+/**
+ * A key that only its equality operator calls the same on both sides (1.0 and 1.00, or citext) was listed twice, as each side writes
+ * it, and either found the one row. The primary's comes first.
+ */
+function onceEach(differences: Difference[]): Difference[] {
+  const known = new Set<string>();
+  return differences.filter(({ kind, seen }) => {
+    if (kind !== 'changed' || seen === undefined) return true;
+    const row = `${seen.here} ${seen.there}`;
+    return !known.has(row) && known.add(row);
+  });
 }
 
 function countsOf(found: { kind: FindingKind }[]): Partial<Record<FindingKind, number>> {

@@ -105,7 +105,10 @@ export async function watermarksOf(
   return whole;
 }
 
-/** `full`: all rows of the table were compared, so its time begins anew; of others only the value moves on. */
+/**
+ * `full`: all rows of the table were compared, so its time begins anew; of others only the value moves on. Tables that aren't named
+ * were not compared, while streams go on without them: they are compared whole the next time.
+ */
 export async function keepWatermarks(
   target: Session,
   {
@@ -130,6 +133,12 @@ export async function keepWatermarks(
           (['source', 'target'] as const).map((side) => ({ schema, name, side, value: values[side] })),
         ),
     );
+  await target.run(
+    `delete from godwit.reconciliation_watermark w where reconciliation = $1 and not exists (
+       select from json_to_recordset($2::json) as r(schema text, name text)
+       where r.schema = w.schema_name and r.name = w.table_name)`,
+    [reconciliation, JSON.stringify(tables)],
+  );
   await target.run(
     `insert into godwit.reconciliation_watermark
        (reconciliation, schema_name, table_name, side, kind, value, full_run, full_at)

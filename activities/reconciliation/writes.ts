@@ -18,6 +18,8 @@ export class RowWrites {
     readonly statements: TableStatements,
     /** Without generated ones, which the server computes. */
     readonly writable: Set<string>,
+    /** Of a table that others inherit from: theirs are rows of theirs, even under the same key. */
+    readonly only: '' | 'ONLY ',
   ) {}
 
   static async of(session: Session, statements: TableStatements): Promise<RowWrites> {
@@ -26,7 +28,11 @@ export class RowWrites {
        where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
       [qualified(statements.name)],
     );
-    return new RowWrites(statements, new Set(rows.map(({ name }) => name)));
+    const children = await session.row(`select from pg_inherits where inhparent = $1::regclass limit 1`, [
+      qualified(statements.name),
+    ]);
+    const only = children === undefined || statements.name.whole === true ? '' : 'ONLY ';
+    return new RowWrites(statements, new Set(rows.map(({ name }) => name)), only);
   }
 
   get #table(): string {
@@ -55,13 +61,13 @@ export class RowWrites {
         const columns = this.#changed(change.before, change.after);
         if (columns.length === 0) return 1;
         return session.run(
-          `update ${this.#table} as r set ${columns.map((name, index) => `${identifier(name)} = $${index + 1}`).join(', ')}
+          `update ${this.only}${this.#table} as r set ${columns.map((name, index) => `${identifier(name)} = $${index + 1}`).join(', ')}
            where ${this.statements.keyCondition(columns.length + 1)}`,
           [...columns.map((name) => change.after[name] ?? null), ...key],
         );
       }
       case 'delete':
-        return session.run(`delete from ${this.#table} as r where ${this.statements.keyCondition(1)}`, key);
+        return session.run(`delete from ${this.only}${this.#table} as r where ${this.statements.keyCondition(1)}`, key);
     }
   }
 
@@ -87,10 +93,10 @@ export class RowWrites {
         const sets = this.#changed(change.before, change.after).map(
           (name) => `${identifier(name)} = ${value(name, change.after)}`,
         );
-        return `UPDATE ${this.#table} SET ${sets.join(', ')} WHERE ${where}`;
+        return `UPDATE ${this.only}${this.#table} SET ${sets.join(', ')} WHERE ${where}`;
       }
       case 'delete':
-        return `DELETE FROM ${this.#table} WHERE ${where}`;
+        return `DELETE FROM ${this.only}${this.#table} WHERE ${where}`;
     }
   }
 }

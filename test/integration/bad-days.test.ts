@@ -1,6 +1,6 @@
 /** Bad days of the machines around a migration: full disks, time-outs, no connection left, wrong clocks, bad certificates. */
 import { execFile } from 'node:child_process';
-import { chmod, chown, copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -21,6 +21,7 @@ import { unprivilegedUser } from '../../lab/user.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
+import { SmallDisk } from '../support/small-disk.js';
 import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
 import { prepareReplication, until } from '../support/sync.js';
 import { WRITER_TABLES, Writers } from '../support/writers.js';
@@ -60,36 +61,11 @@ async function synced(name: string, change: Partial<NormalDatabase> = {}): Promi
 
 describe('a full disk on the target', () => {
   let attempts = 0;
-  const SMALL = 'size=24m';
 
-  async function smallDisk(name: string): Promise<{ grow: () => Promise<unknown>; remove: () => Promise<unknown> }> {
-    const disk = join(folder, name);
-    await mkdir(disk);
-    await execute('mount', ['-t', 'tmpfs', '-o', SMALL, 'tmpfs', disk]);
-    const user = await unprivilegedUser();
-    if (user) await chown(disk, user.uid, user.gid);
-    await pair.target.query(`create tablespace ${name} location '${disk}'`);
+  async function smallDisk(name: string): Promise<SmallDisk> {
+    const disk = await SmallDisk.mount(pair.target, name, join(folder, name), '24m');
     await pair.target.query(`create database ${name} tablespace ${name}`);
-    return {
-      grow: () => execute('mount', ['-o', 'remount,size=200m', disk]),
-      remove: async () => {
-        // A test that failed has left more, and the tests after it would fail for want of space.
-        await execute('mount', ['-o', 'remount,size=200m', disk]);
-        const left = await pair.target.query<{ name: string }>(
-          `select subname as name from pg_subscription where subdbid = (select oid from pg_database where datname = $1)`,
-          [name],
-        );
-        for (const subscription of left) {
-          for (const change of ['disable', 'set (slot_name = none)']) {
-            await pair.target.query(`alter subscription ${subscription.name} ${change}`, [], name);
-          }
-          await pair.target.query(`drop subscription ${subscription.name}`, [], name);
-        }
-        await pair.target.query(`drop database ${name} with (force)`);
-        await pair.target.query(`drop tablespace ${name}`);
-        await execute('umount', ['--lazy', disk]);
-      },
-    };
+    return disk;
   }
 
   const rows = (from: number, to: number): string =>
@@ -118,7 +94,7 @@ describe('a full disk on the target', () => {
       expect(await validate(move)).toMatchObject({ verdict: 'equal' });
       await undoInitialSync(move);
     } finally {
-      await disk.remove();
+      await disk.remove('full_copy');
     }
   });
 
@@ -142,7 +118,7 @@ describe('a full disk on the target', () => {
       expect(await validate(move)).toMatchObject({ verdict: 'equal', rows: 30_000 });
       await undoInitialSync(move);
     } finally {
-      await disk.remove();
+      await disk.remove(name);
     }
   });
 });

@@ -38,13 +38,13 @@ export class Reconciled {
     { schema, rows, replicated = true }: { schema: string; rows: string; replicated?: boolean },
   ): Promise<Reconciled> {
     const made = new Reconciled(pair, name);
-    for (const side of ['source', 'target'] as const) {
+    const prepare = async (side: 'source' | 'target'): Promise<void> => {
       await pair[side].createDatabase(name);
       await made.on(side, schema);
-    }
-    await made.on('source', rows);
+      if (side === 'source' || !replicated) await made.on(side, rows);
+    };
+    await Promise.all([prepare('source'), prepare('target')]);
     if (replicated) await made.subscribe();
-    else await made.on('target', rows);
     return made;
   }
 

@@ -80,15 +80,16 @@ export class Lanes {
     primary: Primary,
     count: number,
     signal: AbortSignal,
-    { proof = markerProof(pair.key), pace = unpaced, replicas = {}, statementTimeout = 0 }: LaneOptions = {},
+    options: LaneOptions = {},
   ): Promise<Lanes> {
+    const { proof = markerProof(pair.key), pace = unpaced } = options;
     const opened = new Lanes(pair);
     try {
       for (let index = 0; index < count; index += 1) {
         const ends = { primary: await opened.#session(primary), standby: await opened.#session(otherSide(primary)) };
         const readers = {
-          primary: await opened.#reader(ends.primary, primary, replicas, statementTimeout),
-          standby: await opened.#reader(ends.standby, otherSide(primary), replicas, statementTimeout),
+          primary: await opened.#reader(ends.primary, primary, options, signal),
+          standby: await opened.#reader(ends.standby, otherSide(primary), options, signal),
         };
         opened.lanes.push({ ...ends, locker: await opened.#session(primary), readers, signal, proof, pace });
       }
@@ -103,8 +104,8 @@ export class Lanes {
   async #reader(
     own: Session,
     side: Primary,
-    replicas: Partial<Record<Primary, SecretReference | null>>,
-    statementTimeout: Milliseconds,
+    { replicas = {}, statementTimeout = 0 }: LaneOptions,
+    signal: AbortSignal,
   ): Promise<Session> {
     const replica = replicas[side] ?? null;
     if (replica === null && statementTimeout === 0) return own;
@@ -115,6 +116,8 @@ export class Lanes {
     }
     const session = await Session.open(side, replica, { purpose: `${this.#pair.key} validation` });
     this.#replicas.push(session);
+    // its server isn't among those whose statements are cancelled, and would go on reading for minutes
+    signal.addEventListener('abort', () => void session.close(), { once: true });
     await session.rows(PINNED);
     await session.run(`set statement_timeout = ${statementTimeout}`);
     return session;

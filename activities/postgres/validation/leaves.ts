@@ -213,7 +213,8 @@ async function halvesOf(lane: Lane, piece: RangePiece): Promise<[RangePiece, Ran
   // a single leaf is cut by its keys
   const shift = leaves > 1n ? piece.shift : Math.max(0, piece.shift - 1);
   if (leaves === 1n && piece.shift === 0) return null;
-  const middle = (((low >> BigInt(shift)) + (high >> BigInt(shift))) / 2n + 1n) << BigInt(shift);
+  // a shift, since a division rounds negative keys up, and the half would be the whole again
+  const middle = ((((low >> BigInt(shift)) + (high >> BigInt(shift))) >> 1n) + 1n) << BigInt(shift);
   const half = (range: KeyRange): RangePiece => ({ ...piece, range, shift, estimatedRows: piece.estimatedRows / 2 });
   return [half({ low: piece.range.low, high: middle - 1n }), half({ low: middle, high: piece.range.high })];
 }
@@ -319,6 +320,7 @@ async function compareBuckets(
 async function bothRead<T>(lane: Lane, read: (session: Session) => Promise<T>): Promise<[T, T]> {
   lane.signal.throwIfAborted();
   await lane.pace.wait();
+  lane.signal.throwIfAborted();
   const { readers } = lane;
   const [primary, standby] = await Promise.allSettled([read(readers.primary), read(readers.standby)]);
   if (primary.status === 'rejected') throw primary.reason;

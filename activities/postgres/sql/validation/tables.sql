@@ -1,9 +1,8 @@
 -- What a comparison must know of each table: size, key and columns. `$1`: json of schema and name.
 -- The key is the primary key, else the replica identity's index, else any unique index that can stand in for one.
 select n.nspname as schema, c.relname as name, c.oid::text as oid,
-  -- reltuples is -1 before the first ANALYZE; a row of 100 bytes is then as good a guess as any
-  (case when c.reltuples >= 0 then c.reltuples else pg_catalog.pg_relation_size(c.oid) / 100 end)::float8 as "estimatedRows",
-  pg_catalog.pg_table_size(c.oid)::float8 as bytes,
+  stored.rows as "estimatedRows",
+  stored.bytes,
   key.columns as key,
   (select s.correlation from pg_catalog.pg_stats s
    where s.schemaname = n.nspname and s.tablename = c.relname and not s.inherited
@@ -14,6 +13,15 @@ select n.nspname as schema, c.relname as name, c.oid::text as oid,
 from json_to_recordset($1::json) as wanted(schema text, name text)
 join pg_catalog.pg_namespace n on n.nspname = wanted.schema
 join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
+-- A partitioned table has none of its own.
+cross join lateral (
+  -- reltuples is -1 before the first ANALYZE; a row of 100 bytes is then as good a guess as any
+  select coalesce(sum(case when l.reltuples >= 0 then l.reltuples else pg_catalog.pg_relation_size(l.oid) / 100 end), 0)::float8 as rows,
+    coalesce(sum(pg_catalog.pg_table_size(l.oid)), 0)::float8 as bytes
+  from (select c.oid where c.relkind <> 'p'
+        union all select t.relid from pg_catalog.pg_partition_tree(c.oid) t where c.relkind = 'p' and t.isleaf) part
+  join pg_catalog.pg_class l on l.oid = part.oid
+) stored
 left join lateral (
   select (
     select pg_catalog.json_agg(pg_catalog.json_build_object(
