@@ -223,6 +223,7 @@ async function itemsOf(target: Session, run: RepairRun): Promise<Item[]> {
      from godwit.reconciliation_finding f
      where f.run = $1 and f.state = 'confirmed' and f.key is not null and f.kind = any ($2::text[])
        and not exists (select from godwit.reconciliation_audit a where a.repair = $3 and a.finding = f.id and a.state <> 'begun')
+       and not exists (select from godwit.reconciliation_review v where v.finding = f.id and v.state in ('accepted', 'rejected'))
      order by f.id`,
     [run.run, [...REPAIRABLE_KINDS], run.repair],
   );
