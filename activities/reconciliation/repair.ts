@@ -39,7 +39,7 @@ import { observed } from './observer.js';
 import { decide } from './policy.js';
 import { pairOf } from './reconcile.js';
 import { CATCH_UP_TIMEOUT_MS } from './rows.js';
-import { endTurn, haveState, takeTurn } from './state.js';
+import { endTurn, hasState, haveState, takeTurn } from './state.js';
 import { chooseTables, columnsOf } from './tables.js';
 import { changeOf, inReferenceOrder, RowWrites, type Change } from './writes.js';
 
@@ -72,6 +72,7 @@ export async function repair(run: RepairRun): Promise<RepairSummary> {
 /** The same, ended by any signal. */
 export async function repairUntil(run: RepairRun, signal: AbortSignal): Promise<RepairSummary> {
   return atWork(run.normal, run.repair, signal, async (place) => {
+    await knownRun(place.keeping, run);
     const stored = await place.keeping.row<{ summary: RepairSummary | null }>(
       `insert into godwit.reconciliation_repair as r (repair, run, what, by_whom, state) values ($1, $2, $3, $4, 'running')
        on conflict (repair) do update set repair = r.repair returning r.summary`,
@@ -84,6 +85,14 @@ export async function repairUntil(run: RepairRun, signal: AbortSignal): Promise<
 /** What would be done, statement by statement; locks and changes nothing. Rows' contents: for the person who asks. */
 export async function* dryRun(run: RepairRun): AsyncGenerator<DryStatement> {
   await using sides = await bothSides(pairOf(run.normal), 'dry run');
+  if (!(await hasState(sides.target))) {
+    throw failure(
+      'InvalidSpec',
+      `no run of ${run.normal.name} has ended yet`,
+      'Compare first: `godwit reconcile FILE`',
+    );
+  }
+  await knownRun(sides.target, run);
   const ends = endsOf(sides, run.normal);
   for (const session of [ends.primary, ends.standby]) await pin(session);
   const items = await itemsOf(sides.target, run);
@@ -187,6 +196,26 @@ async function imagesOf(table: ComparedTable, session: Session, keys: Key[]): Pr
 
 // ── what is to be mended ──
 
+/** Fails with `InvalidSpec` where this database knows no such run. */
+async function knownRun(target: Session, { run, normal }: RepairRun): Promise<void> {
+  const known = await target.row<{ workflow: string }>(
+    'select workflow from godwit.reconciliation_run where run = $1 and reconciliation = $2',
+    [run, normal.name],
+  );
+  if (known !== undefined) return;
+  const meant = await target.row<{ run: string }>(
+    `select run from godwit.reconciliation_run where workflow = $1 and reconciliation = $2 order by started_at desc limit 1`,
+    [run, normal.name],
+  );
+  throw failure(
+    'InvalidSpec',
+    `${normal.name} has no run ${run} in this database`,
+    meant === undefined
+      ? '`godwit reconcile list -o wide` names those that have ended'
+      : `That is the id of its workflow; its run is ${meant.run}`,
+  );
+}
+
 async function itemsOf(target: Session, run: RepairRun): Promise<Item[]> {
   if (run.what === 'review') return itemsOfReview(target, run);
   const rows = await target.rows<Omit<Item, 'truth'> & Record<string, unknown>>(
@@ -194,6 +223,7 @@ async function itemsOf(target: Session, run: RepairRun): Promise<Item[]> {
      from godwit.reconciliation_finding f
      where f.run = $1 and f.state = 'confirmed' and f.key is not null and f.kind = any ($2::text[])
        and not exists (select from godwit.reconciliation_audit a where a.repair = $3 and a.finding = f.id and a.state <> 'begun')
+       and not exists (select from godwit.reconciliation_review v where v.finding = f.id and v.state in ('accepted', 'rejected'))
      order by f.id`,
     [run.run, [...REPAIRABLE_KINDS], run.repair],
   );
@@ -205,7 +235,7 @@ async function itemsOf(target: Session, run: RepairRun): Promise<Item[]> {
     throw failure(
       'InvalidSpec',
       `no run ${run.run} has ended in this database`,
-      '`godwit reconcile list` names those that have',
+      '`godwit reconcile list -o wide` names those that have',
     );
   }
   const decisions = new Map(

@@ -96,7 +96,12 @@ async function showStatements(terminal: Terminal, { output }: OutputFlags, order
   const kept: DryStatement[] = [];
   let rows = 0;
   let place = '';
-  for await (const one of dryRun(order)) {
+  let spared = 0;
+  for await (const one of dryRun({ ...order, deletions: true })) {
+    if (order.what === 'all' && one.action === 'delete' && !order.deletions) {
+      spared += 1;
+      continue;
+    }
     rows += 1;
     if (!human) {
       kept.push(one);
@@ -109,6 +114,7 @@ async function showStatements(terminal: Terminal, { output }: OutputFlags, order
   }
   if (!human) await print(terminal, output, kept, () => '');
   terminal.note(rows > 0 ? `${plural(rows, 'row')} would change; nothing was changed.` : nothing(order));
+  if (spared > 0) terminal.note(`${plural(spared, 'row')} more would be deleted with --delete.`);
   return EXIT.done;
 }
 

@@ -1,4 +1,10 @@
-import { decideReview, listReview, showReview, type ReviewDecision } from '../../activities/reconciliation/review.js';
+import {
+  decideReview,
+  listReview,
+  REVIEW_STATES,
+  showReview,
+  type ReviewDecision,
+} from '../../activities/reconciliation/review.js';
 import { readingDatabases } from '../databases.js';
 import { CliError } from '../errors.js';
 import { EXIT, type ExitCode } from '../exit.js';
@@ -25,7 +31,9 @@ export interface DecideOptions extends ReviewShowOptions {
 
 export async function reviewList(terminal: Terminal, { file, all, output }: ReviewListOptions): Promise<ExitCode> {
   const { normal } = await reconciliationOf(terminal, file);
-  const items = await readingDatabases(() => listReview(normal, all === true ? {} : { states: ['waiting'] }));
+  const items = await readingDatabases(() =>
+    listReview(normal, { states: all === true ? [...REVIEW_STATES] : ['waiting'] }),
+  );
   if (items.length === 0 && output === 'table') {
     terminal.note(all === true ? 'Nothing was ever put aside.' : 'Nothing waits; --all shows what was decided.');
     return EXIT.done;

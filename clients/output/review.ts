@@ -41,7 +41,7 @@ export function itemText({ item, source, target, columns }: ShownItem, { colours
       ['  why', item.why],
       ['  right is', `the ${item.truth}`],
       ['  found', `${ago(item.createdAt, now)}, run ${item.run}`],
-      ...(item.expiresAt === null ? [] : [['  expires', untilText(item.expiresAt, now)] satisfies [string, string]]),
+      ...expiryOf(item, now).map((text): [string, string] => ['  expires', text]),
       ...(item.decidedAt === null ? [] : [['  decided', decided(item)] satisfies [string, string]]),
     ],
     colours,
@@ -68,6 +68,18 @@ function keyOf({ key }: ReviewItem): string {
 function decided({ state, decidedBy, reason }: ReviewItem): string {
   if (decidedBy === null) return '-';
   return `${state} by ${decidedBy}${reason === null ? '' : `: ${reason}`}`;
+}
+
+const THEN: Record<ReviewItem['onExpiry'], string> = {
+  keep: '',
+  reject: 'then it is rejected',
+  repair: 'then it is to be repaired',
+};
+
+/** Only of what waits, and not for ever. */
+function expiryOf({ state, expiresAt, onExpiry }: ReviewItem, now: Date): string[] {
+  if (state !== 'waiting' || expiresAt === null || onExpiry === 'keep') return [];
+  return [`${untilText(expiresAt, now)}; ${THEN[onExpiry]}`];
 }
 
 function untilText(iso: string, now: Date): string {

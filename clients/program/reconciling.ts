@@ -182,8 +182,11 @@ function addReconcile(program: Command, { terminal, finish }: Invocation): void 
       'Mends what people decided to repair, or all that a run has found; each row is read again under lock, and left as it is if it changed since. Deletes no row unless told to. --dry-run prints the statements, and changes nothing; it reads the databases itself, so it needs the same secrets as a worker.',
     )
     .argument('<file>', FILE)
-    .argument('<run>', 'run whose findings are mended, as `godwit reconcile list` shows it')
-    .option('--all', 'every finding that can be mended, not only what was decided in the review')
+    .argument('<run>', 'run whose findings are mended, as `godwit reconcile list -o wide` shows it')
+    .option(
+      '--all',
+      'every finding that can be mended but those accepted or rejected in the review, not only those decided',
+    )
     .option('--delete', 'rows that should not be there, too')
     .option('--dry-run', 'only print the statements')
     .option('--confirm <name>', "the reconciliation's name, typed; needed without --dry-run")
@@ -268,7 +271,7 @@ function addReview(program: Command, { terminal, finish }: Invocation): void {
     });
 
   const DECISIONS = {
-    accept: 'the difference may stay: it is not reported again while it stays as it is',
+    accept: 'the difference may stay: nobody is asked again while it stays as it is, and no repair mends it',
     reject: 'it is wrong, and is not repaired now',
     repair: 'it is to be repaired: the next `godwit reconcile repair` does it',
   } as const;
