@@ -38,7 +38,7 @@ const Side = (what: string) =>
         `Where to find the URL of the ${what}: postgres://user:password@host:port/database.`,
       ),
       replica: SecretReferenceSchema.optional().describe(
-        'Where to find the URL of a physical standby of it. Rows are read there in bulk; what differs is settled, and repaired, at url.',
+        'Where to find the URL of a physical standby of it. Rows are read there in bulk, once it has replayed what is compared; what differs is settled, and repaired, at url.',
       ),
     })
     .describe(`The ${what}.`);

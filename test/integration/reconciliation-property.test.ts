@@ -79,7 +79,7 @@ const arbitraryTable = fc.record({
 });
 
 const arbitraryTables = fc
-  .array(arbitraryTable, { minLength: 20, maxLength: 20 })
+  .array(arbitraryTable, { minLength: 16, maxLength: 16 })
   .map((tables) =>
     tables.map((table, index): Table => ({ ...possible(table), name: `${index} ${table.name}`.slice(0, 63) })),
   );
