@@ -55,10 +55,10 @@ const CLASSES = [
 ];
 
 /** Of the classes that one write meets. */
-const EACH = 3;
+const EACH = 2;
 
 /**
- * Each write meets three of the classes, the next one the next three and so on, so that every operation that writes meets all of
+ * Each write meets two of the classes, the next one the next two and so on, so that every operation that writes meets all of
  * them. Of each operation that reads, the first call and the last meet one kind each, by turns. A person's answers alternate.
  */
 export function casesOf(walk: Walk, calls: string[]): Case[] {
