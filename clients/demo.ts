@@ -39,6 +39,8 @@ export async function runDemo(terminal: Terminal, { json, keep, badGreen: bad }:
   const lab = await Lab.up({ folder, env: terminal.env, onProgress, traffic: true });
   const forget = lab.endWithUs();
   const env = { ...terminal.env, ...lab.environment };
+  // commands that show rows read the databases in this process, with its secrets
+  Object.assign(process.env, lab.environment);
   const workers = WorkerProcesses.start(2, folder, env);
   process.once('exit', () => workers.cut());
   const temporal = await connect({}, env);

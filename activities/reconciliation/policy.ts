@@ -89,9 +89,9 @@ export async function queue(
     await session.run(
       `update godwit.reconciliation_review v set finding = n.id
        from godwit.reconciliation_finding o, godwit.reconciliation_finding n
-       where v.reconciliation = $1 and v.state in ('waiting', 'accepted') and o.id = v.finding
+       where v.reconciliation = $1 and v.state in ('waiting', 'accepted', 'repair') and o.id = v.finding
          and (o.schema_name, o.table_name, o.kind, o.key) = (n.schema_name, n.table_name, n.kind, n.key)
-         -- what was accepted is one difference, and not whatever the row may hold later
+         -- what was decided is one difference, and not whatever the row may hold later
          and (v.state = 'waiting' or o.seen is not distinct from n.seen)
          and n.run = $2 and n.schema_name = $3 and n.table_name = $4 and n.kind = $5 and n.state = 'confirmed'
          and not exists (select from godwit.reconciliation_review k where k.finding = n.id)`,

@@ -292,7 +292,7 @@ class Run {
           phase: 'reconciliation',
           what: 'rows',
           done: rows,
-          total: rows,
+          total: 0, // how many there are is known once all are read
           bytesDone: 0,
           bytesTotal: 0,
           bytesPerSecond: 0,

@@ -37,6 +37,19 @@ export interface BadGreenEvidence {
   failed: number;
 }
 
+/** Rows of the target that were changed behind replication's back. */
+export interface ReconciliationEvidence {
+  corrupted: number;
+  /** By the run before the repair, and by the one after it. */
+  found: number;
+  remaining: number;
+  /** Compared by the last run, and in how many milliseconds. */
+  rows: number;
+  tookMs: number;
+  /** Digest of the last run's; null: it isn't what the run has written. */
+  certificate: string | null;
+}
+
 export interface Evidence {
   version: 1;
   /** Only if every promise held. */
@@ -47,6 +60,7 @@ export interface Evidence {
   lagMs: number | null;
   certificate: CertificateSummary | null;
   rehearsalPauseMs: number | null;
+  reconciliation: ReconciliationEvidence;
   switches: SwitchEvidence[];
   traffic: TrafficEvidence[];
   /** Null: green stayed good. */
@@ -72,6 +86,7 @@ export interface Measured {
   switches: { figures: SwitchFigures; clients: WindowFigures }[];
   traffic: TrafficEvidence[];
   badGreen: BadGreenEvidence | null;
+  reconciliation: ReconciliationEvidence;
   /** Who answered users each time that all had arrived, as it should have been and as it was. */
   stays: { expected: 'blue' | 'green'; answered: Answered }[];
   verdict: Verdict;
@@ -93,6 +108,7 @@ export function evidenceOf(measured: Measured): Evidence {
     ...measured.promises,
     { promise: 'users were where the steps had led them', held: measured.stays.every(asExpected) },
     { promise: 'both databases were proven equal', held: database.certificate?.verdict === 'equal' },
+    { promise: 'rows that changed behind the fence were found, all and no others, and mended', held: mended(measured) },
     {
       promise: badGreen === null ? 'no request failed' : 'no request failed but those of the bad green',
       held: others === 0,
@@ -112,6 +128,7 @@ export function evidenceOf(measured: Measured): Evidence {
     lagMs: database.lagMs,
     certificate: database.certificate,
     rehearsalPauseMs: database.rehearsal?.pauseMs ?? null,
+    reconciliation: measured.reconciliation,
     switches: switches.map(({ figures, clients }) => ({
       direction: figures.direction,
       pauseMs: figures.pauseMs,
@@ -136,6 +153,9 @@ export function evidenceOf(measured: Measured): Evidence {
     promises,
   };
 }
+
+const mended = ({ reconciliation: { corrupted, found, remaining, certificate } }: Measured): boolean =>
+  found === corrupted && remaining === 0 && certificate !== null;
 
 /** Nobody else has answered, and somebody has. */
 const asExpected = ({ expected, answered }: Measured['stays'][number]): boolean =>
@@ -164,6 +184,7 @@ function figuresText(evidence: Evidence, colours: Colours): string {
       ['Copied', copied],
       ['Lag before the switch', evidence.lagMs === null ? 'unknown' : `${fine(evidence.lagMs)}`],
       ['Certificate', certified],
+      ['Changed behind the fence', reconciliationText(evidence.reconciliation)],
       ['Rehearsed pause', evidence.rehearsalPauseMs === null ? 'none' : fine(evidence.rehearsalPauseMs)],
       [
         'Requests',
@@ -177,6 +198,10 @@ function figuresText(evidence: Evidence, colours: Colours): string {
     ],
     colours,
   );
+}
+
+function reconciliationText({ corrupted, found, remaining, rows, tookMs }: ReconciliationEvidence): string {
+  return `${corrupted} rows; ${found} found, ${remaining} left after the repair: ${count(rows)} rows compared in ${duration(tookMs)}`;
 }
 
 function badGreenRows({ badGreen: bad, requests }: Evidence): [string, string][] {

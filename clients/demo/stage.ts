@@ -1,9 +1,11 @@
 /** What every story of the demo is told with: commands as a person types them, and waiting for what they lead to. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseDocument, type Document } from 'yaml';
+import { parseDocument, stringify, type Document } from 'yaml';
 import type { Lab } from '../../lab/lab.js';
 import { Load } from '../../lab/load.js';
+import { RECONCILIATION_KIND } from '../../spec/reconciliation-schema.js';
+import { API_VERSION } from '../../spec/schema.js';
 import type { UnitStatus } from '../../spec/status.js';
 import { run } from '../command-line.js';
 import type { Temporal } from '../connection.js';
@@ -53,14 +55,29 @@ export class Stage {
     return file;
   }
 
+  /** A reconciliation of the two databases that the migration moves between. */
+  async reconciliation(name: string): Promise<string> {
+    const file = join(this.lab.folder, `${name}.yaml`);
+    const spec = { source: { url: { env: 'GODWIT_SOURCE_URL' } }, target: { url: { env: 'GODWIT_TARGET_URL' } } };
+    const document = { apiVersion: API_VERSION, kind: RECONCILIATION_KIND, metadata: { name }, spec };
+    await writeFile(file, stringify(document));
+    return file;
+  }
+
   /** Commands as a person would type them, shown with what they print. */
   async chapter(title: string, commands: string[][]): Promise<void> {
-    const { bold, cyan } = this.terminal.colours;
-    this.terminal.note(`\n${bold(title)}`);
-    for (const words of commands) {
-      this.terminal.note(cyan(`$ godwit ${words.join(' ')}`));
-      await this.#godwit(words);
-    }
+    this.title(title);
+    for (const words of commands) await this.command(words);
+  }
+
+  title(text: string): void {
+    this.terminal.note(`\n${this.terminal.colours.bold(text)}`);
+  }
+
+  /** @param expected beside what every command may end with */
+  async command(words: string[], expected: ExitCode[] = []): Promise<void> {
+    this.terminal.note(this.terminal.colours.cyan(`$ godwit ${words.join(' ')}`));
+    await this.#godwit(words, expected);
   }
 
   /** Fails when it comes to anything else that it won't leave by itself. */
@@ -89,11 +106,11 @@ export class Stage {
     return join(folder, 'report.md');
   }
 
-  async #godwit(words: string[]): Promise<void> {
+  async #godwit(words: string[], expected: ExitCode[] = []): Promise<void> {
     // All that commands say goes where progress goes: standard output is the evidence alone.
     const terminal: Terminal = { ...this.terminal, out: (text) => this.terminal.note(text) };
     const exitCode = await run(words, terminal);
-    const fine: ExitCode[] = [EXIT.done, EXIT.waiting];
+    const fine: ExitCode[] = [EXIT.done, EXIT.waiting, ...expected];
     if (words[0] === 'abort') fine.push(EXIT.undone);
     if (!fine.includes(exitCode)) throw new CliError(`\`godwit ${words.join(' ')}\` ended with exit code ${exitCode}.`);
   }

@@ -12,7 +12,14 @@ import { CliError } from '../errors.js';
 import { reportOf } from '../output/report.js';
 import type { MigrationView } from '../view.js';
 import { answered, type Stay } from './answered.js';
-import { evidenceOf, type BadGreenEvidence, type Evidence, type Measured } from './evidence.js';
+import {
+  evidenceOf,
+  type BadGreenEvidence,
+  type Evidence,
+  type Measured,
+  type ReconciliationEvidence,
+} from './evidence.js';
+import { reconciled } from './reconciled.js';
 import { ID, shorten, unitOf, type Stage } from './stage.js';
 
 /** How long everybody stays where they are before they move again. */
@@ -97,6 +104,7 @@ class Story {
   readonly switches: { figures: SwitchFigures; clients: WindowFigures }[] = [];
   readonly #stays: { expected: 'blue' | 'green'; stay: Stay }[] = [];
   #load: Load | null = null;
+  #reconciliation: ReconciliationEvidence | null = null;
 
   constructor(readonly stage: Stage) {}
 
@@ -123,6 +131,7 @@ class Story {
         switches: this.switches,
         traffic: TRAFFIC.map((unit) => ({ unit, moves: unitOf(end, unit).traffic?.log ?? [] })),
         badGreen: badGreen === null ? null : badGreen(record),
+        reconciliation: this.#compared(),
         stays: this.#stays.map(({ expected, stay }) => ({ expected, answered: answered(record, stay) })),
         verdict,
         loadSeconds: snapshot.seconds,
@@ -134,6 +143,11 @@ class Story {
       await load.kill();
       throw error;
     }
+  }
+
+  #compared(): ReconciliationEvidence {
+    if (this.#reconciliation === null) throw new CliError('the story ended before its databases were compared.');
+    return this.#reconciliation;
   }
 
   /** Until the switch may begin. */
@@ -149,6 +163,7 @@ class Story {
       ['start', '--plan', stage.plan, '--wait'],
       ['rehearse', ID],
     ]);
+    this.#reconciliation = await reconciled(stage);
   }
 
   /** Waits for the writes to arrive on a side, and all users with them; takes what clients saw meanwhile. */

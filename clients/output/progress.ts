@@ -34,12 +34,16 @@ export function bar(progress: Progress, width: number): string {
   });
 }
 
-/** `62 %  3,100,000 of 5,000,000 rows  812 MB of 1.3 GB  94 MB/s  ETA 5s`. */
+/** `62 %  3,100,000 of 5,000,000 rows  812 MB of 1.3 GB  94 MB/s  ETA 5s`; `3,100,000 rows` where nobody knows how many there are. */
 export function progressText(progress: Progress): string {
   const left = remaining(progress);
   return [
-    `${Math.floor(fraction(progress) * 100)} %`,
-    progress.total > 0 ? `${count(progress.done)} of ${count(progress.total)} ${progress.what}` : null,
+    progress.total > 0 || movesBytes(progress) ? `${Math.floor(fraction(progress) * 100)} %` : null,
+    progress.total > 0
+      ? `${count(progress.done)} of ${count(progress.total)} ${progress.what}`
+      : movesBytes(progress)
+        ? null
+        : `${count(progress.done)} ${progress.what}`,
     movesBytes(progress) ? `${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}` : null,
     progress.bytesPerSecond > 0 ? rate(progress.bytesPerSecond) : null,
     left === null ? null : `ETA ${duration(left)}`,
