@@ -59,7 +59,7 @@ export function decide(normal: NormalReconciliation, tables: RunTable[]): Decisi
     else if (ofTable > ((table?.rows ?? 0) * percent) / 100) {
       ask(
         decision,
-        `${ofTable} of ${table?.rows ?? 0} rows would be repaired, more than repair.limits.percent (${percent} %)`,
+        `${ofTable} of ${table?.rows ?? 0} rows would be repaired, more than repair.limits.share (${percent} %)`,
       );
     }
   }

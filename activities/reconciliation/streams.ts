@@ -18,9 +18,9 @@ import { pairOf } from './reconcile.js';
 const IDENTIFIED = statement(import.meta.url, './sql/identified_tables.sql');
 const SIDES = ['source', 'target'] as const;
 /** More touched rows than this are as well read all together, and are no longer kept in memory. */
-const KEYS_AT_MOST = 2_000_000;
-/** Changes decoded by one statement. */
-const CHANGES_AT_ONCE = 50_000;
+const KEYS_AT_MOST = 500_000;
+/** Changes held in memory at a time. */
+const CHANGES_AT_ONCE = 20_000;
 
 /** Names hold 63 bytes; a reconciliation's may be as long. */
 export function streamName({ name }: Pick<NormalReconciliation, 'name'>): string {
@@ -150,16 +150,19 @@ async function readStream(
   }
   const known = new Map(tables.map((table) => [nameOf(table), table]));
   const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [name] });
-  // the whole stream up to a position is decoded at once; what it holds in memory are keys
-  const rows = await session.rows<{ data: Buffer }>(
-    `select data from pg_logical_slot_peek_binary_changes($1, $2::pg_lsn, null, 'proto_version', '1', 'publication_names', ${literal(identifier(name))})`,
-    [name, state.position],
-  );
-  for (let start = 0; start < rows.length; start += CHANGES_AT_ONCE) {
-    for (const { data } of rows.slice(start, start + CHANGES_AT_ONCE))
-      note(plugin.parse(data), session, known, touched, seen);
-    if (seen.size > KEYS_AT_MOST) return null;
-  }
+  // the server decodes the whole stream up to a position at once; here it comes in portions
+  const changes = `select data from pg_logical_slot_peek_binary_changes(${literal(name)}, ${literal(state.position)}::pg_lsn, null,
+    'proto_version', '1', 'publication_names', ${literal(identifier(name))})`;
+  const few = await session.transaction(async () => {
+    await session.run(`declare changes no scroll cursor for ${changes}`);
+    for (;;) {
+      const rows = await session.rows<{ data: Buffer }>(`fetch ${CHANGES_AT_ONCE} from changes`);
+      for (const { data } of rows) note(plugin.parse(data), session, known, touched, seen);
+      if (rows.length < CHANGES_AT_ONCE) return true;
+      if (seen.size > KEYS_AT_MOST) return false;
+    }
+  });
+  if (!few) return null;
   return state.position;
 }
 
