@@ -234,3 +234,18 @@ export const label = () =>
     pattern: LABEL.source,
     examples: ['orders'],
   });
+
+/** Which tables something is done to. */
+export const chosenTables = (what: 'move' | 'compare') => ({
+  include: z
+    .array(tablePattern())
+    .min(1)
+    .prefault(['*.*'])
+    .describe(
+      `Tables to ${what}, as patterns schema.table; * stands for any run of characters. A pattern without * must name a table.`,
+    ),
+  exclude: z
+    .array(tablePattern())
+    .prefault([])
+    .describe('Tables to leave out, as patterns. Exclude wins over include.'),
+});

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import {
+  chosenTables,
   cron,
   duration,
   durationOrNone,
@@ -69,17 +70,7 @@ const Replication = z
 
 const Tables = z
   .strictObject({
-    include: z
-      .array(tablePattern())
-      .min(1)
-      .prefault(['*.*'])
-      .describe(
-        'Tables to compare, as patterns schema.table; * stands for any run of characters. A pattern without * must name a table.',
-      ),
-    exclude: z
-      .array(tablePattern())
-      .prefault([])
-      .describe('Tables to leave out, as patterns. Exclude wins over include.'),
+    ...chosenTables('compare'),
     rowFilters: z
       .record(tablePattern(), z.string().trim().min(1).max(4_096))
       .prefault({})

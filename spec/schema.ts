@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import {
+  chosenTables,
   duration,
   durationOrNone,
   hostPort,
@@ -176,17 +177,7 @@ const Side = (what: string) =>
 
 const Tables = z
   .strictObject({
-    include: z
-      .array(tablePattern())
-      .min(1)
-      .prefault(['*.*'])
-      .describe(
-        'Tables to move, as patterns schema.table; * stands for any run of characters. A pattern without * must name a table.',
-      ),
-    exclude: z
-      .array(tablePattern())
-      .prefault([])
-      .describe('Tables to leave out, as patterns. Exclude wins over include.'),
+    ...chosenTables('move'),
     rowFilters: z
       .record(tablePattern(), z.string().trim().min(1).max(4_096))
       .prefault({})

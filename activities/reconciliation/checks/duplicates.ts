@@ -5,7 +5,7 @@ import { identifier, nameOf } from '../../postgres/statements.js';
 import { NAMED_ROWS, type Check, type CheckRun, type Finding, type NotChecked } from '../findings.js';
 import { indexesOf, isSameIndex, type Index } from './indexes.js';
 import { asUsers, attempted, reading, sessionOf, SIDES, type AsUsers } from './reading.js';
-import { findingsOf, settledRows } from './settled.js';
+import { findingsOf, rowsFound, settledRows, type KeyedRow } from './settled.js';
 import { hasColumns, keyAsText, keyOrder, rowsOf, tablesOf, tablesOn, type CheckedTable } from './tables.js';
 
 /** What makes a row unique, in SQL. */
@@ -103,16 +103,9 @@ async function surplus(
     detail: `another row has the same values ${unique.columns === null ? `on this side, ${unique.why}` : `in ${unique.columns.join(', ')}`}`,
   });
   const found = await settledRows(run, side, what, notChecked, async () => {
-    const rows = await reading(
-      run,
-      session,
-      () => session.rows<{ key: string[] | null; total: string }>(sql),
-      settings,
-    );
     // Where it is the key that occurs twice, the key names all of them at once.
-    const keys = rows.flatMap(({ key }) => (key === null ? [] : [key]));
-    const named = new Map(keys.map((key) => [JSON.stringify(key), finding(key, 1)]));
-    return { named, total: Number(rows[0]?.total ?? 0) };
+    const rows = await reading(run, session, () => session.rows<KeyedRow>(sql), settings);
+    return rowsFound(rows, (key) => finding(key, 1));
   });
   return findingsOf(found, (count) => finding(null, count));
 }

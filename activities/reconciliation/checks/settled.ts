@@ -19,6 +19,20 @@ export interface RowsFound {
   total: number;
 }
 
+/** As statements answer it: the count of all in each row. */
+export interface KeyedRow extends Record<string, unknown> {
+  key: string[] | null;
+  total: string;
+}
+
+export function rowsFound(rows: KeyedRow[], finding: (key: string[]) => Finding): RowsFound {
+  const keys = rows.flatMap(({ key }) => (key === null ? [] : [key]));
+  return {
+    named: new Map(keys.map((key) => [JSON.stringify(key), finding(key)])),
+    total: Number(rows[0]?.total ?? 0),
+  };
+}
+
 export const behind = (what: string): NotChecked => ({
   what,
   why: `the standby did not catch up within ${CATCH_UP_MS / 1_000} s, and what differs may be on its way`,

@@ -6,7 +6,7 @@ import type { Session } from '../../postgres/session.js';
 import { identifier } from '../../postgres/statements.js';
 import { NAMED_ROWS, type Check, type CheckRun, type Finding, type NotChecked } from '../findings.js';
 import { asUsers, attempted, primaryOf, reading, sessionOf, SIDES, type AsUsers } from './reading.js';
-import { findingsOf, settledRows, type RowsFound } from './settled.js';
+import { findingsOf, rowsFound, settledRows, type KeyedRow, type RowsFound } from './settled.js';
 import { hasColumns, keyAsText, keyOrder, rowsOf, tablesOf, tablesOn, type CheckedTable } from './tables.js';
 
 /** A transaction that has taken a number, and is open for longer, leaves a gap that can't be judged. */
@@ -87,17 +87,8 @@ async function broken(
   let looks = 0;
   const look = async (): Promise<RowsFound> => {
     looks += 1;
-    const rows = await reading(
-      run,
-      session,
-      () => session.rows<{ key: string[] | null; total: string }>(sql),
-      settings,
-    );
-    const keys = rows.flatMap(({ key }) => (key === null ? [] : [key]));
-    const found: RowsFound = {
-      named: new Map(keys.map((key) => [JSON.stringify(key), finding(key, 1)])),
-      total: Number(rows[0]?.total ?? 0),
-    };
+    const rows = await reading(run, session, () => session.rows<KeyedRow>(sql), settings);
+    const found = rowsFound(rows, (key) => finding(key, 1));
     // Numbers are taken in one order and committed in another: a gap counts when whoever may fill it has ended.
     if (looks === 1 && found.total > 0 && rule.kind === 'no-gaps' && !(await openOnesEnded(run))) {
       const why = `transactions that may fill gaps were open for longer than ${OPEN_MS / 1_000} s`;

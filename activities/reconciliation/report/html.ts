@@ -5,6 +5,7 @@ import { bars, line } from './plots.js';
 import type { ReportTable, RunReport } from './report.js';
 import { FIGURES } from './trend.js';
 import {
+  findingCells,
   differencesOf,
   duration,
   FIGURE_WORDS,
@@ -12,7 +13,6 @@ import {
   html,
   movedInWords,
   number,
-  STATE_WORDS,
   tableName,
 } from './words.js';
 
@@ -41,15 +41,7 @@ export function htmlReport(report: RunReport): string {
 
 function findings({ findings: found, cut }: RunReport): string {
   if (found.length === 0) return '<p>Nothing was found.</p>';
-  const rows = found.map((one) => [
-    one.severity,
-    tableName(one),
-    one.kind,
-    one.side ?? 'both',
-    number(one.count),
-    STATE_WORDS[one.state],
-    one.detail,
-  ]);
+  const rows = found.map(findingCells);
   const more = cut ? '<p>There are more lines than these.</p>' : '';
   return `<h2>Findings</h2>${table(['severity', 'table', 'kind', 'side', 'rows', 'state', 'what'], rows, [4])}${more}`;
 }

@@ -1,6 +1,7 @@
 /** A run's report as markdown. */
 import type { RunReport } from './report.js';
 import {
+  findingCells,
   bytes,
   differencesOf,
   duration,
@@ -8,7 +9,6 @@ import {
   markdown,
   movedInWords,
   number,
-  STATE_WORDS,
   tableName,
 } from './words.js';
 
@@ -71,17 +71,7 @@ function findings({ findings: found, cut }: RunReport): string[] {
     '',
     '| severity | table | kind | side | rows | state | what |',
     '| --- | --- | --- | --- | ---: | --- | --- |',
-    ...found.map((one) =>
-      row([
-        one.severity,
-        tableName(one),
-        one.kind,
-        one.side ?? 'both',
-        number(one.count),
-        STATE_WORDS[one.state],
-        one.detail,
-      ]),
-    ),
+    ...found.map((one) => row(findingCells(one))),
     ...(cut ? ['', 'There are more lines than these.'] : []),
   ];
 }

@@ -52,3 +52,14 @@ export const STATE_WORDS: Record<ReportFinding['state'], string> = {
   repaired: 'repaired',
   gone: 'equal since',
 };
+
+/** Severity, table, kind, side, rows, state, what. */
+export const findingCells = (one: ReportFinding): string[] => [
+  one.severity,
+  tableName(one),
+  one.kind,
+  one.side ?? 'both',
+  number(one.count),
+  STATE_WORDS[one.state],
+  one.detail,
+];
