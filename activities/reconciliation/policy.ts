@@ -103,7 +103,10 @@ export async function queue(
        from godwit.reconciliation_finding f
        where f.run = $2 and f.schema_name = $3 and f.table_name = $4 and f.kind = $5 and f.state = 'confirmed'
          and not exists (select from godwit.reconciliation_review k where k.finding = f.id)
-       order by f.id limit ${QUEUED_OF_A_KIND}`,
+       order by f.id limit greatest(0, ${QUEUED_OF_A_KIND} - (
+         select count(*) from godwit.reconciliation_review w join godwit.reconciliation_finding o on o.id = w.finding
+         where w.reconciliation = $1 and w.state = 'waiting'
+           and o.schema_name = $3 and o.table_name = $4 and o.kind = $5))`,
       [...place, why, truth, normal.review.expireAfter, normal.review.onExpiry],
     );
   }
