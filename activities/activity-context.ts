@@ -21,6 +21,14 @@ export function heartbeat(progress?: Progress): void {
   context.heartbeat(latest.get(context));
 }
 
+/** Of work that is counted, and not weighed. */
+export const counting = (progress: Omit<Progress, 'bytesDone' | 'bytesTotal' | 'bytesPerSecond'>): Progress => ({
+  ...progress,
+  bytesDone: 0,
+  bytesTotal: 0,
+  bytesPerSecond: 0,
+});
+
 /** From now on the activity says only that it lives: another one tells how far both are. */
 export function saySilently(): void {
   const context = current();

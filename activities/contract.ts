@@ -7,7 +7,7 @@ import type { Finding } from '../spec/findings.js';
 import type { Platform, SideGrants } from '../spec/grants.js';
 import type { NormalDatabase, NormalMigration, TaskQueues } from '../spec/normal.js';
 import type { DatabaseFacts, Plan, PlanFacts, PlanStep } from '../spec/plan.js';
-import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../spec/status.js';
+import type { CertificateSummary, Primary, RulesSummary, SwitchFigures, SyncFigures } from '../spec/status.js';
 import type { UnitRef } from '../spec/units.js';
 import type { JudgeAnswer, JudgeInput } from '../spec/verdict.js';
 
@@ -179,6 +179,8 @@ export interface Activities {
   validate(move: DatabaseMove): Promise<CertificateSummary>;
   /** Foreign keys of the side that follows, which applied changes don't check: `ValidationDiffers` names those that dangle. */
   checkReferences(move: DatabaseMove): Promise<void>;
+  /** Asks the user's own rules on both sides under live writes. A broken one is an answer, not a failure. */
+  checkRules(move: DatabaseMove): Promise<RulesSummary>;
 
   // ── switch ──
   switchWrites(input: SwitchInput): Promise<SwitchOutcome>;

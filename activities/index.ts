@@ -33,6 +33,7 @@ import type { ReconciliationActivities } from './reconciliation-contract.js';
 import { forgetReconciliation } from './reconciliation/forget.js';
 import { reconcile } from './reconciliation/reconcile.js';
 import { repair } from './reconciliation/repair.js';
+import { checkRules } from './reconciliation/rules.js';
 import { undoRepair } from './reconciliation/undo.js';
 import type { TrafficActivities } from './traffic-contract.js';
 
@@ -45,6 +46,7 @@ export const activities = {
   catchUp: (move) => catchUp(move),
   checkNamespace,
   checkReferences,
+  checkRules,
   claim,
   copyRanges,
   createPublication,

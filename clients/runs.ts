@@ -93,8 +93,12 @@ export async function outcomeOf(
   }
 }
 
-/** Of a run that nobody waits for any more: 0 only if all was compared, and nothing differs that wasn't mended. */
-export function exitCodeOfRun({ outcome, verdict, remaining }: RunSummary): ExitCode {
-  const clean = outcome === 'done' && verdict !== 'incomplete' && remaining === 0;
+/** Of a run that nobody waits for any more: 0 only if all was compared, and nothing differs that wasn't mended or accepted. */
+export function exitCodeOfRun(summary: RunSummary): ExitCode {
+  const clean = summary.outcome === 'done' && summary.remaining === 0 && isWhole(summary);
   return clean ? EXIT.done : EXIT.failed;
 }
+
+/** Everything could be looked at; a verdict says it only where nothing differs. */
+export const isWhole = ({ verdict, suspects, notChecked = 0 }: RunSummary): boolean =>
+  verdict !== 'incomplete' && suspects === 0 && notChecked === 0;

@@ -5,7 +5,8 @@ import { findCycle, type GraphNode } from './graph.js';
 import type { PathSegment } from './json-schema.js';
 import { checkMetrics, normalProviders, type NormalProvider } from './metrics.js';
 import type { SecretReference } from './normal.js';
-import type { SpecProblem } from './problems.js';
+import { checkBusinessRules } from './normalize-rules.js';
+import { when, type SpecProblem } from './problems.js';
 import { INLINE_SECRET, looksLikeSecret } from './secret-reference.js';
 import {
   ENDPOINT_KIND_NAMES,
@@ -75,7 +76,29 @@ function checkDatabase(path: PathSegment[], database: ParsedDatabase): SpecProbl
     const made = makeWindow(window.days, window.from, window.to);
     if (!made.ok) problems.push({ path: [...path, 'cutover', 'window'], about: 'value', message: made.error });
   }
-  return [...problems, ...checkEndpoints(path, database)];
+  return [...problems, ...checkEndpoints(path, database), ...checkRules([...path, 'validation'], database.validation)];
+}
+
+/** The specification travels with each step of a migration; with more than this, its history would be mostly SQL. */
+const SQL_IN_ALL = 64 * 1024;
+
+function checkRules(path: PathSegment[], { rules, ignoreRules }: ParsedDatabase['validation']): SpecProblem[] {
+  const names = rules.map(({ name }) => name);
+  return [
+    ...checkBusinessRules([...path, 'rules'], rules),
+    ...when(
+      JSON.stringify(rules).length > SQL_IN_ALL,
+      [...path, 'rules'],
+      `expected at most ${SQL_IN_ALL / 1024} KiB of rules in all; make views of what is longer, and ask those`,
+    ),
+    ...ignoreRules.flatMap((name, index) =>
+      when(
+        !names.includes(name),
+        [...path, 'ignoreRules', index],
+        `no such rule in this database${didYouMean(name, names)}`,
+      ),
+    ),
+  ];
 }
 
 /** What metrics decide about a database. */

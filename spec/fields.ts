@@ -235,6 +235,9 @@ export const label = () =>
     examples: ['orders'],
   });
 
+/** A query of the user's own. */
+export const sql = () => z.string().trim().min(1).max(65_536);
+
 /** Which tables something is done to. */
 export const chosenTables = (what: 'move' | 'compare') => ({
   include: z

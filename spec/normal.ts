@@ -6,6 +6,7 @@
 import type { NormalTraffic } from './normal-traffic.js';
 import type { NormalMetricGate } from './gates.js';
 import type { NormalProvider } from './metrics.js';
+import type { BusinessRule } from './reconciliation.js';
 import type { Stage, UnitRef } from './units.js';
 
 export type Milliseconds = number;
@@ -112,6 +113,12 @@ export interface NormalDatabase {
     lockTimeout: Milliseconds;
     /** Tables left out, as patterns; the certificate names them. */
     exclude: string[];
+    /** The user's own, asked once the rows are equal; these three are absent where there are none. */
+    rules?: BusinessRule[];
+    /** Of one statement of a rule. */
+    ruleTimeout?: Milliseconds;
+    /** Names of rules that are not asked. */
+    ignoreRules?: string[];
   };
   /** Task queues by kind of work; a unit may name its own for workers next to its databases. */
   taskQueues: TaskQueues;
@@ -145,6 +152,16 @@ export interface NormalLookout {
 
 export function lookoutOf({ lookout }: Pick<NormalDatabase, 'lookout'>): NormalLookout {
   return lookout ?? { every: 30_000, maxLag: 60_000, stall: 30 * 60_000, maxRetainedWal: null, onLimit: 'hold' };
+}
+
+/** The user's own rules: those to ask, and the names of those that a person has left out. */
+export function rulesOf({ validation }: Pick<NormalDatabase, 'validation'>): {
+  asked: BusinessRule[];
+  ignored: string[];
+  timeout: Milliseconds;
+} {
+  const { rules = [], ruleTimeout: timeout = 60_000, ignoreRules: ignored = [] } = validation;
+  return { asked: rules.filter(({ name }) => !ignored.includes(name)), ignored, timeout };
 }
 
 /** How the other server reaches one side. */

@@ -3,11 +3,11 @@ import { findInlineSecrets, sameReference } from './checks.js';
 import { reconciliationJsonSchema, type PathSegment } from './json-schema.js';
 import { otherKind } from './kinds.js';
 import { DEFAULT_TASK_QUEUES } from './normal.js';
-import { pathText, schemaProblems, type SpecProblem } from './problems.js';
+import { checkBusinessRules, normalBusinessRules } from './normalize-rules.js';
+import { oneKind, pathText, schemaProblems, when, type SpecProblem } from './problems.js';
 import {
   LEVELS,
   REPAIRABLE_KINDS,
-  type BusinessRule,
   type Level,
   type NormalReconciliation,
   type NormalSchedule,
@@ -50,14 +50,7 @@ function checkReconciliation(spec: ParsedReconciliationSpec): SpecProblem[] {
     ...checkReplication(at('replication'), replication),
     ...(incremental === undefined ? [] : checkIncremental(at('incremental'), incremental)),
     ...checks.temporal.flatMap((rule, index) => oneKind(at('checks', 'temporal', index), rule, TEMPORAL_KINDS)),
-    ...checks.business.flatMap((rule, index) => [
-      ...oneKind(at('checks', 'business', index), rule, BUSINESS_KINDS),
-      ...checkBusiness(at('checks', 'business', index), rule),
-    ]),
-    ...repeated(
-      checks.business.map(({ name }) => name),
-      (index) => at('checks', 'business', index, 'name'),
-    ),
+    ...checkBusinessRules(at('checks', 'business'), checks.business),
     ...Object.entries(schedules).flatMap(([name, one]) => checkSchedule(at('schedules', name), name, one)),
     ...when(
       limits.rowsPerSecond !== null && limits.rowsPerSecond < limits.leafRows,
@@ -71,12 +64,7 @@ const OTHER_DATABASE =
   'expected another database than the source, found the same reference; name the database that it is compared with';
 
 const TEMPORAL_KINDS = ['order', 'notInFuture', 'noGaps'] as const;
-const BUSINESS_KINDS = ['noRows', 'same', 'within'] as const;
 const PROOFS = ['scope', 'subscription', 'grace', 'none'] as const;
-
-function when(wrong: boolean, path: PathSegment[], message: string): SpecProblem[] {
-  return wrong ? [{ path, about: 'value', message }] : [];
-}
 
 function checkReplication(path: PathSegment[], replication: ParsedReconciliationSpec['replication']): SpecProblem[] {
   const given = PROOFS.filter((name) => replication[name] !== undefined);
@@ -90,45 +78,6 @@ function checkIncremental(
   if (by === 'column')
     return when(column === undefined, path, 'expected column, the name of the time of the last change');
   return when(column !== undefined, [...path, 'column'], `expected by: column with it, found by: ${by}`);
-}
-
-function oneKind<K extends string>(
-  path: PathSegment[],
-  rule: Partial<Record<K, unknown>>,
-  kinds: readonly K[],
-): SpecProblem[] {
-  const given = kinds.filter((kind) => rule[kind] !== undefined);
-  const found = given.length === 0 ? 'none' : given.join(' and ');
-  return when(
-    given.length !== 1,
-    path,
-    `expected one of ${oneOf(kinds)}, found ${found}; write each rule as an entry of the list`,
-  );
-}
-
-function checkBusiness(
-  path: PathSegment[],
-  { same, within }: ParsedReconciliationSpec['checks']['business'][number],
-): SpecProblem[] {
-  if (same !== undefined) {
-    const own = [same.source, same.target].filter((query) => query !== undefined).length;
-    const right = same.sql === undefined ? own === 2 : own === 0;
-    return when(
-      !right,
-      [...path, 'same'],
-      'expected sql, the query of both sides, or source and target, one query each',
-    );
-  }
-  if (within === undefined) return [];
-  const { min, max } = within;
-  return [
-    ...when(min === undefined && max === undefined, [...path, 'within'], 'expected min, max or both'),
-    ...when(
-      (min ?? -Infinity) > (max ?? Infinity),
-      [...path, 'within', 'max'],
-      `expected ${min ?? ''} or more, as min is`,
-    ),
-  ];
 }
 
 function checkSchedule(
@@ -148,12 +97,6 @@ function checkSchedule(
       `expected level, one of ${oneOf(LEVELS)}, since ${name} names none`,
     ),
   ];
-}
-
-function repeated(names: string[], at: (index: number) => PathSegment[]): SpecProblem[] {
-  return names.flatMap((name, index) =>
-    when(names.indexOf(name) < index, at(index), `expected a name of its own, found ${name} twice`),
-  );
 }
 
 function isLevel(text: string): text is Level {
@@ -210,7 +153,7 @@ function normalReplication({
 }
 
 function normalChecks({ temporal, duplicates, business }: ParsedReconciliationSpec['checks']) {
-  return { temporal: temporal.flatMap(normalTemporal), duplicates, business: business.flatMap(normalBusiness) };
+  return { temporal: temporal.flatMap(normalTemporal), duplicates, business: normalBusinessRules(business) };
 }
 
 /** `checkReconciliation` has seen to it that each rule is of exactly one kind. */
@@ -223,24 +166,6 @@ function normalTemporal({
   if (order !== undefined) return [{ kind: 'order', tables, ...order }];
   if (notInFuture !== undefined) return [{ kind: 'not-in-future', tables, ...notInFuture }];
   return noGaps === undefined ? [] : [{ kind: 'no-gaps', tables, ...noGaps }];
-}
-
-function normalBusiness({
-  name,
-  noRows,
-  same,
-  within,
-  ...rule
-}: ParsedReconciliationSpec['checks']['business'][number]): BusinessRule[] {
-  const severity = rule.severity ?? null;
-  if (noRows !== undefined) return [{ kind: 'no-rows', name, ...noRows, severity }];
-  if (same !== undefined) {
-    const { sql = '', source = sql, target = sql, tolerance } = same;
-    return [{ kind: 'same', name, sql: { source, target }, tolerance, severity }];
-  }
-  if (within === undefined) return [];
-  const { sql, on, min = null, max = null } = within;
-  return [{ kind: 'within', name, sql, on, min, max, severity }];
 }
 
 function normalRepair({ primary, repair }: ParsedReconciliationSpec): NormalReconciliation['repair'] {

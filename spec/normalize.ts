@@ -1,5 +1,6 @@
 /** From the document as written to the normal form: all checks, then defaults, milliseconds and bytes. */
 import { checkMeaning, endpointName, findInlineSecrets, readGateId } from './checks.js';
+import { normalBusinessRules } from './normalize-rules.js';
 import { normalTraffic, stepGates } from './normalize-traffic.js';
 import { DEFAULT_APPROVALS, GATED_STAGES, type GatedStage } from './approvals.js';
 import { GATE_DEFAULTS, normalMetricGates, PROBATION_DEFAULTS } from './gates.js';
@@ -93,7 +94,7 @@ function normalDatabase(name: string, database: ParsedDatabase, providers: reado
     cutover: normalCutover(database, providers),
     lookout: same.lookout,
     watch: normalWatch(same.watch, providers),
-    validation: same.validation,
+    validation: normalValidation(same.validation),
     taskQueues: taskQueue === undefined ? DEFAULT_TASK_QUEUES : queuesNamed(taskQueue),
   };
 }
@@ -121,6 +122,17 @@ function normalWatch(
 ): NormalDatabase['watch'] {
   if (gates.length === 0) return same;
   return { ...same, gates: normalMetricGates(gates, providers, { ...GATE_DEFAULTS, onFailure: same.onFailure }) };
+}
+
+/** Rules are left out where there are none, so that a plan from before there were any stays the same. */
+function normalValidation({
+  rules,
+  ruleTimeout,
+  ignoreRules,
+  ...same
+}: ParsedDatabase['validation']): NormalDatabase['validation'] {
+  if (rules.length === 0) return same;
+  return { ...same, rules: normalBusinessRules(rules), ruleTimeout, ignoreRules };
 }
 
 /** `checkMeaning` has seen to it that there is exactly one kind. */

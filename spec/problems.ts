@@ -27,6 +27,36 @@ export function problemText(problem: SpecProblem): string {
   return path === '' ? problem.message : `${path}: ${problem.message}`;
 }
 
+// ── what a check answers ──
+
+export function when(wrong: boolean, path: PathSegment[], message: string): SpecProblem[] {
+  return wrong ? [{ path, about: 'value', message }] : [];
+}
+
+/** Where a rule is written as one of several fields. */
+export function oneKind<K extends string>(
+  path: PathSegment[],
+  rule: Partial<Record<K, unknown>>,
+  kinds: readonly K[],
+): SpecProblem[] {
+  const given = kinds.filter((kind) => rule[kind] !== undefined);
+  const found = given.length === 0 ? 'none' : given.join(' and ');
+  return when(
+    given.length !== 1,
+    path,
+    `expected one of ${oneOf(kinds)}, found ${found}; write each rule as an entry of the list`,
+  );
+}
+
+/** @param at where the name of this index stands */
+export function repeated(names: string[], at: (index: number) => PathSegment[]): SpecProblem[] {
+  return names.flatMap((name, index) =>
+    when(names.indexOf(name) < index, at(index), `expected a name of its own, found ${name} twice`),
+  );
+}
+
+// ── what the schema found ──
+
 type Issue = z.core.$ZodIssue;
 
 /** Every problem that the schema found in `document`; `root` is the same schema, as editors have it. */

@@ -4,6 +4,7 @@
  * (`npm run schema`); `normalize-reconciliation.ts` makes the normal form of its output.
  */
 import { z } from 'zod';
+import { businessRules } from './business-rules.js';
 import {
   chosenTables,
   cron,
@@ -15,10 +16,11 @@ import {
   queueName,
   rateOrNone,
   size,
+  sql,
   tablePattern,
   timeZone,
 } from './fields.js';
-import { LEVELS, REPAIRABLE_KINDS, SEVERITIES, type FindingKind } from './reconciliation.js';
+import { LEVELS, REPAIRABLE_KINDS, SEVERITIES, SIDES, type FindingKind } from './reconciliation.js';
 import { API_VERSION } from './schema.js';
 import { SecretReferenceSchema } from './secret-reference.js';
 
@@ -29,8 +31,6 @@ const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 const MiB = 2 ** 20;
 const TiB = 2 ** 40;
-
-const SIDES = ['source', 'target'] as const;
 
 const Side = (what: string) =>
   z
@@ -169,54 +169,6 @@ const TemporalCheck = z
   .meta({ minProperties: 2, maxProperties: 2 })
   .describe('A rule about times: order, notInFuture or noGaps.');
 
-const SIDES_OF_RULE = z
-  .array(z.enum(SIDES))
-  .min(1)
-  .prefault([...SIDES])
-  .describe('The sides on which it must hold.');
-
-const sql = () => z.string().trim().min(1).max(65_536);
-
-const BusinessCheck = z
-  .strictObject({
-    name: label().describe('Name in reports.'),
-    noRows: z
-      .strictObject({
-        sql: sql().describe('Query that must return no rows; those it returns are what is wrong.'),
-        on: SIDES_OF_RULE,
-      })
-      .optional()
-      .describe('A query that must return no rows.'),
-    same: z
-      .strictObject({
-        sql: sql().optional().describe('Query of both sides; or source and target have one each.'),
-        source: sql().optional().describe('Query of the source.'),
-        target: sql().optional().describe('Query of the target.'),
-        tolerance: z
-          .number()
-          .min(0)
-          .prefault(0)
-          .describe('Largest difference between two numbers that still counts as the same.'),
-      })
-      .optional()
-      .describe('Queries that must return the same on both sides: rows and their order.'),
-    within: z
-      .strictObject({
-        sql: sql().describe('Query that returns one number.'),
-        on: SIDES_OF_RULE,
-        min: z.number().optional().describe('Least that it may be.'),
-        max: z.number().optional().describe('Most that it may be.'),
-      })
-      .optional()
-      .describe('A number that must lie within bounds.'),
-    severity: z
-      .enum(SEVERITIES)
-      .optional()
-      .describe('How bad it is when it is broken. Default: as severity.kinds has it for business.'),
-  })
-  .meta({ minProperties: 2, maxProperties: 3 })
-  .describe('A rule of your own: noRows, same or within.');
-
 const Checks = z
   .strictObject({
     temporal: z.array(TemporalCheck).prefault([]).describe('Rules about times, looked at by the level deep.'),
@@ -229,10 +181,9 @@ const Checks = z
       )
       .prefault([])
       .describe('What should be unique, and has no unique index; looked at by the level deep.'),
-    business: z
-      .array(BusinessCheck)
-      .prefault([])
-      .describe('Rules of your own in SQL, looked at by the level business.'),
+    business: businessRules('as severity.kinds has it for business').describe(
+      'Rules of your own in SQL, looked at by the level business.',
+    ),
   })
   .prefault({})
   .describe('What must hold beside equality.');
@@ -381,7 +332,7 @@ const Limits = z
             "Transactions a second of others on either server, all databases together, above which it is busy; none: don't look.",
           ),
         share: percent(0.001)
-          .prefault('4%')
+          .prefault('1%')
           .describe('Share of the time that reads may take while either side is busy, in statements of milliseconds.'),
       })
       .prefault({})

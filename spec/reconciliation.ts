@@ -14,6 +14,8 @@ import type { Primary } from './status.js';
 export const LEVELS = ['quick', 'comprehensive', 'deep', 'business'] as const;
 export type Level = (typeof LEVELS)[number];
 
+export const SIDES = ['source', 'target'] as const satisfies Primary[];
+
 /**
  * Of the standby, as seen from the primary: `missing`, `extra`, `changed`. `count`: rows that occur more or less often, in a
  * table without a key, or a count that is off. `duplicate`: rows that should be unique. `dangling`: a reference to nothing.
@@ -249,6 +251,8 @@ export interface RunTable {
   /** Differed when first read, and were equal once the standby had caught up. */
   late: number;
   findings: Partial<Record<FindingKind, number>>;
+  /** Of these: what a person has said may stay, as it is. Absent: none. */
+  accepted?: Partial<Record<FindingKind, number>>;
   tookMs: Milliseconds;
 }
 
@@ -275,13 +279,17 @@ export interface RunSummary {
   late: number;
   /** Neither proven equal nor different. */
   suspects: number;
+  /** What could not be looked at: tables, rules, checks. Absent of runs of before it was counted. */
+  notChecked?: number;
   found: FindingCount[];
   /** By itself, as the policy says. */
   repaired: number;
   /** Put into the review queue. */
   queued: number;
-  /** Findings that are still there, but for those of low severity. */
+  /** Findings that are still there, but for those that were accepted, and those of low severity. */
   remaining: number;
+  /** Findings that a person has said may stay, as they are; but for those of low severity. Absent of runs of before it was counted. */
+  accepted?: number;
   certificate: string | null;
 }
 

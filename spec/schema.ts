@@ -5,6 +5,7 @@
  * form of it. Free of Node's APIs.
  */
 import { z } from 'zod';
+import { businessRules } from './business-rules.js';
 import {
   chosenTables,
   duration,
@@ -349,6 +350,16 @@ export const Validation = z
       .array(tablePattern())
       .prefault([])
       .describe('Tables that are moved but not compared, as patterns. The certificate names them.'),
+    rules: businessRules('high; a broken one of low severity is only said').describe(
+      'Rules of your own in SQL, asked whenever the rows are equal: before the switch a broken one holds the migration, while watching it asks a person, as rows that differ do.',
+    ),
+    ruleTimeout: duration(SECOND, 24 * 60 * MINUTE)
+      .prefault('60s')
+      .describe('Longest that one statement of a rule may take. One that takes longer proves nothing.'),
+    ignoreRules: z
+      .array(label())
+      .prefault([])
+      .describe('Rules that are not asked, by name; status and report name them.'),
   })
   .prefault({})
   .describe('Comparison of both sides under live writes, before the switch and while watching.');

@@ -28,6 +28,8 @@ const lookout = Lookout.unwrap().shape;
 const watch = Watch.unwrap().shape;
 const validation = Validation.unwrap().shape;
 
+const NO_RULES = unreadable('this database has no rules, and none can be added on the way');
+
 export const settable: readonly SettableField[] = [
   field('copy.parallelism', copy.parallelism, (database, parallelism) => ({
     ...database,
@@ -109,6 +111,29 @@ export const settable: readonly SettableField[] = [
     ...database,
     validation: { ...database.validation, lockTimeout },
   })),
+  {
+    path: 'validation.ruleTimeout',
+    meaning: validation.ruleTimeout.description ?? '',
+    apply: (database, value) => {
+      if (database.validation.rules === undefined) return NO_RULES;
+      const answer = validation.ruleTimeout.safeParse(asWritten(value));
+      if (!answer.success) return unreadable(answer.error.issues.map((issue) => issue.message).join('; '));
+      return parsed({ ...database, validation: { ...database.validation, ruleTimeout: answer.data } });
+    },
+  },
+  {
+    path: 'validation.ignoreRules',
+    meaning: `${validation.ignoreRules.description ?? ''} Written with commas, or ${NONE}.`,
+    apply: (database, value) => {
+      if (database.validation.rules === undefined) return NO_RULES;
+      const names = value === null || value === NONE ? [] : String(value).split(',');
+      const ignoreRules = names.map((name) => name.trim());
+      const known = database.validation.rules.map(({ name }) => name);
+      const unknown = ignoreRules.find((name) => !known.includes(name));
+      if (unknown !== undefined) return unreadable(`no rule ${unknown} in this database${didYouMean(unknown, known)}`);
+      return parsed({ ...database, validation: { ...database.validation, ignoreRules } });
+    },
+  },
 ];
 
 /**

@@ -106,6 +106,28 @@ export interface CertificateSummary {
   lsn: string;
   at: string;
   tookMs: number;
+  /** Absent where there are none, or rows differ: then they are not asked. */
+  rules?: RulesSummary;
+}
+
+/** What the user's own rules said. In words where one did not hold, ten at most of each. */
+export interface RulesSummary {
+  /** How many were asked, and held. */
+  asked: number;
+  held: number;
+  /** Of more than low severity: no good evidence. */
+  broken: string[];
+  /** Of low severity: worth knowing. */
+  noted: string[];
+  /** Could not be asked, or not be settled, and why: no good evidence either. */
+  notAsked: string[];
+  /** Names of those that a person has left out. */
+  ignored: string[];
+  /** Which side took the writes, the LSN there that both sides had reached before the first was asked, and its time. */
+  primary: Primary;
+  lsn: string;
+  at: string;
+  tookMs: number;
 }
 
 export interface SwitchFigures {

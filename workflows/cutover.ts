@@ -4,6 +4,7 @@ import { opensIn } from './opening.js';
 import { phase, type Phase, type PhaseInput } from './phase.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { bulkActivities, switchActivities } from './proxies.js';
+import { brokenRules, unprovenRules } from './rules.js';
 
 export type CutoverInput = PhaseInput & {
   /** Attempts before this turn; people count them through. */
@@ -17,11 +18,10 @@ export async function cutover(input: CutoverInput): Promise<Switched> {
   return phase(input, { stage: 'switch', steps: ['switchWrites'] }, async (cutting) => {
     const { control, move, note } = cutting;
     const databases = switchActivities(move().database.taskQueues);
-    const bulk = bulkActivities(move().database.taskQueues);
     let reason = 'no attempt was allowed';
     for (let attempt = 1; attempt <= move().database.cutover.attempts; attempt += 1) {
       await withinWindow(cutting);
-      if (attempt === 1 && patched('references')) await control.step(() => bulk.checkReferences(move()));
+      if (attempt === 1) await stillSound(cutting);
       await control.checkpoint(); // pause and abort end here; what follows ends by itself
       const outcome = await onceStandbysKnow(cutting, () =>
         databases.switchWrites({
@@ -40,6 +40,17 @@ export async function cutover(input: CutoverInput): Promise<Switched> {
     }
     throw notInTheseAttempts(move().database.cutover.attempts, reason);
   });
+}
+
+/** What was proven before an approval may be days old: references and rules of the user's own are asked once more. */
+async function stillSound({ control, move }: Phase): Promise<void> {
+  const bulk = bulkActivities(move().database.taskQueues);
+  if (patched('references')) await control.step(() => bulk.checkReferences(move()));
+  if (move().database.validation.rules === undefined || !patched('business-rules-at-switch')) return;
+  const rules = await control.step(() => bulk.checkRules(move()));
+  const inTheWay = brokenRules({ rules }) ?? unprovenRules({ rules });
+  if (inTheWay !== null)
+    throw ApplicationFailure.create({ type: 'ValidationDiffers', message: inTheWay, nonRetryable: true });
 }
 
 /**

@@ -25,6 +25,7 @@ import { replicationSetup } from './replicationSetup.js';
 import { Lookouts } from './lookouts.js';
 import { rollback } from './rollback.js';
 import { rooted } from './rooted.js';
+import { brokenRules, unprovenRules } from './rules.js';
 import { leftDifferent, ofDatabase, Saga, undoIncomplete } from './saga.js';
 import {
   adopt,
@@ -214,12 +215,12 @@ async function provenEqual(trip: Trip, unit: UnitProgress): Promise<void> {
   const certificate = await child(trip, unit, validation);
   unit.certificate = certificate;
   const { verdict, id, differences } = certificate;
-  if (verdict === 'equal') return;
-  const message =
-    verdict === 'different'
-      ? `validation ${id} found ${differences} rows that differ`
-      : `validation ${id} could not compare everything, which proves nothing`;
-  throw failed('ValidationDiffers', message);
+  const inTheWay = {
+    equal: brokenRules(certificate) ?? unprovenRules(certificate),
+    different: `validation ${id} found ${differences} rows that differ`,
+    incomplete: `validation ${id} could not compare everything, which proves nothing`,
+  }[verdict];
+  if (inTheWay !== null) throw failed('ValidationDiffers', inTheWay);
 }
 
 async function switchOver(trip: Trip, unit: UnitProgress): Promise<void> {

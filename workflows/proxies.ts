@@ -31,6 +31,7 @@ type Bulk =
   | 'catchUp'
   | 'validate'
   | 'checkReferences'
+  | 'checkRules'
   | 'adoptPartitions'
   | 'refreshViews'
   | 'finalizeDatabase';

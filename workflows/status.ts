@@ -176,7 +176,7 @@ function detailsOfRun(state: MigrationState, { run, reconciliation, level, step,
           '',
           summary.outcome === 'skipped'
             ? `Skipped: ${summary.why ?? 'another run goes on'}`
-            : `**${summary.verdict}**: ${summary.rows} rows of ${summary.tables} tables; ${summary.remaining} findings remain, ${summary.queued} wait for a person.`,
+            : `**${summary.verdict}**: ${summary.rows} rows of ${summary.tables} tables; ${summary.remaining} findings remain, ${summary.accepted ?? 0} were accepted, ${summary.queued} wait for a person.`,
         ];
   return [`**${name}**: ${stateOf(state)}, ${what}`, ...quoted(reasonOf(state)), '', `Run \`${run}\``, ...found].join(
     '\n',

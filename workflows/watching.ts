@@ -1,4 +1,5 @@
 /** The days after the switch, while the way back stays open: looks at a rhythm, and validates at a slower one. */
+import { patched } from '@temporalio/workflow';
 import type { Observation } from '../activities/contract.js';
 import { lookoutOf, type Milliseconds, type NormalDatabase } from '../spec/normal.js';
 import { observed } from '../spec/recent.js';
@@ -8,6 +9,7 @@ import { judge, type Concern } from './judgement.js';
 import { areWell } from './probation.js';
 import { describe, isFailureOfStep } from './problem.js';
 import { lightActivities, switchActivities } from './proxies.js';
+import { brokenRules, unprovenRules } from './rules.js';
 import type { UnitProgress } from './state.js';
 import { watchTraffic } from './traffic-stages.js';
 import { atOnce, child, isTraffic, moveOfUnit, trafficMoveOfUnit, type Trip } from './trip.js';
@@ -88,6 +90,8 @@ async function remedy(trip: Trip, unit: UnitProgress): Promise<void> {
       unit.validateNow = true;
     } else if (agreed === 'resync') {
       unit.wayBack = 'given-up';
+      // A look that was under way when the person agreed has found the same again, and no later one would end it.
+      if (unit.problem?.type === 'ReplicationBroken' && patched('given-up-once')) unit.problem = null;
     }
   } catch (error) {
     if (error instanceof Interrupted || !isFailureOfStep(error)) throw error;
@@ -162,18 +166,25 @@ async function raise(trip: Trip, unit: UnitProgress, concern: Concern): Promise<
 
 /**
  * A difference always holds, also where `onFailure` says undo: the primary is right by definition, so going back to a
- * side that differs from it would lose what was acknowledged.
+ * side that differs from it would lose what was acknowledged. A broken rule does, too: both sides have the same rows, so
+ * that going back mends nothing.
  */
 async function validate(trip: Trip, unit: UnitProgress): Promise<void> {
   Object.assign(unit, { sinceValidation: 0, validateNow: false });
   try {
     const certificate = await child(trip, unit, validation);
     unit.certificate = certificate;
-    if (certificate.verdict === 'equal') return;
-    const message = `validation ${certificate.id} says ${certificate.verdict}: ${certificate.differences} differences`;
-    const next =
-      'The target takes the writes, and the way back would lose them. Find the cause, then `retry` validates again';
-    unit.problem = { type: 'ValidationDiffers', message, next, at: now() };
+    const broken = brokenRules(certificate);
+    if (certificate.verdict !== 'equal') {
+      const message = `validation ${certificate.id} says ${certificate.verdict}: ${certificate.differences} differences`;
+      const next =
+        'The target takes the writes, and the way back would lose them. Find the cause, then `retry` validates again';
+      unit.problem = { type: 'ValidationDiffers', message, next, at: now() };
+    } else if (broken !== null) {
+      const next =
+        'The target takes the writes, and its rows are those of the source. Mend them, then `retry` asks again';
+      unit.problem = { type: 'ValidationDiffers', message: broken, next, at: now() };
+    } else unit.note = unprovenRules(certificate);
   } catch (error) {
     if (error instanceof Interrupted || !isFailureOfStep(error)) throw error;
     const { type, message } = describe(error);

@@ -1,5 +1,5 @@
 /** Every step of one database, in the order in which the workflows take them, with what it touches and its undo. */
-import type { NormalDatabase } from '../../spec/normal.js';
+import { rulesOf, type NormalDatabase } from '../../spec/normal.js';
 import type { PlanStep } from '../../spec/plan.js';
 import type { Primary } from '../../spec/status.js';
 import type { DatabaseMove, PlanPart } from '../contract.js';
@@ -131,12 +131,14 @@ function catchUp({ key, database }: DatabaseMove): Described {
 
 function validation({ key, database }: DatabaseMove, { size }: Reading): Described {
   const { lockTimeout, exclude } = database.validation;
+  const asked = rulesOf(database).asked.map(({ name }) => name);
   return {
     title: 'Compare both sides under live writes',
     touches: [
       `source: rows of ${SCHEMA}.${scopeNames(key).marker}`,
       `source: locks on rows in doubt, waited for at most ${lockTimeout} ms each`,
       ...(exclude.length > 0 ? [`not compared: ${exclude.join(', ')}`] : []),
+      ...(asked.length > 0 ? [`rules of your own, asked in transactions that read only: ${asked.join(', ')}`] : []),
     ],
     undo: NOTHING_TO_UNDO,
     estimate: validationEstimate(size),

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Milliseconds } from '../../spec/normal.js';
 import type { Primary, SwitchFigures } from '../../spec/status.js';
-import { heartbeat } from '../activity-context.js';
+import { counting, heartbeat } from '../activity-context.js';
 import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../contract.js';
 import { Endpoints, type Images } from '../endpoints.js';
 import { faultPoint } from '../fault.js';
@@ -120,17 +120,16 @@ export async function undoSwitch(move: DatabaseMove): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const reason = await triedBack(move, attempt);
     if (reason === null) return;
-    heartbeat({
-      unit: move.database.unit,
-      phase: 'rollback',
-      what: 'tables',
-      done: 0,
-      total: 1,
-      bytesDone: 0,
-      bytesTotal: 0,
-      bytesPerSecond: 0,
-      detail: reason,
-    });
+    heartbeat(
+      counting({
+        unit: move.database.unit,
+        phase: 'rollback',
+        what: 'tables',
+        done: 0,
+        total: 1,
+        detail: reason,
+      }),
+    );
     await alive(() => sleep(Math.min(move.database.cutover.waitBetweenAttempts, 5_000)));
   }
 }

@@ -53,6 +53,7 @@ export class Session {
   readonly #client: pg.Client;
   #lost: Error | null = null;
   #closed = false;
+  #transactions = 0;
 
   private constructor(
     client: pg.Client,
@@ -103,6 +104,11 @@ export class Session {
   /** The connection itself, for COPY streams. */
   get raw(): pg.Client {
     return this.#client;
+  }
+
+  /** That have ended here; a statement outside of BEGIN is one. */
+  get transactions(): number {
+    return this.#transactions;
   }
 
   get lost(): boolean {
@@ -209,6 +215,8 @@ export class Session {
       return values.length > 0 ? await this.#client.query<R>(sql, values) : await this.#client.query<R>(sql);
     } catch (error) {
       throw postgresFailure(this.#reason(error), `run a statement on the ${this.side}`);
+    } finally {
+      if (this.#client.getTransactionStatus() === 'I') this.#transactions += 1;
     }
   }
 

@@ -26,6 +26,20 @@ export class Sides {
 
 export const otherSide = (side: Primary): Primary => (side === 'source' ? 'target' : 'source');
 
+/** Two works at once; a failure is told when neither has anything under way any more. */
+export async function bothOver<T>(one: Promise<T>, other: Promise<T>): Promise<[T, T]> {
+  const [first, second] = await Promise.allSettled([one, other]);
+  if (first.status === 'rejected') throw first.reason;
+  if (second.status === 'rejected') throw second.reason;
+  return [first.value, second.value];
+}
+
+/** Work on both sides at once, as `bothOver`. */
+export async function eachSide<T>(work: (side: Primary) => Promise<T>): Promise<Record<Primary, T>> {
+  const [source, target] = await bothOver(work('source'), work('target'));
+  return { source, target };
+}
+
 /** Opens both sides; if one can't be reached, the other is closed again. */
 export async function bothSides(pair: Pair, purpose: string): Promise<Sides> {
   const options = { purpose: `${pair.key} ${purpose}` };

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NormalDatabase } from '../../spec/normal.js';
 import type { Progress } from '../../spec/status.js';
 import type { DatabaseMove } from '../contract.js';
-import { heartbeat } from '../activity-context.js';
+import { counting, heartbeat } from '../activity-context.js';
 import { failure } from '../failure.js';
 import type { Session } from './session.js';
 import { statement } from './statements.js';
@@ -84,17 +84,14 @@ async function behindOf(session: Session, database: NormalDatabase, lsn: string)
 }
 
 function progressOf(move: DatabaseMove, detail: string): Progress {
-  return {
+  return counting({
     unit: move.database.unit,
     phase: 'cutover',
     what: 'tables',
     done: 0,
     total: 1,
-    bytesDone: 0,
-    bytesTotal: 0,
-    bytesPerSecond: 0,
     detail,
-  };
+  });
 }
 
 /**

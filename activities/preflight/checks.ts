@@ -12,6 +12,7 @@ import { links } from './links.js';
 import { multiHostScope, multiHostSettings } from './multi-host.js';
 import { foreignServers, scheduledJobs } from './neighbourhood.js';
 import { neighbours, otherScopes } from './neighbours.js';
+import { ownRules } from './own-rules.js';
 import { filteredParents, partOfDatabase, rowFilters } from './partial.js';
 import { passwords } from './passwords.js';
 import { pgbouncerEntries, pgbouncerSettings } from './pgbouncer-console.js';
@@ -69,6 +70,7 @@ export const CHECKS: Check[] = [
   targetContents,
   schemaDifferences,
   detailDifferences,
+  ownRules,
   size,
   network,
   links,

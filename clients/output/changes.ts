@@ -5,6 +5,7 @@ import { bytes, clock, duration, fine, plural } from './figures.js';
 import { approveCommand, stageText } from './next.js';
 import { fraction, progressText } from './progress.js';
 import { reasonLines } from './reason.js';
+import { heldText } from './rules.js';
 
 /** A log wants a line for each tenth of a long copy, not for each second. */
 const TENTHS = 10;
@@ -40,9 +41,10 @@ function unitLines(old: UnitStatus | null, unit: UnitStatus): string[] {
     lines.push(`copied ${plural(unit.sync.rows, 'row')}, ${bytes(unit.sync.bytes)} in ${duration(unit.sync.copyMs)}`);
   }
   if (unit.certificate !== null && old?.certificate?.id !== unit.certificate.id) {
-    const { verdict, tables, rows, differences } = unit.certificate;
+    const { verdict, tables, rows, differences, rules } = unit.certificate;
     const found = verdict === 'different' ? `, ${plural(differences, 'difference')}` : '';
-    lines.push(`validation: ${verdict}${found} (${plural(tables, 'table')}, ${plural(rows, 'row')})`);
+    const held = rules === undefined ? '' : `, ${heldText(rules)}`;
+    lines.push(`validation: ${verdict}${found} (${plural(tables, 'table')}, ${plural(rows, 'row')})${held}`);
   }
   for (const figures of unit.switches.slice(old?.switches.length ?? 0)) {
     const to = figures.direction === 'forward' ? 'target' : 'source';

@@ -3,6 +3,7 @@ import type { ServerCertificate, SwitchFigures, UnitStatus } from '../../spec/st
 import type { UndoRecord } from '../../spec/undo.js';
 import type { MigrationView } from '../view.js';
 import { bytes, count, duration, fine, plural } from './figures.js';
+import { heldText, rulesThatDidNot } from './rules.js';
 
 /** Stable keys: scripts read it. */
 export interface Report {
@@ -99,6 +100,7 @@ function unitSection(unit: Report['units'][number]): string {
       : ['', `**Problem** (${unit.problem.type}, ${unit.problem.at}): ${unit.problem.message}`]),
     ...copySection(unit),
     ...certificateSection(unit),
+    ...rulesSection(unit),
     ...switchSections(unit),
     ...verdictSection(unit),
     ...serverCertificateSection(unit),
@@ -163,6 +165,18 @@ function certificateSection({ certificate }: Pick<UnitStatus, 'certificate'>): s
         ],
       ],
     ),
+  ];
+}
+
+function rulesSection({ certificate }: Pick<UnitStatus, 'certificate'>): string[] {
+  const rules = certificate?.rules;
+  if (rules === undefined) return [];
+  return [
+    '',
+    '### Rules of your own',
+    '',
+    `**${heldText(rules)}**, at \`${rules.lsn}\` of the ${rules.primary}, which took the writes; asked ${rules.at}, in ${duration(rules.tookMs)}.`,
+    ...rulesThatDidNot(rules).map((line, index) => `${index === 0 ? '\n' : ''}- ${line}`),
   ];
 }
 

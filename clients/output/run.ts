@@ -1,6 +1,6 @@
 /** Runs of reconciliations: one as a page, many as a list. */
 import type { FindingCount, FindingSeverity, RepairSummary, RunSummary } from '../../spec/reconciliation.js';
-import type { ListedRun } from '../runs.js';
+import { isWhole, type ListedRun } from '../runs.js';
 import type { Colours } from '../terminal.js';
 import { ago, bytes, count, duration, plural } from './figures.js';
 import { paintState } from './states.js';
@@ -19,12 +19,15 @@ export function runText(summary: RunSummary, colours: Colours, file: string | nu
 }
 
 /** What is there after repairs, in a word. */
-export function verdictText({ verdict, remaining }: RunSummary, colours: Colours): string {
+export function verdictText(summary: RunSummary, colours: Colours): string {
+  const { verdict, remaining, accepted = 0 } = summary;
   switch (verdict) {
     case 'equal':
       return colours.green('equal');
     case 'different':
-      return remaining === 0 ? colours.green('repaired') : colours.red('different');
+      if (remaining > 0) return colours.red('different');
+      if (!isWhole(summary)) return colours.yellow('incomplete');
+      return colours.green(accepted > 0 ? 'accepted' : 'repaired');
     case 'incomplete':
       return colours.yellow('incomplete');
   }
@@ -36,13 +39,15 @@ function comparedText({ level, incremental, rows, tables, bytes: size, tookMs, l
   return `${how}: ${plural(rows, 'row')} of ${plural(tables, 'table')}, ${bytes(size)}, in ${duration(tookMs)} (${place})`;
 }
 
-function noteLines({ run, late, suspects, tablesNotCompared, repaired, certificate }: RunSummary): string[] {
+function noteLines(summary: RunSummary): string[] {
+  const { run, late, suspects, tablesNotCompared, repaired, accepted = 0, certificate } = summary;
   return [
     `run ${run}${certificate === null ? '' : `, certificate ${certificate}`}`,
     ...(late === 0 ? [] : [`${plural(late, 'row')} differed when first read, and were equal once all had arrived`]),
     ...(suspects === 0 ? [] : [`${plural(suspects, 'row')} could be proven neither equal nor different`]),
     ...(tablesNotCompared === 0 ? [] : [`${plural(tablesNotCompared, 'table')} not compared; the report says why`]),
     ...(repaired === 0 ? [] : [`${plural(repaired, 'row')} repaired`]),
+    ...(accepted === 0 ? [] : [`${plural(accepted, 'finding')} accepted in the review`]),
   ];
 }
 

@@ -7,6 +7,7 @@ import { ago, bytes, clock, count, duration, fine, plural, shortDigest } from '.
 import { nextSteps, stageText } from './next.js';
 import { bar, progressText } from './progress.js';
 import { reasonLines } from './reason.js';
+import { heldText, rulesThatDidNot } from './rules.js';
 import { runText } from './run.js';
 import { sparkline } from './sparkline.js';
 import { paintState } from './states.js';
@@ -86,6 +87,7 @@ function unitText(unit: UnitStatus, { status, pending }: MigrationView, look: St
     ...trafficLines(unit, status, look.colours, look.now),
     ...syncLine(unit),
     ...certificateLine(unit, look),
+    ...rulesLines(unit, look),
     ...switchLines(unit, look),
     ...verdictLines(unit.verdicts ?? [], colours, unit.recent),
     ...(unit.problem === null ? [] : problemLines(unit.problem, look)),
@@ -132,6 +134,14 @@ function certificateLine({ certificate }: UnitStatus, { colours, now }: StatusLo
     case 'incomplete':
       return [`${colours.yellow('comparison incomplete')}: ${scope}`];
   }
+}
+
+function rulesLines({ certificate }: UnitStatus, { colours, now }: StatusLook): string[] {
+  const rules = certificate?.rules;
+  if (rules === undefined) return [];
+  const colour = rules.held === rules.asked ? colours.green : rules.broken.length > 0 ? colours.red : colours.yellow;
+  const head = `${colour(heldText(rules))}: on the ${rules.primary} at ${rules.lsn}, ${ago(rules.at, now)}`;
+  return [head, ...rulesThatDidNot(rules).map((line) => indented(line))];
 }
 
 function switchLines(unit: UnitStatus, look: StatusLook): string[] {

@@ -76,7 +76,7 @@ function addReconcile(program: Command, { terminal, finish }: Invocation): void 
         'godwit reconcile shop.yaml --level quick -o json | jq .verdict',
         'godwit reconcile shop.yaml --level deep --no-wait',
         `godwit reconcile shop.yaml --table public.orders --where "id between 7000 and 8000"`,
-      )}\n\nExit codes: 0 equal, or all that differed is mended; 1 differences remain, not everything could be compared,\nor it failed; 2 the specification is wrong; 3 it waits for a person.`,
+      )}\n\nExit codes: 0 equal, or all that differed is mended or accepted; 1 differences remain, not everything could be compared,\nor it failed; 2 the specification is wrong; 3 it waits for a person.`,
     )
     .action(async (file: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ReconcileOptions>();
@@ -271,7 +271,8 @@ function addReview(program: Command, { terminal, finish }: Invocation): void {
     });
 
   const DECISIONS = {
-    accept: 'the difference may stay: nobody is asked again while it stays as it is, and no repair mends it',
+    accept:
+      'the difference may stay: while it stays as it is, it no longer remains, nobody is asked again, and no repair mends it',
     reject: 'it is wrong, and is not repaired now',
     repair: 'it is to be repaired: the next `godwit reconcile repair` does it',
   } as const;

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { finding } from '../support/model-reconciliation.js';
 import { ReconciliationLab } from '../support/reconciliations.js';
-import { gate, Lab, type Migration } from '../support/migrations.js';
+import { gate, Lab, RULED, type Migration } from '../support/migrations.js';
 import { saveHistory } from './histories.js';
 
 const WATCHED = { for: 3_600_000, every: 50, validateEvery: 100, onFailure: 'hold' } as const;
@@ -139,6 +139,26 @@ describe('recording', () => {
     await migration.send('abort');
     expect((await migration.result()).state).toBe('undone');
     await save('migration-held-in-watch', migration);
+  });
+
+  it('held by a rule of the user before the switch, and while watching', async () => {
+    const broken = ['rule paid: 1 row on the source, where none should be (high)'];
+    const migration = await lab.migrate(
+      { gates: [], databases: [{ name: 'orders', watch: WATCHED, validation: RULED }] },
+      (model) => void (model.brokenRules = broken),
+    );
+    await migration.reaches('needs-attention');
+    migration.model.brokenRules = [];
+    await migration.send('retry');
+    await migration.until('rules of the target', ({ units }) => units[0]?.certificate?.rules?.primary === 'target');
+    migration.model.brokenRules = broken;
+    await migration.reaches('needs-attention');
+    const { children = 0 } = (await migration.state()).units[0] ?? {};
+    const phase = `${migration.id}/database/orders/validation/${children}`;
+    await saveHistory('phase-validation-with-rules', lab.client.workflow.getHandle(phase));
+    await migration.send('abort');
+    expect((await migration.result()).state).toBe('undone');
+    await save('migration-held-by-rules', migration);
   });
 });
 

@@ -148,6 +148,7 @@ export async function undoValidation({
   const { clients, wanted } = certificates;
   const left: string[] = [];
   const made: ResourceRecordSet[] = [];
+  let others: CertificateDetail[] | null = null;
   for (const record of records.filter(({ there }) => !there)) {
     const found = await readRecords(clients, wanted.zone, record.name, 'CNAME');
     if (found.length === 0) continue;
@@ -155,9 +156,10 @@ export async function undoValidation({
       left.push(`somebody changed CNAME ${record.name} to ${describeRecords(found)}, so it stays`);
       continue;
     }
-    const others = await othersWith(certificates, record);
-    if (others.length === 0) made.push(...found);
-    else left.push(`CNAME ${record.name} stays, since ACM renews ${others.join(', ')} by it, too`);
+    others ??= await othersNear(certificates, records);
+    const renewed = others.filter((one) => namedIn(one).some(({ name }) => name === record.name));
+    if (renewed.length === 0) made.push(...found);
+    else left.push(`CNAME ${record.name} stays, since ACM renews ${renewed.map(arnOf).join(', ')} by it, too`);
   }
   if (made.length > 0) await remove(certificates, made);
   if (left.length > 0) throw failure('TrafficChanged', left.join('; '));
@@ -174,18 +176,20 @@ async function remove(certificates: Certificates, records: ResourceRecordSet[]):
   await faultPoint('certificate.unvalidated');
 }
 
-/** ARNs of certificates of this account and region that aren't ours, and that ACM validates by this record. */
-async function othersWith(certificates: Certificates, { name }: Wanted): Promise<string[]> {
-  const own = (await ownCertificates(certificates)).map(({ CertificateArn }) => CertificateArn);
-  const domain = name.replace(/^[^.]*\./, '');
-  const others: string[] = [];
+const arnOf = ({ CertificateArn: arn = '' }: { CertificateArn?: string | undefined }): string => arn;
+
+/** Certificates of this account and region that aren't ours, and that ACM may validate by one of these records. */
+async function othersNear(certificates: Certificates, records: Wanted[]): Promise<CertificateDetail[]> {
+  const own = (await ownCertificates(certificates)).map(arnOf);
+  const domains = records.map(({ name }) => name.replace(/^[^.]*\./, ''));
+  const others: CertificateDetail[] = [];
   for (const one of await allCertificates(certificates.clients)) {
-    const { CertificateArn: arn = '', DomainName = '', SubjectAlternativeNameSummaries: names = [] } = one;
-    if (own.includes(arn)) continue;
-    const isNear = [DomainName, ...names].some((each) => each.replace(/^\*\./, '') === domain);
+    const { DomainName = '', SubjectAlternativeNameSummaries: names = [] } = one;
+    if (own.includes(arnOf(one))) continue;
+    const isNear = [DomainName, ...names].some((each) => domains.includes(each.replace(/^\*\./, '')));
     if (!isNear && one.HasAdditionalSubjectAlternativeNames !== true) continue;
-    const detail = await findCertificate(certificates.clients, arn);
-    if (detail !== null && namedIn(detail).some((each) => each.name === name)) others.push(arn);
+    const detail = await findCertificate(certificates.clients, arnOf(one));
+    if (detail !== null) others.push(detail);
   }
   return others;
 }

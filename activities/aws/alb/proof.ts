@@ -3,7 +3,7 @@ import { GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import type { Milliseconds } from '../../../spec/normal.js';
 import type { NormalAlb } from '../../../spec/normal-traffic.js';
 import type { AlbImage, TrafficProof } from '../../traffic-contract.js';
-import { shareText, verdictOn } from '../binomial.js';
+import { shareText, verdictOn } from '../../binomial.js';
 import type { AwsClients } from '../clients.js';
 import { groupName, stickinessOf } from './actions.js';
 import type { AlbMove } from './change.js';

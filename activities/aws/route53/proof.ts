@@ -6,7 +6,7 @@ import { cancellation, heartbeat } from '../../activity-context.js';
 import { ask, type Server } from '../../dns/ask.js';
 import { addressesOf, dataOf, plainName, serversNamed } from '../../dns/delegation.js';
 import type { Route53Image, TrafficProof } from '../../traffic-contract.js';
-import { shareText, verdictOn } from '../binomial.js';
+import { shareText, verdictOn } from '../../binomial.js';
 import type { RecordMove } from './change.js';
 import { shortAddress } from './records.js';
 

@@ -23,14 +23,14 @@ export class RateLimit {
     this.#release();
   }
 
-  /** Returns when `bytes` may pass. A chunk bigger than the bucket goes into debt, and the next one waits for it. */
-  async pass(bytes: Bytes): Promise<void> {
+  /** Returns when `bytes` may pass. A chunk bigger than the bucket goes into debt, and the next one waits for it, or until `signal`. */
+  async pass(bytes: Bytes, signal?: AbortSignal): Promise<void> {
     while (this.#held !== null) await this.#held;
     if (this.bytesPerSecond === null) return;
     const now = performance.now();
     const filled = this.#tokens + ((now - this.#filledAt) / 1_000) * this.bytesPerSecond;
     this.#filledAt = now;
     this.#tokens = Math.min(filled, this.bytesPerSecond) - bytes;
-    if (this.#tokens < 0) await sleep((-this.#tokens / this.bytesPerSecond) * 1_000);
+    if (this.#tokens < 0) await sleep((-this.#tokens / this.bytesPerSecond) * 1_000, undefined, signal && { signal });
   }
 }

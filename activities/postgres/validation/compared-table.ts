@@ -4,14 +4,17 @@ import { filteredRows } from '../row-filter.js';
 import { identifier, qualified, statement, type TableName } from '../statements.js';
 import { rowExpression, text, type ColumnShape, type Dialect, type KeyShape } from './expression.js';
 import { fill } from './template.js';
+import { writtenSince } from './watermark.js';
 
 const PASS = statement(import.meta.url, '../sql/validation/pass.sql');
 const PASS_LEAVES = statement(import.meta.url, '../sql/validation/pass_leaves.sql');
+const PASS_KEYS = statement(import.meta.url, '../sql/validation/pass_keys.sql');
 const ROWS_OF_RANGES = statement(import.meta.url, '../sql/validation/rows_of_ranges.sql');
 const ROWS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/rows_of_buckets.sql');
 const COUNTS_OF_BUCKETS = statement(import.meta.url, '../sql/validation/counts_of_buckets.sql');
 const READ_BY_KEY = statement(import.meta.url, '../sql/validation/read_by_key.sql');
 const READ_BY_HASH = statement(import.meta.url, '../sql/validation/read_by_hash.sql');
+const WRITTEN_SINCE = statement(import.meta.url, '../sql/validation/written_since.sql');
 const IMAGES = statement(import.meta.url, '../sql/validation/images.sql');
 const LOCK_ROWS = statement(import.meta.url, '../sql/validation/lock_rows.sql');
 
@@ -47,6 +50,23 @@ interface BucketRow extends Record<string, unknown> {
 
 const buckets = (rows: BucketRow[]): Map<string, Bucket> =>
   new Map(rows.map((row) => [row.bucket, { count: Number(row.count), sum: row.sum }]));
+
+/** Pages of a table, half-open; open at the end with null. */
+export interface Pages {
+  from: number;
+  to: number | null;
+}
+
+const onPages = (pages: Pages | undefined): string =>
+  pages === undefined
+    ? 'true'
+    : `r.ctid >= '(${pages.from},0)'::tid${pages.to === null ? '' : ` and r.ctid < '(${pages.to},0)'::tid`}`;
+
+/** A row that was listed. */
+export interface Listed {
+  key: Key;
+  hash: string;
+}
 
 /** Half-open on either end with null. Bounds are of the integer key. */
 export interface KeyRange {
@@ -98,6 +118,10 @@ export class TableStatements {
           `(hashint8extended(${expression.seed}, ${name.share.seed}) & 1048575) < ${name.share.of2To20})`;
   }
 
+  get keyless(): boolean {
+    return this.shape.key.kind === 'none';
+  }
+
   get #integer(): string {
     if (this.shape.key.kind !== 'integer') throw new TypeError('only a table with an integer key has ranges');
     return `r.${identifier(this.shape.key.column.name)}`;
@@ -132,25 +156,14 @@ export class TableStatements {
     );
   }
 
-  /**
-   * Leaves are buckets of the seed; `mask` is a power of two less one. `pages`: half-open, and open at the end with null; sums
-   * of parts of a table add up to that of the whole.
-   */
-  async passBuckets(
-    session: Session,
-    mask: number,
-    pages?: { from: number; to: number | null },
-  ): Promise<Map<string, Bucket>> {
-    const conditions =
-      pages === undefined
-        ? []
-        : [`r.ctid >= '(${pages.from},0)'::tid`, ...(pages.to === null ? [] : [`r.ctid < '(${pages.to},0)'::tid`])];
-    return this.#pass(session, `${this.seed} & ${mask}`, conditions.join(' and ') || 'true');
+  /** Leaves are buckets of the seed; `mask` is a power of two less one. Sums of parts of a table add up to that of the whole. */
+  async passBuckets(session: Session, mask: number, pages?: Pages): Promise<Map<string, Bucket>> {
+    return this.#pass(session, `${this.seed} & ${mask}`, onPages(pages));
   }
 
   /** Pages of the table itself; null where it has none of its own. */
   async pages(session: Session): Promise<number | null> {
-    if (this.name.whole === true || this.name.share != null) return null;
+    if (this.name.whole === true) return null;
     const found = await session.row<{ pages: number }>(
       `select (pg_relation_size($1::regclass) / current_setting('block_size')::int)::int as pages`,
       [qualified(this.name)],
@@ -162,20 +175,38 @@ export class TableStatements {
     return buckets(await session.rows<BucketRow>(fill(PASS, { rows: this.#rows, hash: this.hash, bucket, range })));
   }
 
+  /** In buckets by the hash of the key, like `passBuckets`; only rows for which a condition on `r` holds. */
+  async passWhere(session: Session, mask: number, condition: string): Promise<Map<string, Bucket>> {
+    return this.#pass(session, `${this.seed} & ${mask}`, condition);
+  }
+
+  /** The rows of these keys, `size` keys a bucket: 0, 1, 2 … in their order. Of a table with a key only. */
+  async passKeys(session: Session, keys: Key[], size: number): Promise<Map<string, Bucket>> {
+    const sql = fill(PASS_KEYS, { ...this.#names, size: `${size}` });
+    return buckets(await session.rows<BucketRow>(sql, columnsOf(keys)));
+  }
+
   async rowsOfRanges(session: Session, ranges: { low: bigint; high: bigint }[]): Promise<Listing> {
     const sql = fill(ROWS_OF_RANGES, { ...this.#names, column: this.#integer });
     return listing(session, sql, [ranges.map((range) => `${range.low}`), ranges.map((range) => `${range.high}`)]);
   }
 
-  async rowsOfBuckets(session: Session, mask: number, buckets: string[]): Promise<Listing> {
-    const sql = this.shape.key.kind === 'none' ? COUNTS_OF_BUCKETS : ROWS_OF_BUCKETS;
-    return listing(session, fill(sql, { ...this.#names, bucket: `${this.seed} & ${mask}` }), [buckets]);
+  async rowsOfBuckets(session: Session, mask: number, buckets: string[], pages?: Pages): Promise<Listing> {
+    const sql = this.keyless ? COUNTS_OF_BUCKETS : ROWS_OF_BUCKETS;
+    const names = { ...this.#names, bucket: `${this.seed} & ${mask}`, range: onPages(pages) };
+    return listing(session, fill(sql, names), [buckets]);
   }
 
-  /** In the order of `keys`. */
-  async read(session: Session, keys: Key[]): Promise<Reading[]> {
-    const sql = this.shape.key.kind === 'none' ? READ_BY_HASH : READ_BY_KEY;
-    const found = await session.rows<Reading & { position: number }>(fill(sql, this.#names), columnsOf(keys));
+  /** Rows whose version was written since a watermark of this very session's server: see `writtenSince`. Without a key, the hash is the key. */
+  async rowsSince(session: Session, watermark: string, pages?: Pages): Promise<Listed[]> {
+    const names = { ...this.#names, range: onPages(pages), since: writtenSince(watermark) };
+    return session.rows<Listed & Record<string, unknown>>(fill(WRITTEN_SINCE, names));
+  }
+
+  /** In the order of `keys`. `pages`: only for a table without a key, whose counts of parts add up. */
+  async read(session: Session, keys: Key[], pages?: Pages): Promise<Reading[]> {
+    const sql = fill(this.keyless ? READ_BY_HASH : READ_BY_KEY, { ...this.#names, range: onPages(pages) });
+    const found = await session.rows<Reading & { position: number }>(sql, columnsOf(keys));
     const readings: Reading[] = keys.map(() => ({ signature: null, version: null }));
     for (const { position, signature, version } of found) readings[position - 1] = { signature, version };
     return readings;
@@ -186,10 +217,17 @@ export class TableStatements {
     return Number(found?.count ?? 0);
   }
 
-  /** Keys of the rows for which a condition on `r` holds. Of a table with a key only. */
-  async keysWhere(session: Session, condition: string): Promise<Key[]> {
+  /**
+   * Keys of the rows for which a condition on `r` holds; with `within` only those in these buckets of `passWhere`.
+   * Of a table with a key only.
+   */
+  async keysWhere(session: Session, condition: string, within?: { mask: number; buckets: string[] }): Promise<Key[]> {
+    const inside =
+      within === undefined
+        ? ''
+        : ` and (${this.seed} & ${within.mask}) = any ('{${within.buckets.join(',')}}'::bigint[])`;
     const rows = await session.rows<{ key: Key }>(
-      `select array[${this.#names['key']}]::text[] as key from ${this.#rows} as r where ${condition}`,
+      `select array[${this.#names['key']}]::text[] as key from ${this.#rows} as r where ${condition}${inside}`,
     );
     return rows.map(({ key }) => key);
   }
@@ -233,9 +271,9 @@ export class TableStatements {
       .join(' and ');
   }
 
-  /** SHARE: readers go on, writers wait. */
-  async lockTable(session: Session): Promise<void> {
-    await session.run(`lock table ${this.#table} in share mode`);
+  /** SHARE: readers go on, writers wait. ACCESS SHARE: only what rewrites or changes the table itself waits. */
+  async lockTable(session: Session, mode: 'share' | 'access share' = 'share'): Promise<void> {
+    await session.run(`lock table ${this.#table} in ${mode} mode`);
   }
 
   get #names(): Record<string, string> {
@@ -243,7 +281,9 @@ export class TableStatements {
     return {
       rows: this.#rows,
       hash: this.hash,
-      key: columns.map((column) => text(column.type, `r.${identifier(column.name)}`)).join(', '),
+      key: this.keyless
+        ? `(${this.hash})::text`
+        : columns.map((column) => text(column.type, `r.${identifier(column.name)}`)).join(', '),
       arrays: columns.map((_, index) => `$${index + 1}::text[]`).join(', '),
       names: columns.map((_, index) => `k${index + 1}`).join(', '),
       join: columns

@@ -182,9 +182,20 @@ function keyOf(columns: ColumnShape[]): KeyShape {
     : { kind: 'columns', columns };
 }
 
+/** These, and every type that they contain, at any depth: elements, bounds, attributes and what domains stand on. */
 async function readTypes(session: Session, oids: string[]): Promise<Map<string, TypeRow>> {
-  const rows = await session.rows<TypeRow>(TYPES, [[...new Set(oids)]]);
-  return new Map(rows.map((row) => [row.oid, row]));
+  const types = new Map<string, TypeRow>();
+  let wanted = new Set(oids);
+  while (wanted.size > 0) {
+    const rows = await session.rows<TypeRow>(TYPES, [[...wanted]]);
+    for (const row of rows) types.set(row.oid, row);
+    const parts = rows.flatMap(({ part, attributes }) => [
+      ...(part === null ? [] : [part]),
+      ...(attributes ?? []).map(({ type }) => type),
+    ]);
+    wanted = new Set(parts.filter((oid) => !types.has(oid)));
+  }
+  return types;
 }
 
 /** A type can't contain itself, so this ends. */

@@ -6,7 +6,8 @@
  *
  * Send forms are the wire format: the same on every version, and converted to the client's encoding, so that databases
  * of different encodings compare. Where a send form writes OIDs, which differ between servers, the text form stands in;
- * the session pins the settings that text forms depend on.
+ * the session pins the settings that text forms depend on. Making a send form costs more than hashing it, so what has a strict
+ * hash of its own goes in as it is: text by its bytes (collation "C"), where both databases have one encoding.
  *
  * The seed is the key: the hash of a record is linear in its columns (31 × a + b), so unseeded sums would miss values
  * that were swapped between two rows.
@@ -44,14 +45,22 @@ export interface RowExpression {
   form: string;
 }
 
-/** `record`: hash_record_extended, from version 14. `text`: hashtextextended over the record's text, for 13. */
-export type Dialect = 'record' | 'text';
+/**
+ * - `record`: hash_record_extended, from version 14
+ * - `converted`: the same, with text in the client's encoding, since the two databases have one each
+ * - `text`: hashtextextended over the record's text, for 13
+ */
+export type Dialect = 'record' | 'converted' | 'text';
 
-export const dialectOf = (...versions: number[]): Dialect =>
-  versions.every((version) => version >= 140_000) ? 'record' : 'text';
+/** Version and encoding of each database. */
+export function dialectOf(...databases: { number: number; encoding: string }[]): Dialect {
+  if (databases.some(({ number }) => number < 140_000)) return 'text';
+  return new Set(databases.map(({ encoding }) => encoding)).size > 1 ? 'converted' : 'record';
+}
 
-/** Their own hash is already strict and the same everywhere, and without a send form the pass is a fifth faster. */
-const HASHED_AS_THEY_ARE = new Set(['int2', 'int4', 'uuid', 'bytea']);
+/** Their own hash is already strict and the same everywhere. */
+const HASHED_AS_THEY_ARE = new Set(['bool', 'int2', 'int4', 'date', 'uuid', 'bytea']);
+const HASHED_AS_TEXT = new Set(['text', 'varchar']);
 
 /** Names of objects travel as OIDs in send form; xml has its declaration rewritten; the rest has no send form at all. */
 const TEXT_ONLY = new Set([
@@ -81,15 +90,16 @@ export function isInteger(type: TypeShape): boolean {
 }
 
 /** The bytes (or the value itself, see above) that stand for a value. Null stays null. */
-export function image(type: TypeShape, value: string): string {
+export function image(type: TypeShape, value: string, dialect: Dialect): string {
   switch (type.kind) {
     case 'base':
       if (type.builtin && HASHED_AS_THEY_ARE.has(type.name)) return value;
+      if (dialect === 'record' && type.builtin && HASHED_AS_TEXT.has(type.name)) return `(${value})::text collate "C"`;
       return sendable(type) ? `${type.send}(${value})` : bytes(text(type, value));
     case 'enum':
       return `enum_send(${value})`;
     case 'domain':
-      return image(type.base, `(${value})::${type.base.castName}`);
+      return image(type.base, `(${value})::${type.base.castName}`, dialect);
     case 'array':
       return sendable(type) ? `array_send(${value})` : bytes(text(type, value));
     case 'range':
@@ -163,7 +173,7 @@ function formOf(type: TypeShape): string {
 
 /** The hash of row `r` of a table with these columns. */
 export function rowExpression(columns: ColumnShape[], key: KeyShape, dialect: Dialect): RowExpression {
-  const row = record(columns);
+  const row = record(columns, key, dialect);
   const form = `${dialect}(${columns.map((column) => `${column.name} ${formOf(column.type)}`).join(', ')})`;
   switch (key.kind) {
     case 'integer': {
@@ -171,7 +181,7 @@ export function rowExpression(columns: ColumnShape[], key: KeyShape, dialect: Di
       return { hash: hashOf(row, seed, dialect), seed, form: `${form} seeded by ${key.column.name}` };
     }
     case 'columns': {
-      const seed = hashOf(record(key.columns), '0', dialect);
+      const seed = hashOf(record(key.columns, key, dialect), '0', dialect);
       const names = key.columns.map((column) => column.name).join(', ');
       return { hash: hashOf(row, seed, dialect), seed, form: `${form} seeded by the hash of ${names}` };
     }
@@ -185,9 +195,16 @@ export function rowExpression(columns: ColumnShape[], key: KeyShape, dialect: Di
 
 const columnOf = (column: ColumnShape): string => `r.${identifier(column.name)}`;
 
-const record = (columns: ColumnShape[]): string =>
-  `row(${columns.map((column) => image(column.type, columnOf(column))).join(', ')})`;
+/** An integer key is the seed, so that its own hash, which folds it to 32 bits, needs not tell any more. */
+function record(columns: ColumnShape[], key: KeyShape, dialect: Dialect): string {
+  const images = columns.map((column) => {
+    const value = columnOf(column);
+    if (key.kind === 'integer' && column.name === key.column.name) return `(${value})::bigint`;
+    return image(column.type, value, dialect);
+  });
+  return `row(${images.join(', ')})`;
+}
 
 function hashOf(row: string, seed: string, dialect: Dialect): string {
-  return dialect === 'record' ? `hash_record_extended(${row}, ${seed})` : `hashtextextended(${row}::text, ${seed})`;
+  return dialect === 'text' ? `hashtextextended(${row}::text, ${seed})` : `hash_record_extended(${row}, ${seed})`;
 }

@@ -43,15 +43,17 @@ export interface Lane {
 }
 
 export interface Pace {
-  wait(): Promise<void>;
+  wait(signal: AbortSignal): Promise<void>;
   /** Rows of a table that a statement has read, on both sides together, and how long it took. */
   took(rows: number, table: ComparedTable, ms: Milliseconds): void;
-  /** Rows that one statement may read now. */
-  most(): number;
+  /** Rows of a table that one statement may read now. */
+  most(table: ComparedTable): number;
+  /** In small bites, one side at a time: others are at work. */
+  readonly gentle: boolean;
 }
 
 /** As fast as it goes. */
-const unpaced: Pace = { wait: () => Promise.resolve(), took: () => undefined, most: () => Infinity };
+const unpaced: Pace = { wait: () => Promise.resolve(), took: () => undefined, most: () => Infinity, gentle: false };
 
 /** What isn't as in a migration's own validation. */
 export interface LaneOptions {
@@ -62,14 +64,16 @@ export interface LaneOptions {
   replicas?: Partial<Record<Primary, SecretReference | null>>;
   /** Of statements that read rows in bulk; 0: none. */
   statementTimeout?: Milliseconds;
+  /** One lane is opened after the other: a dozen connections at once are felt on a busy server. */
+  inTurn?: boolean;
 }
 
 export class Lanes {
   readonly #pair: Pair;
   readonly backends: Backend[] = [];
   readonly lanes: Lane[] = [];
-  /** On servers of their own, whose backends nobody else's numbers are mixed with. */
-  readonly #replicas: Session[] = [];
+  readonly #sessions: Session[] = [];
+  #closed = false;
 
   private constructor(pair: Pair) {
     this.#pair = pair;
@@ -84,15 +88,18 @@ export class Lanes {
   ): Promise<Lanes> {
     const { proof = markerProof(pair.key), pace = unpaced } = options;
     const opened = new Lanes(pair);
+    const lane = async (): Promise<Lane> => {
+      const [here, there, locker] = await Promise.all([
+        opened.#end(primary, options, signal),
+        opened.#end(otherSide(primary), options, signal),
+        opened.#session(primary),
+      ]);
+      const readers = { primary: here.reader, standby: there.reader };
+      return { primary: here.own, standby: there.own, locker, readers, signal, proof, pace };
+    };
     try {
-      for (let index = 0; index < count; index += 1) {
-        const ends = { primary: await opened.#session(primary), standby: await opened.#session(otherSide(primary)) };
-        const readers = {
-          primary: await opened.#reader(ends.primary, primary, options, signal),
-          standby: await opened.#reader(ends.standby, otherSide(primary), options, signal),
-        };
-        opened.lanes.push({ ...ends, locker: await opened.#session(primary), readers, signal, proof, pace });
-      }
+      if (options.inTurn === true) for (let i = 0; i < count; i += 1) opened.lanes.push(await lane());
+      else opened.lanes.push(...(await Promise.all(Array.from({ length: count }, lane))));
       return opened;
     } catch (error) {
       await opened[Symbol.asyncDispose]();
@@ -100,22 +107,26 @@ export class Lanes {
     }
   }
 
-  /** Without a replica and a time-out the side's own session serves. */
+  /** Of one side: the session that settles, and the one that reads in bulk. */
+  async #end(side: Primary, options: LaneOptions, signal: AbortSignal): Promise<{ own: Session; reader: Session }> {
+    const [own, reader] = await Promise.all([this.#session(side), this.#reader(side, options, signal)]);
+    return { own, reader: reader ?? own };
+  }
+
+  /** Null, without a replica and a time-out: the side's own session serves. */
   async #reader(
-    own: Session,
     side: Primary,
     { replicas = {}, statementTimeout = 0 }: LaneOptions,
     signal: AbortSignal,
-  ): Promise<Session> {
+  ): Promise<Session | null> {
     const replica = replicas[side] ?? null;
-    if (replica === null && statementTimeout === 0) return own;
+    if (replica === null && statementTimeout === 0) return null;
     if (replica === null) {
       const session = await this.#session(side);
       await session.run(`set statement_timeout = ${statementTimeout}`);
       return session;
     }
-    const session = await Session.open(side, replica, { purpose: `${this.#pair.key} validation` });
-    this.#replicas.push(session);
+    const session = await this.#opened(side, replica);
     // its server isn't among those whose statements are cancelled, and would go on reading for minutes
     signal.addEventListener('abort', () => void session.close(), { once: true });
     await session.rows(PINNED);
@@ -124,19 +135,28 @@ export class Lanes {
   }
 
   async #session(side: Primary): Promise<Session> {
-    const session = await Session.open(side, this.#pair.database[side], {
-      purpose: `${this.#pair.key} validation`,
-    });
+    const session = await this.#opened(side, this.#pair.database[side]);
     this.backends.push(await backendOf(session, side));
     await session.rows(PINNED);
     return session;
   }
 
+  /** One that comes when another could not be opened, and all of them were closed, is closed at once. */
+  async #opened(side: Primary, url: SecretReference): Promise<Session> {
+    const session = await Session.open(side, url, { purpose: `${this.#pair.key} validation` });
+    this.#sessions.push(session);
+    if (this.#closed) await session.close();
+    return session;
+  }
+
+  /** Transactions that these connections have made on one side. */
+  transactions(side: Primary): number {
+    return this.#sessions.reduce((sum, session) => sum + (session.side === side ? session.transactions : 0), 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([
-      ...this.backends.map(({ session }) => session.close()),
-      ...this.#replicas.map((one) => one.close()),
-    ]);
+    this.#closed = true;
+    await Promise.all(this.#sessions.map((session) => session.close()));
   }
 }
 

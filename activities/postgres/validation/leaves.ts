@@ -2,16 +2,21 @@
  * One pass over both sides, then only into the leaves that differ. What comes out are keys whose rows differed between
  * two reads at nearly one time: candidates, no more, since both sides are written to meanwhile.
  */
-import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
+import { compareBuckets, nothingKept, RANGE_ROWS, type BucketsPiece, type PassKeeper } from './buckets.js';
+import { statementsOn, type ComparedTable, type KeyRange, type Listing } from './compared-table.js';
 import {
-  statementsOn,
-  type Bucket,
-  type ComparedTable,
-  type Key,
-  type KeyRange,
-  type Listing,
-} from './compared-table.js';
+  bothRead,
+  differing,
+  isTimeout,
+  portions,
+  rowsIn,
+  unequal,
+  type Buckets,
+  type Candidates,
+  type Leaf,
+  type PassFigures,
+} from './differing.js';
 import type { Lane } from './lanes.js';
 
 /**
@@ -22,12 +27,8 @@ export const AIMED_LEAF_ROWS = 256;
 const BUCKETS_AT_MOST = 65_536;
 /** Bits by which a leaf that is too large is split at once. */
 const SPLIT_BITS = 16;
-/** Rows of a statement, where a table is passed in ranges: seconds, so that snapshots stay short and progress shows. */
-const RANGE_ROWS = 1_000_000;
 /** Below it the rows of a range of keys lie all over the table, and ranges cost more than one look at the whole. */
 const CORRELATED = 0.5;
-/** Rows that are listed and held in memory at a time. */
-const LISTED_ROWS = 100_000;
 /** Of a sample, read by one statement. */
 const LEAVES_AT_ONCE = 2_000;
 
@@ -43,17 +44,9 @@ export type Piece =
       step: number;
       estimatedRows: number;
     }
-  | { table: ComparedTable; kind: 'buckets'; mask: number; estimatedRows: number };
+  | BucketsPiece;
 
 type RangePiece = Extract<Piece, { kind: 'range' }>;
-
-/** What a pass found, besides the candidates. */
-export interface PassFigures {
-  /** On the primary. */
-  rows: number;
-  leaves: number;
-  leavesDiffering: number;
-}
 
 /** Cuts a table into pieces. Ends are open, so that rows which come outside of the known keys are in a piece too. */
 export async function cut(
@@ -126,14 +119,15 @@ export function ranges(low: bigint, high: bigint, shift: number, count: number):
 }
 
 /**
- * Compares one piece. `candidates` gets keys in portions, and answers whether to go on: a table that is known to differ in
- * thousands of rows needs no longer list.
+ * Compares one piece. `candidates` gets keys that differ in two reads.
+ * @param keeper where the progress of a piece without an integer key is kept, so that a later attempt goes on there
  */
 export async function comparePiece(
   lane: Lane,
   piece: Piece,
   leafRows: number,
-  candidates: (keys: Key[]) => Promise<boolean>,
+  candidates: Candidates,
+  keeper: PassKeeper = nothingKept,
 ): Promise<PassFigures> {
   switch (piece.kind) {
     case 'range':
@@ -141,38 +135,32 @@ export async function comparePiece(
     case 'leaves':
       return compareLeaves(lane, piece, candidates);
     case 'buckets':
-      return compareBuckets(lane, piece, candidates);
+      return compareBuckets(lane, piece, candidates, keeper);
   }
-}
-
-interface Leaf {
-  bucket: string;
-  rows: number;
 }
 
 async function compareRange(
   lane: Lane,
   piece: RangePiece,
   leafRows: number,
-  candidates: (keys: Key[]) => Promise<boolean>,
+  candidates: Candidates,
 ): Promise<PassFigures> {
   const { table, shift } = piece;
-  if (piece.estimatedRows > lane.pace.most()) {
+  if (piece.estimatedRows > lane.pace.most(table)) {
     const halves = await halvesOf(lane, piece);
     if (halves !== null) return inTurn(halves, (half, more) => compareRange(lane, half, leafRows, more), candidates);
   }
-  await lane.pace.wait();
-  const began = performance.now();
   let read: [Buckets, Buckets];
   try {
-    read = await bothRead(lane, (session) => statementsOn(table, session).passRange(session, piece.range, shift));
+    read = await bothRead(lane, table, rowsIn, (session) =>
+      statementsOn(table, session).passRange(session, piece.range, shift),
+    );
   } catch (error) {
     const halves = isTimeout(error) ? await halvesOf(lane, piece) : null;
     if (halves === null) throw error;
     return inTurn(halves, (half, more) => compareRange(lane, half, leafRows, more), candidates);
   }
   const found = differing(...read);
-  lane.pace.took(found.rowsRead, table, performance.now() - began);
   const figures = { rows: found.rows, leaves: found.leaves, leavesDiffering: found.differing.length };
   const rangeOf = (leaf: Leaf): { low: bigint; high: bigint } => {
     const low = BigInt(leaf.bucket) << BigInt(shift);
@@ -181,22 +169,20 @@ async function compareRange(
   // keys that aren't spread evenly leave some leaves too full
   const [small, large] = partition(found.differing, (leaf) => leaf.rows <= leafRows || shift === 0);
   for (const portion of portions(small)) {
-    const listed = await bothRead(lane, (session) =>
+    const listed = await bothRead(lane, table, sizeOf, (session) =>
       statementsOn(table, session).rowsOfRanges(session, portion.map(rangeOf)),
     );
     if (!(await candidates(unequal(...listed)))) return figures;
   }
-  for (const leaf of large) {
-    const inside = { ...piece, range: rangeOf(leaf), shift: Math.max(0, shift - SPLIT_BITS), estimatedRows: leaf.rows };
-    let more = true;
-    await compareRange(lane, inside, leafRows, async (keys) => (more = await candidates(keys)));
-    if (!more) return figures;
-  }
+  const inside = (leaf: Leaf): RangePiece => ({
+    ...piece,
+    range: rangeOf(leaf),
+    shift: Math.max(0, shift - SPLIT_BITS),
+    estimatedRows: leaf.rows,
+  });
+  await inTurn(large.map(inside), (one, more) => compareRange(lane, one, leafRows, more), candidates);
   return figures;
 }
-
-/** The server's own time-out, which is the pair's to set: smaller statements stay below it. */
-const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
 
 /** Null: it can't be cut any more. */
 async function halvesOf(lane: Lane, piece: RangePiece): Promise<[RangePiece, RangePiece] | null> {
@@ -222,8 +208,8 @@ async function halvesOf(lane: Lane, piece: RangePiece): Promise<[RangePiece, Ran
 /** Pieces one after the other, as long as `candidates` wants more. */
 async function inTurn<P>(
   pieces: P[],
-  compare: (piece: P, candidates: (keys: Key[]) => Promise<boolean>) => Promise<PassFigures>,
-  candidates: (keys: Key[]) => Promise<boolean>,
+  compare: (piece: P, candidates: Candidates) => Promise<PassFigures>,
+  candidates: Candidates,
 ): Promise<PassFigures> {
   const sum: PassFigures = { rows: 0, leaves: 0, leavesDiffering: 0 };
   let more = true;
@@ -241,7 +227,7 @@ async function inTurn<P>(
 async function compareLeaves(
   lane: Lane,
   piece: Extract<Piece, { kind: 'leaves' }>,
-  candidates: (keys: Key[]) => Promise<boolean>,
+  candidates: Candidates,
 ): Promise<PassFigures> {
   const { table, shift, step } = piece;
   const width = 1n << BigInt(shift);
@@ -250,23 +236,24 @@ async function compareLeaves(
     leaves.push({ low: leaf * width, high: leaf * width + width - 1n });
   }
   const portions: (typeof leaves)[] = [];
-  const atOnce = Math.max(1, Math.min(LEAVES_AT_ONCE, Math.floor(lane.pace.most() / AIMED_LEAF_ROWS)));
+  const atOnce = Math.max(1, Math.min(LEAVES_AT_ONCE, Math.floor(lane.pace.most(table) / AIMED_LEAF_ROWS)));
   for (let start = 0; start < leaves.length; start += atOnce) portions.push(leaves.slice(start, start + atOnce));
   return inTurn(
     portions,
     async (portion, more) => {
-      await lane.pace.wait();
-      const began = performance.now();
       const found = differing(
-        ...(await bothRead(lane, (session) => statementsOn(table, session).passLeaves(session, portion, shift))),
+        ...(await bothRead(lane, table, rowsIn, (session) =>
+          statementsOn(table, session).passLeaves(session, portion, shift),
+        )),
       );
-      lane.pace.took(found.rowsRead, table, performance.now() - began);
       const open = found.differing.map(({ bucket }) => {
         const low = BigInt(bucket) * width;
         return { low, high: low + width - 1n };
       });
       if (open.length > 0) {
-        const listed = await bothRead(lane, (session) => statementsOn(table, session).rowsOfRanges(session, open));
+        const listed = await bothRead(lane, table, sizeOf, (session) =>
+          statementsOn(table, session).rowsOfRanges(session, open),
+        );
         await more(unequal(...listed));
       }
       return { rows: found.rows, leaves: portion.length, leavesDiffering: found.differing.length };
@@ -275,100 +262,7 @@ async function compareLeaves(
   );
 }
 
-/** One side's buckets: in parts, so that no statement takes long and progress can be held. Since 14 a range of pages is read as such. */
-async function passAllBuckets(lane: Lane, session: Session, table: ComparedTable, mask: number): Promise<Buckets> {
-  const statements = statementsOn(table, session);
-  const rowsNow = (): number => Math.min(RANGE_ROWS, lane.pace.most());
-  const pages = table.estimatedRows > rowsNow() ? await statements.pages(session) : null;
-  if (pages === null) return statements.passBuckets(session, mask);
-  const sum: Buckets = new Map();
-  for (let from = 0, to: number | null = 0; to !== null; from = to ?? pages) {
-    lane.signal.throwIfAborted();
-    await lane.pace.wait();
-    const began = performance.now();
-    const step = Math.max(1, Math.ceil((pages * rowsNow()) / table.estimatedRows));
-    to = from + step < pages ? from + step : null;
-    const part = await statements.passBuckets(session, mask, { from, to });
-    lane.pace.took(Math.round((table.estimatedRows * step) / pages), table, performance.now() - began);
-    for (const [bucket, { count, sum: hashes }] of part) {
-      const known = sum.get(bucket);
-      if (known === undefined) sum.set(bucket, { count, sum: hashes });
-      else sum.set(bucket, { count: known.count + count, sum: `${BigInt(known.sum) + BigInt(hashes)}` });
-    }
-  }
-  return sum;
-}
-
-async function compareBuckets(
-  lane: Lane,
-  piece: Extract<Piece, { kind: 'buckets' }>,
-  candidates: (keys: Key[]) => Promise<boolean>,
-): Promise<PassFigures> {
-  const { table, mask } = piece;
-  const found = differing(...(await bothRead(lane, (session) => passAllBuckets(lane, session, table, mask))));
-  for (const portion of portions(found.differing)) {
-    const buckets = portion.map((leaf) => leaf.bucket);
-    const listed = await bothRead(lane, (session) =>
-      statementsOn(table, session).rowsOfBuckets(session, mask, buckets),
-    );
-    if (!(await candidates(unequal(...listed)))) break;
-  }
-  return { rows: found.rows, leaves: found.leaves, leavesDiffering: found.differing.length };
-}
-
-/** The same read on both sides, at the same time; primary first. */
-async function bothRead<T>(lane: Lane, read: (session: Session) => Promise<T>): Promise<[T, T]> {
-  lane.signal.throwIfAborted();
-  await lane.pace.wait();
-  lane.signal.throwIfAborted();
-  const { readers } = lane;
-  const [primary, standby] = await Promise.allSettled([read(readers.primary), read(readers.standby)]);
-  if (primary.status === 'rejected') throw primary.reason;
-  if (standby.status === 'rejected') throw standby.reason;
-  return [primary.value, standby.value];
-}
-
-type Buckets = Map<string, Bucket>;
-
-function differing(
-  primary: Buckets,
-  standby: Buckets,
-): { rows: number; rowsRead: number; leaves: number; differing: Leaf[] } {
-  const leaves = new Set([...primary.keys(), ...standby.keys()]);
-  const found: Leaf[] = [];
-  for (const bucket of leaves) {
-    const here = primary.get(bucket);
-    const there = standby.get(bucket);
-    if (here?.count === there?.count && here?.sum === there?.sum) continue;
-    found.push({ bucket, rows: Math.max(here?.count ?? 0, there?.count ?? 0) });
-  }
-  const rowsOf = (buckets: Buckets): number => [...buckets.values()].reduce((sum, bucket) => sum + bucket.count, 0);
-  const rows = rowsOf(primary);
-  return { rows, rowsRead: rows + rowsOf(standby), leaves: leaves.size, differing: found };
-}
-
-/** Keys whose rows aren't the same in both listings. */
-function unequal(primary: Listing, standby: Listing): Key[] {
-  const keys = new Set([...primary.keys(), ...standby.keys()]);
-  const signature = (hashes: string[] | undefined): string => hashes?.sort().join(',') ?? '';
-  return [...keys]
-    .filter((key) => signature(primary.get(key)) !== signature(standby.get(key)))
-    .map((key) => JSON.parse(key) as Key);
-}
-
-function* portions(leaves: Leaf[]): Generator<Leaf[]> {
-  let portion: Leaf[] = [];
-  let rows = 0;
-  for (const leaf of leaves) {
-    portion.push(leaf);
-    rows += leaf.rows;
-    if (rows < LISTED_ROWS) continue;
-    yield portion;
-    portion = [];
-    rows = 0;
-  }
-  if (portion.length > 0) yield portion;
-}
+const sizeOf = ({ size }: Listing): number => size;
 
 function partition<T>(all: T[], belongs: (one: T) => boolean): [T[], T[]] {
   return [all.filter(belongs), all.filter((one) => !belongs(one))];

@@ -50,19 +50,16 @@ export function slotProof(slots: string[]): Proof {
     kind: 'fact',
     words: `what is applied from ${slots.length === 1 ? 'slot' : 'slots'} ${slots.join(', ')}`,
     caughtUp: async ({ primary }, timeout, signal) => {
-      const sent = await primary.row<{ lsn: string }>(
-        `select pg_logical_emit_message(true, 'godwit', '')::text as lsn`,
-      );
+      await primary.rows(`select pg_logical_emit_message(true, 'godwit', '')`);
       // the commit comes after the message, so the position is asked for once it is over
       const at = await primary.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-      const lsn = at?.lsn ?? sent?.lsn ?? '0/0';
       return within(timeout, signal, async () => {
         const found = await primary.row<{ there: number; behind: number }>(
           `select count(*)::int as there,
                   count(*) filter (where greatest(s.confirmed_flush_lsn, r.replay_lsn) < $2::pg_lsn)::int as behind
            from pg_replication_slots s left join pg_stat_replication r on r.pid = s.active_pid
            where s.slot_name = any ($1::text[])`,
-          [slots, lsn],
+          [slots, at?.lsn],
         );
         if (found?.there !== slots.length) {
           throw failure(
@@ -96,11 +93,18 @@ export const noProof: Proof = {
   caughtUp: () => Promise.resolve(true),
 };
 
-export function notCaughtUp(primary: string, standby: string, timeout: Milliseconds): Error {
-  return failure(
+/** Fails with `ReplicationBroken` where what the primary had committed at the call doesn't arrive in time. */
+export async function requireCaughtUp(
+  proof: Proof,
+  ends: Ends,
+  timeout: Milliseconds,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (await proof.caughtUp(ends, timeout, signal)) return;
+  throw failure(
     'ReplicationBroken',
-    `what the ${primary} had committed did not arrive on the ${standby} within ${timeout} ms`,
-    'Look at pg_stat_subscription and the server log of the receiving side; comparing can start again at any time',
+    `what the ${ends.primary.side} had committed did not arrive on the ${ends.standby.side} within ${timeout} ms`,
+    'Look at pg_stat_subscription and the server log of the receiving side; it can be started again at any time',
   );
 }
 

@@ -8,6 +8,7 @@ import { hasCertificates } from './certificate.js';
 import { statementsOn, type Key } from './compared-table.js';
 import { describeTables } from './describe.js';
 import { dialectOf } from './expression.js';
+import { serverOf } from './server.js';
 import { pin } from './lanes.js';
 
 const SUSPECTS = statement(import.meta.url, '../sql/validation/suspects.sql');
@@ -42,7 +43,7 @@ export async function recheckSuspects(
   const outcome = { cleared: new Array<string>(), confirmed: new Array<string>() };
   try {
     await Promise.all([limit(primary, deadline), limit(standby, deadline)]);
-    const dialect = dialectOf(...(await Promise.all([versionOf(primary), versionOf(standby)])));
+    const dialect = dialectOf(await serverOf(primary), await serverOf(standby));
     const described = await describeTables(
       primary,
       standby,
@@ -91,9 +92,4 @@ function groupByTable(suspects: Suspect[]): Map<string, [Suspect, ...Suspect[]]>
 async function limit(session: Session, deadline: number): Promise<void> {
   await pin(session);
   await session.run(`set statement_timeout = ${Math.max(1, Math.ceil(deadline - Date.now()))}`);
-}
-
-async function versionOf(session: Session): Promise<number> {
-  const row = await session.row<{ version: number }>(`select current_setting('server_version_num')::int as version`);
-  return row?.version ?? 0;
 }

@@ -13,7 +13,7 @@ import { sqlState } from '../errors.js';
 import type { Session } from '../session.js';
 import { statementsOn, type ComparedTable, type Key, type Reading } from './compared-table.js';
 import type { Lane } from './lanes.js';
-import { notCaughtUp } from './proof.js';
+import { requireCaughtUp } from './proof.js';
 
 /** A row written in each of three rounds is hot; a lock settles it at once. */
 const ROUNDS = 3;
@@ -103,8 +103,7 @@ const isEqual = (there: Reading | undefined, ...here: (Reading | undefined)[]): 
   here.some((reading) => reading?.signature === there?.signature);
 
 async function arrived(lane: Lane, options: SettleOptions): Promise<void> {
-  if (await markerWithin(lane, options, options.markerTimeout)) return;
-  throw notCaughtUp(lane.primary.side, lane.standby.side, options.markerTimeout);
+  await requireCaughtUp(lane.proof, lane, options.markerTimeout, options.signal);
 }
 
 async function markerWithin(lane: Lane, options: SettleOptions, timeout: Milliseconds): Promise<boolean> {

@@ -4,15 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { CertificateSummary, Primary } from '../../../spec/status.js';
-import { cancellation, heartbeat } from '../../activity-context.js';
+import { cancellation, counting, heartbeat } from '../../activity-context.js';
 import type { DatabaseMove } from '../../contract.js';
-import { failure } from '../../failure.js';
-import { primaryOf, readAuthority } from '../authority.js';
 import { passMarker } from '../marker.js';
-import { scopeNames } from '../names.js';
 import { matches, replicatedTables, scopeTables, unloggedTables, type ScopeTable } from '../scope.js';
-import type { Session } from '../session.js';
-import { bothSides, otherSide, type Sides } from '../sides.js';
+import { otherSide, type Sides } from '../sides.js';
 import {
   keepCertificate,
   sealed,
@@ -21,16 +17,15 @@ import {
   type FoundDifference,
 } from './certificate.js';
 import type { ComparedTable } from './compared-table.js';
-import { backendOf, cancelledBy } from './cancel.js';
+import { cancelledBy } from './cancel.js';
 import { describeTables } from './describe.js';
 import { dialectOf } from './expression.js';
+import { MARKER_TIMEOUT_MS, onFooting, requireFooting, requireSubscription, type Footing } from './footing.js';
 import { serverOf } from './server.js';
 import { inLanes, Lanes, PINNED_SETTINGS, type Lane } from './lanes.js';
 import { comparePiece, cut, type Piece } from './leaves.js';
 import { addSettled, nothingSettled, settle, type SettleOptions, type Settled } from './settle.js';
 
-/** Longest wait for a marker: the standby may be busy with one large transaction. */
-const MARKER_TIMEOUT_MS = 120_000;
 /** Differences of one table after which the rest of it isn't listed: the verdict is clear, and so is where to look. */
 const DIFFERENCES_OF_A_TABLE = 1_000;
 const HEARTBEAT_EVERY_MS = 1_000;
@@ -46,11 +41,6 @@ interface TableState {
   tookMs: number;
 }
 
-interface Footing {
-  primary: Primary;
-  epoch: number;
-}
-
 /**
  * The activity. Fails with `ReplicationBroken` when nothing is applied, `SchemaMismatch` when tables can't be compared,
  * `Blocked` while or after a switch happens, `AuthorityLost` when this migration holds no tables.
@@ -61,20 +51,7 @@ export async function validate(move: DatabaseMove): Promise<CertificateSummary> 
 
 /** The same, ended by any signal. */
 export async function validateUntil(move: DatabaseMove, signal: AbortSignal): Promise<CertificateSummary> {
-  signal.throwIfAborted();
-  await using sides = await bothSides(move, 'validation control');
-  const backends = await Promise.all([backendOf(sides.source, 'source'), backendOf(sides.target, 'target')]);
-  return await cancelledBy(signal, move, backends, async () => {
-    const footing = await footingOf(sides, move);
-    try {
-      return await compare(sides, footing, move, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      // a switch in the middle stops markers, and isn't broken replication
-      await requireFooting(sides, move, footing);
-      throw error;
-    }
-  });
+  return onFooting(move, 'validation control', signal, (sides, footing) => compare(sides, footing, move, signal));
 }
 
 async function compare(
@@ -95,7 +72,7 @@ async function compare(
   const scope = await scopeTables(primary, move.key);
   const [excluded, wanted] = split(replicatedTables(scope), move.database.validation.exclude);
   const servers = { source: await serverOf(sides.source), target: await serverOf(sides.target) };
-  const dialect = dialectOf(servers.source.number, servers.target.number);
+  const dialect = dialectOf(servers.source, servers.target);
   const states = (await describeTables(primary, standby, wanted, dialect)).map(newState);
   await passAll(move, footing.primary, states, signal);
   await requireFooting(sides, move, footing);
@@ -257,70 +234,20 @@ function progressOf(move: DatabaseMove, states: TableState[]): () => void {
     const done = states.reduce((sum, state) => sum + state.rows, 0);
     const differing = states.reduce((sum, state) => sum + state.settled.differences.length, 0);
     const seconds = Math.max(1, Math.round((performance.now() - began) / 1_000));
-    heartbeat({
-      unit: move.database.unit,
-      phase: 'validation',
-      what: 'rows',
-      done,
-      total: Math.max(done, Math.round(total)),
-      bytesDone: 0,
-      bytesTotal: 0,
-      bytesPerSecond: 0,
-      detail: `${differing} rows differ after ${seconds} s`,
-    });
+    heartbeat(
+      counting({
+        unit: move.database.unit,
+        phase: 'validation',
+        what: 'rows',
+        done,
+        total: Math.max(done, Math.round(total)),
+        detail: `${differing} rows differ after ${seconds} s`,
+      }),
+    );
   };
 }
 
 function split(tables: ScopeTable[], exclude: string[]): [ScopeTable[], ScopeTable[]] {
   const isExcluded = (table: ScopeTable): boolean => exclude.some((pattern) => matches(pattern, table));
   return [tables.filter(isExcluded), tables.filter((table) => !isExcluded(table))];
-}
-
-async function footingOf(sides: Sides, move: DatabaseMove): Promise<Footing> {
-  const [source, target] = await Promise.all([
-    readAuthority(sides.source, move.key),
-    readAuthority(sides.target, move.key),
-  ]);
-  if (source === null || target === null) {
-    throw failure(
-      'AuthorityLost',
-      `the ${source === null ? 'source' : 'target'} holds no tables of this migration`,
-      'Validation compares what replicationSetup took; run that first',
-    );
-  }
-  const primary = primaryOf(source, target);
-  if (primary === null) {
-    throw failure(
-      'Blocked',
-      `a switch is under way (source ${source.state}, target ${target.state})`,
-      'Nothing was compared; validation can start again once it is over',
-    );
-  }
-  return { primary, epoch: Math.max(source.epoch, target.epoch) };
-}
-
-/** What was compared across a switch is worth nothing. */
-async function requireFooting(sides: Sides, move: DatabaseMove, footing: Footing): Promise<void> {
-  const now = await footingOf(sides, move);
-  if (now.primary === footing.primary && now.epoch === footing.epoch) return;
-  throw failure(
-    'Blocked',
-    'the writes moved to the other side during validation',
-    'Nothing was certified; it starts again',
-  );
-}
-
-async function requireSubscription(standby: Session, key: string, from: Primary): Promise<void> {
-  const name = scopeNames(key).slot(from);
-  const found = await standby.row<{ enabled: boolean }>(
-    `select subenabled as enabled from pg_subscription
-     where subname = $1 and subdbid = (select oid from pg_database where datname = current_database())`,
-    [name],
-  );
-  if (found?.enabled) return;
-  throw failure(
-    'ReplicationBroken',
-    `subscription ${name} on the ${standby.side} ${found === undefined ? 'does not exist' : 'is disabled'}`,
-    'Two sides can only be compared while one follows the other; writes are not affected',
-  );
 }

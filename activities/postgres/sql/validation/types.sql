@@ -1,20 +1,4 @@
--- Every type that the types `$1` contain, at any depth: elements, bounds, attributes and what domains stand on.
-with recursive reachable(oid) as (
-  select distinct wanted from unnest($1::oid[]) as wanted
-  union
-  select part.oid
-  from reachable r
-  join pg_catalog.pg_type t on t.oid = r.oid
-  cross join lateral (
-    select t.typelem where t.typoutput = 'pg_catalog.array_out'::regproc
-    union all select t.typbasetype where t.typtype = 'd'
-    -- version 13 has no rngmultitypid, so it is looked up by name
-    union all select g.rngsubtype from pg_catalog.pg_range g
-      where t.typtype in ('r', 'm') and t.oid in (g.rngtypid, (pg_catalog.to_jsonb(g) ->> 'rngmultitypid')::oid)
-    union all select a.atttypid from pg_catalog.pg_attribute a
-      where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
-  ) as part(oid)
-)
+-- These types, and the number of what each is made of.
 select t.oid::text as oid, t.typname as name, n.nspname as schema,
   case when t.typoutput = 'pg_catalog.array_out'::regproc then 'array' else t.typtype::text end as kind,
   -- numbers below 16384 are the same on every server; later ones are handed out as they come
@@ -23,16 +7,19 @@ select t.oid::text as oid, t.typname as name, n.nspname as schema,
   pg_catalog.format_type(t.oid, -1) as "castName",
   case when t.typtype = 'd' then t.typbasetype
        when t.typoutput = 'pg_catalog.array_out'::regproc then t.typelem
-       else (select g.rngsubtype from pg_catalog.pg_range g
-             where t.typtype in ('r', 'm') and t.oid in (g.rngtypid, (pg_catalog.to_jsonb(g) ->> 'rngmultitypid')::oid))
+       -- version 13 has no rngmultitypid, so it is looked up by name
+       when t.typtype in ('r', 'm') then
+         (select g.rngsubtype from pg_catalog.pg_range g
+          where t.oid in (g.rngtypid, (pg_catalog.to_jsonb(g) ->> 'rngmultitypid')::oid))
   end::text as part,
-  (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'type', a.atttypid::text) order by a.attnum)
-   from pg_catalog.pg_attribute a
-   where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) as attributes,
+  case when t.typtype = 'c' then
+    (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'type', a.atttypid::text) order by a.attnum)
+     from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped)
+  end as attributes,
   (select p.proname from pg_catalog.pg_proc p where p.oid = t.typsend) as send,
   (select pg_catalog.format('%I.%I', pn.nspname, p.proname)
    from pg_catalog.pg_proc p join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
    where p.oid = t.typoutput) as output
-from reachable r
-join pg_catalog.pg_type t on t.oid = r.oid
+from pg_catalog.pg_type t
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+where t.oid = any ($1::oid[])

@@ -1,4 +1,4 @@
-/** Whether a share that was seen is the share that was set. */
+/** What a share that was seen says of the share that is. */
 import jstat from 'jstat';
 
 /** Of a share, by Clopper and Pearson: never narrower than it says, also for few and for shares near 0 and 1. */
