@@ -9,6 +9,7 @@ import { bothSides } from '../activities/postgres/sides.js';
 import { qualified } from '../activities/postgres/statements.js';
 import { describeTables } from '../activities/postgres/validation/describe.js';
 import { dialectOf } from '../activities/postgres/validation/expression.js';
+import { serverOf } from '../activities/postgres/validation/server.js';
 import { pin } from '../activities/postgres/validation/lanes.js';
 import { validate } from '../activities/postgres/validation/validate.js';
 import { admitted, differencesOf, listed } from '../test/support/injected-differences.js';
@@ -128,8 +129,7 @@ export async function benchValidation({ runs, rows }: { runs: number; rows: numb
 async function passOfEachSide(move: DatabaseMove): Promise<number> {
   await using sides = await bothSides(move, 'bench');
   const { source, target } = sides;
-  const version = await source.row<{ number: number }>(`select current_setting('server_version_num')::int as number`);
-  const dialect = dialectOf(version?.number ?? 0);
+  const dialect = dialectOf(await serverOf(source), await serverOf(target));
   const [table] = await describeTables(source, target, [LARGE_TABLE], dialect);
   if (table === undefined) throw new Error('the table is gone');
   const pass = async (session: Session, hash: string): Promise<string> => {

@@ -3,7 +3,7 @@
  * run the next one, so alerts go by the newest `last_run_timestamp_seconds`; see docs/alerts/reconciliation.rules.yaml.
  */
 import { Counter, Gauge, Histogram, type LabelValues, type Registry } from 'prom-client';
-import { countsOf } from '../activities/reconciliation/counts.js';
+import { acceptedIn, countsOf } from '../activities/reconciliation/counts.js';
 import type { ReconciliationObserver } from '../activities/reconciliation/observer.js';
 import type { FindingKind, RunTable, RunVerdict } from '../spec/reconciliation.js';
 
@@ -32,13 +32,19 @@ export function reconciliationMetrics(registry: Registry): ReconciliationObserve
   });
   const findings = new Gauge({
     name: 'godwit_reconciliation_findings',
-    help: 'Differences that the last run found',
+    help: 'Differences that the last run found, without those that were accepted',
+    labelNames: [...OF_RUN, ...OF_TABLE, 'kind'],
+    registers,
+  });
+  const accepted = new Gauge({
+    name: 'godwit_reconciliation_accepted',
+    help: 'Differences that the last run found, and that a person has said may stay',
     labelNames: [...OF_RUN, ...OF_TABLE, 'kind'],
     registers,
   });
   const differing = new Gauge({
     name: 'godwit_reconciliation_differing_ratio',
-    help: 'Share of the rows compared that differed in the last run that compared all or a sample of them, 0 to 1',
+    help: 'Share of the rows compared that differed, and were not accepted, in the last run that compared all or a sample of them, 0 to 1',
     labelNames: [...OF_RUN, ...OF_TABLE],
     registers,
   });
@@ -73,7 +79,11 @@ export function reconciliationMetrics(registry: Registry): ReconciliationObserve
     labelNames: ['reconciliation'],
     registers,
   });
-  const last = { findings: new LastRun(findings), differing: new LastRun(differing) };
+  const last = {
+    findings: new LastRun(findings),
+    accepted: new LastRun(accepted),
+    differing: new LastRun(differing),
+  };
 
   return {
     ended(summary, tables) {
@@ -83,7 +93,12 @@ export function reconciliationMetrics(registry: Registry): ReconciliationObserve
       last.findings.begin(run);
       for (const { schema, table, kind, count } of countsOf(summary, tables)) {
         found.inc({ reconciliation, schema, table, kind }, count);
-        last.findings.add(run, { ...run, schema, table, kind }, count);
+        const open = count - (tables.find((one) => isOf(one, { schema, table }))?.accepted?.[kind] ?? 0);
+        if (open > 0) last.findings.add(run, { ...run, schema, table, kind }, open);
+      }
+      last.accepted.begin(run);
+      for (const { schema, table, kind, count } of acceptedIn(tables)) {
+        last.accepted.add(run, { ...run, schema, table, kind }, count);
       }
       const shares = tables.flatMap((one) => {
         const share = shareOf(one);
@@ -106,10 +121,13 @@ export function reconciliationMetrics(registry: Registry): ReconciliationObserve
   };
 }
 
+const isOf = (one: RunTable, { schema, table }: { schema: string; table: string }): boolean =>
+  one.schema === schema && one.name === table;
+
 /** Null: not all, or no sample of all its rows was compared. */
-function shareOf({ how, rows, findings }: RunTable): number | null {
+function shareOf({ how, rows, findings, accepted }: RunTable): number | null {
   if (how !== 'all' && how !== 'sample') return null;
-  const differing = ROW_KINDS.reduce((sum, kind) => sum + (findings[kind] ?? 0), 0);
+  const differing = ROW_KINDS.reduce((sum, kind) => sum + (findings[kind] ?? 0) - (accepted?.[kind] ?? 0), 0);
   return differing === 0 ? 0 : differing / Math.max(rows, differing);
 }
 

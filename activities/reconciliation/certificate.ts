@@ -4,6 +4,7 @@ import type { Primary } from '../../spec/status.js';
 import { isIntact, sealed } from '../postgres/validation/certificate.js';
 import type { ComparedServer } from '../postgres/validation/server.js';
 import type { NotChecked } from './findings.js';
+import { markdown } from './report/words.js';
 
 export const CERTIFICATE_KIND = 'ReconciliationCertificate';
 
@@ -61,12 +62,12 @@ export function certificatePage(certificate: RunCertificate): string {
     '',
     '|  |  |',
     '| --- | --- |',
-    `| run | ${cell(certificate.run)} |`,
+    `| run | ${markdown(certificate.run)} |`,
     `| source | ${server('source')} |`,
     `| target | ${server('target')} |`,
     `| writes go to | ${certificate.primary} |`,
     `| holds for | all that the ${certificate.primary} had committed at ${certificate.at}${certificate.lsn === null ? '' : `, LSN ${certificate.lsn}`} |`,
-    `| known by | ${cell(certificate.proof)} |`,
+    `| known by | ${markdown(certificate.proof)} |`,
     `| took | ${(certificate.tookMs / 1_000).toFixed(1)} s |`,
     `| digest | \`${certificate.digest}\` |`,
     '',
@@ -76,8 +77,8 @@ export function certificatePage(certificate: RunCertificate): string {
     '| --- | --- | ---: | ---: | ---: | --- |',
     ...tables.map(
       (table) =>
-        `| ${cell(`${table.schema}.${table.name}`)} | ${table.how} | ${table.rows} | ${table.late} | ` +
-        `${Object.values(table.findings).reduce((sum, count) => sum + count, 0)} | ${cell(table.note ?? '')} |`,
+        `| ${markdown(`${table.schema}.${table.name}`)} | ${table.how} | ${table.rows} | ${table.late} | ` +
+        `${Object.values(table.findings).reduce((sum, count) => sum + count, 0)} | ${markdown(table.note ?? '')} |`,
     ),
     ...(found.length === 0
       ? []
@@ -87,11 +88,11 @@ export function certificatePage(certificate: RunCertificate): string {
           '',
           '| table | kind | severity | count |',
           '| --- | --- | --- | ---: |',
-          ...found.map((one) => `| ${cell(placeOf(one))} | ${one.kind} | ${one.severity} | ${one.count} |`),
+          ...found.map((one) => `| ${markdown(placeOf(one))} | ${one.kind} | ${one.severity} | ${one.count} |`),
         ]),
     ...(notChecked.length === 0
       ? []
-      : ['', '## Not compared', '', ...notChecked.map(({ what, why }) => `- ${cell(what)}: ${cell(why)}`)]),
+      : ['', '## Not compared', '', ...notChecked.map(({ what, why }) => `- ${markdown(what)}: ${markdown(why)}`)]),
     ...exclusionsOf(certificate),
     '',
   ].join('\n');
@@ -112,15 +113,13 @@ function statementOf({ verdict, tables, found }: RunCertificate): string {
 
 function exclusionsOf({ exclusions }: RunCertificate): string[] {
   const columns = exclusions.columns.map(
-    ({ tables, columns: names }) => `- ${cell(tables)}: without ${cell(names.join(', '))}`,
+    ({ tables, columns: names }) => `- ${markdown(tables)}: without ${markdown(names.join(', '))}`,
   );
   const filters = Object.entries(exclusions.rowFilters).map(
-    ([table, filter]) => `- ${cell(table)}: only rows where ${cell(filter)}`,
+    ([table, filter]) => `- ${markdown(table)}: only rows where ${markdown(filter)}`,
   );
   const lines = [...columns, ...filters];
   return lines.length === 0 ? [] : ['', '## Left out', '', ...lines];
 }
 
 const placeOf = ({ schema, table }: FindingCount): string => (table === '' ? 'the database' : `${schema}.${table}`);
-
-const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');

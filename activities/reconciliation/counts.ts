@@ -23,4 +23,15 @@ export function countsOf(summary: Pick<RunSummary, 'found'>, tables: RunTable[])
   return [...counts.values()].filter(({ count }) => count > 0);
 }
 
+/** Of them, what a person has said may stay; only rows of tables can be accepted. */
+export const acceptedIn = (tables: RunTable[]): Counted[] =>
+  tables.flatMap(({ schema, name, accepted }) =>
+    Object.entries(accepted ?? {}).map(([kind, count]) => ({
+      kind: kind as FindingCount['kind'],
+      schema,
+      table: name,
+      count,
+    })),
+  );
+
 export const totalOf = (counts: Counted[]): number => counts.reduce((sum, { count }) => sum + count, 0);

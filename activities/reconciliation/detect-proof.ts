@@ -14,7 +14,7 @@ export async function proofOf(asked: ReplicationProof, { primary, standby }: End
     case 'grace':
       return patienceProof(asked.for);
     case 'scope':
-      if ((await enabledSubscription(standby, asked.key, primary)) === null) {
+      if (!(await isFollowed(standby, asked.key, primary))) {
         throw failure(
           'ReplicationBroken',
           `the ${standby.side} has no subscription that runs for scope ${asked.key}`,
@@ -37,7 +37,7 @@ async function byScope(primary: Session, standby: Session): Promise<Proof | null
   const proofs: Proof[] = [];
   for (const { scope } of scopes) {
     const here = await readAuthority(primary, scope);
-    if (here === null || (await enabledSubscription(standby, scope, primary)) === null) continue;
+    if (here === null || !(await isFollowed(standby, scope, primary))) continue;
     proofs.push(markerProof(scope));
   }
   const [only, ...more] = proofs;
@@ -52,7 +52,8 @@ async function byScope(primary: Session, standby: Session): Promise<Proof | null
   };
 }
 
-async function enabledSubscription(standby: Session, scope: string, primary: Session): Promise<string | null> {
+/** Whether the standby's subscription to the scope is there, and enabled. */
+async function isFollowed(standby: Session, scope: string, primary: Session): Promise<boolean> {
   const from = primary.side === 'target' ? 'target' : 'source';
   const name = scopeNames(scope).slot(from);
   const found = await standby.row(
@@ -60,7 +61,7 @@ async function enabledSubscription(standby: Session, scope: string, primary: Ses
        and subdbid = (select oid from pg_database where datname = current_database())`,
     [name],
   );
-  return found === undefined ? null : name;
+  return found !== undefined;
 }
 
 interface Subscription extends Record<string, unknown> {

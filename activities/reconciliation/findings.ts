@@ -2,22 +2,41 @@
  * What a reconciliation finds, and what the checks that find it are given. A check never guesses: what it could not look at,
  * or could not prove under live writes, it says as not checked, and the run is incomplete.
  */
-import type { FindingKind, FindingSeverity, NormalReconciliation, NormalSeverity } from '../../spec/reconciliation.js';
+import type {
+  FindingKind,
+  FindingSeverity,
+  NormalReconcileLimits,
+  NormalReconciliation,
+  NormalSeverity,
+  ReconciledSide,
+} from '../../spec/reconciliation.js';
 import type { Primary } from '../../spec/status.js';
 import type { Session } from '../postgres/session.js';
 import type { TableName } from '../postgres/statements.js';
 
-export interface CheckRun {
+/** What it takes to ask both sides something: a migration asks its rules so, too. */
+export interface Asking {
   source: Session;
   target: Session;
   /** The side that takes the writes. */
   primary: Primary;
-  tables: TableName[];
-  normal: NormalReconciliation;
+  /** Of a reconciliation; or as much of one. */
+  normal: Pick<NormalReconciliation, 'name'> &
+    Record<Primary, Pick<ReconciledSide, 'url'>> & { limits: Pick<NormalReconcileLimits, 'statementTimeout'> };
+  /**
+   * Where the user writes `limits.statementTimeout`.
+   * @default limits.statementTimeout
+   */
+  timeoutSetting?: string;
   /** True once the standby has applied all that the primary had committed at the call; false after the time given. */
   caughtUp: (timeoutMs: number) => Promise<boolean>;
   /** Looked at between statements, each of which ends by `limits.statementTimeout`. */
   signal: AbortSignal;
+}
+
+export interface CheckRun extends Asking {
+  tables: TableName[];
+  normal: NormalReconciliation;
 }
 
 export interface Finding {

@@ -40,8 +40,8 @@ export function ruleOf(
 export function decide(normal: NormalReconciliation, tables: RunTable[]): Decision[] {
   const decisions = tables.flatMap((table) =>
     REPAIRABLE_KINDS.flatMap((kind): Decision[] => {
-      const rows = table.findings[kind] ?? 0;
-      if (rows === 0) return [];
+      const rows = (table.findings[kind] ?? 0) - (table.accepted?.[kind] ?? 0);
+      if (rows <= 0) return [];
       const { action, truth } = ruleOf(normal, table, kind);
       const why = action === 'ask' ? 'the policy asks' : null;
       return [{ schema: table.schema, name: table.name, kind, action, truth, rows, why }];
@@ -89,7 +89,7 @@ export async function queue(
     await session.run(
       `update godwit.reconciliation_review v set finding = n.id
        from godwit.reconciliation_finding o, godwit.reconciliation_finding n
-       where v.reconciliation = $1 and v.state in ('waiting', 'accepted', 'repair') and o.id = v.finding
+       where v.reconciliation = $1 and v.state in ('waiting', 'repair') and o.id = v.finding
          and (o.schema_name, o.table_name, o.kind, o.key) = (n.schema_name, n.table_name, n.kind, n.key)
          -- what was decided is one difference, and not whatever the row may hold later
          and (v.state = 'waiting' or o.seen is not distinct from n.seen)
@@ -122,6 +122,34 @@ export async function queue(
     [normal.name],
   );
   return waiting?.count ?? 0;
+}
+
+/** Two findings of one row: `o` of before, `n` of the run that ends. */
+const SAME_ROW = `(o.schema_name, o.table_name, o.kind, o.key) = (n.schema_name, n.table_name, n.kind, n.key)`;
+
+/**
+ * Leads what was accepted to the newest finding of it, whatever the rules say of its kind by now; called before anything is decided.
+ * Where only keys were compared, the finding tells no values: then the newest that was said of the row holds.
+ */
+export async function keepAccepted(session: Session, run: string, reconciliation: string): Promise<void> {
+  await session.run(
+    `update godwit.reconciliation_finding n set seen = o.seen
+     from godwit.reconciliation_review v join godwit.reconciliation_finding o on o.id = v.finding
+     where v.reconciliation = $1 and v.state = 'accepted' and n.run = $2 and n.state = 'confirmed' and n.seen is null
+       and ${SAME_ROW} and not exists (
+         select from godwit.reconciliation_review later join godwit.reconciliation_finding l on l.id = later.finding
+         where later.reconciliation = $1 and later.id > v.id
+           and (l.schema_name, l.table_name, l.key) = (o.schema_name, o.table_name, o.key))`,
+    [reconciliation, run],
+  );
+  await session.run(
+    `update godwit.reconciliation_review v set finding = n.id
+     from godwit.reconciliation_finding o, godwit.reconciliation_finding n
+     where v.reconciliation = $1 and v.state = 'accepted' and o.id = v.finding and o.run <> $2
+       and n.run = $2 and n.state = 'confirmed' and ${SAME_ROW} and o.seen is not distinct from n.seen
+       and not exists (select from godwit.reconciliation_review k where k.finding = n.id)`,
+    [reconciliation, run],
+  );
 }
 
 /** Items that nobody decided in time become what the specification said when they were put there. */

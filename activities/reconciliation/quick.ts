@@ -6,8 +6,7 @@ import type { Session } from '../postgres/session.js';
 import { keyColumns, statementsOn, type ComparedTable } from '../postgres/validation/compared-table.js';
 import { describeComparable } from '../postgres/validation/describe.js';
 import type { Dialect } from '../postgres/validation/expression.js';
-import type { Ends, Proof } from '../postgres/validation/proof.js';
-import { notCaughtUp } from '../postgres/validation/proof.js';
+import { requireCaughtUp, type Ends, type Proof } from '../postgres/validation/proof.js';
 import { CATCH_UP_TIMEOUT_MS, type RowsTable } from './rows.js';
 import type { ChosenTable } from './tables.js';
 
@@ -29,9 +28,7 @@ export async function countBoth(ends: Ends, table: ComparedTable, proof: Proof, 
   for (let round = 0; round < ROUNDS; round += 1) {
     signal.throwIfAborted();
     const before = await count(ends.primary);
-    if (!(await proof.caughtUp(ends, CATCH_UP_TIMEOUT_MS, signal))) {
-      throw notCaughtUp(ends.primary.side, ends.standby.side, CATCH_UP_TIMEOUT_MS);
-    }
+    await requireCaughtUp(proof, ends, CATCH_UP_TIMEOUT_MS, signal);
     const there = await count(ends.standby);
     const after = await count(ends.primary);
     if (there >= Math.min(before, after) && there <= Math.max(before, after)) return { kind: 'fits', rows: after };

@@ -9,19 +9,20 @@ import type {
   RunTable,
   RunVerdict,
 } from '../../spec/reconciliation.js';
+import type { Milliseconds } from '../../spec/normal.js';
 import type { Primary } from '../../spec/status.js';
-import { cancellation, heartbeat, stoppable } from '../activity-context.js';
+import { cancellation, counting, heartbeat, stoppable } from '../activity-context.js';
 import { failure } from '../failure.js';
 import { matches } from '../postgres/scope.js';
 import { Session } from '../postgres/session.js';
-import { bothSides, otherSide, type Pair, type Sides } from '../postgres/sides.js';
+import { bothSides, type Pair, type Sides } from '../postgres/sides.js';
 import { nameOf, type TableName } from '../postgres/statements.js';
 import { backendOf, cancelledBy } from '../postgres/validation/cancel.js';
 import type { ComparedTable } from '../postgres/validation/compared-table.js';
 import { describeComparable } from '../postgres/validation/describe.js';
 import { dialectOf, type Dialect } from '../postgres/validation/expression.js';
 import { pin, PINNED_SETTINGS } from '../postgres/validation/lanes.js';
-import { notCaughtUp, type Ends, type Proof } from '../postgres/validation/proof.js';
+import { requireCaughtUp, type Ends, type Proof } from '../postgres/validation/proof.js';
 import { serverOf, type ComparedServer } from '../postgres/validation/server.js';
 import type { ReconcileRun } from '../reconciliation-contract.js';
 import { CERTIFICATE_KIND, certified, type RunCertificate } from './certificate.js';
@@ -30,7 +31,9 @@ import { proofOf } from './detect-proof.js';
 import { judged, type Finding, type NotChecked } from './findings.js';
 import { observed } from './observer.js';
 import { ReadingPace } from './pace.js';
-import { decide, expire, queue } from './policy.js';
+import { endsOf, pairOf } from './pair.js';
+import { KEEP_PROGRESS_EVERY_MS } from './pass-progress.js';
+import { decide, expire, keepAccepted, queue } from './policy.js';
 import { countBoth, keysAlone, newestOf } from './quick.js';
 import { replicasCaughtUp } from './replicas.js';
 import {
@@ -43,10 +46,39 @@ import {
   type RowsTable,
 } from './rows.js';
 import { boundInWords, leafSample, shareOf } from './sample.js';
-import { addFindings, beginRun, endRun, haveState, Keeper, takeTurn, type Busy } from './state.js';
-import { consumeStreams, haveStreams, NoStream, readStreams, streamEnds, type Touched } from './streams.js';
+import {
+  acceptedOf,
+  addFindings,
+  beginRun,
+  endRun,
+  firstAsked,
+  haveState,
+  Keeper,
+  standingOf,
+  takeTurn,
+  type Busy,
+} from './state.js';
+import {
+  bothFacts,
+  consumeStreams,
+  haveStreams,
+  marksOf,
+  NoStream,
+  readStreams,
+  streamEnds,
+  streamsReach,
+  type StreamEnds,
+  type Touched,
+} from './streams.js';
 import { chooseTables, type ChosenTable } from './tables.js';
-import { keepWatermarks, watermarksNow, watermarksOf, type Since, type Watermarks } from './touched.js';
+import {
+  forgetWatermarks,
+  keepWatermarks,
+  watermarksNow,
+  watermarksOf,
+  type Since,
+  type Watermarks,
+} from './touched.js';
 
 const HEARTBEAT_EVERY_MS = 1_000;
 
@@ -59,7 +91,11 @@ export async function reconcile(run: ReconcileRun): Promise<RunSummary> {
 }
 
 /** The same, ended by any signal. */
-export async function reconcileUntil(run: ReconcileRun, signal: AbortSignal): Promise<RunSummary> {
+export async function reconcileUntil(
+  run: ReconcileRun,
+  signal: AbortSignal,
+  keepProgressEvery: Milliseconds = KEEP_PROGRESS_EVERY_MS,
+): Promise<RunSummary> {
   signal.throwIfAborted();
   const pair = pairOf(run.normal);
   await using sides = await bothSides(pair, 'reconciliation');
@@ -72,14 +108,9 @@ export async function reconcileUntil(run: ReconcileRun, signal: AbortSignal): Pr
   const ended = await beginRun(keeping, run);
   if (ended !== null) return ended;
   return await cancelledBy(signal, pair, backends, () =>
-    new Run(run, pair, sides, new Keeper(keeping), signal).whole(),
+    new Run(run, pair, sides, new Keeper(keeping), signal, keepProgressEvery).whole(),
   );
 }
-
-export const pairOf = ({ name, source, target }: NormalReconciliation): Pair => ({
-  key: name,
-  database: { source: source.url, target: target.url },
-});
 
 function skipped({ run, normal, level }: ReconcileRun, busy: Busy): RunSummary {
   return {
@@ -109,12 +140,20 @@ function emptySummary(run: string, normal: NormalReconciliation, level: Reconcil
     bytes: 0,
     late: 0,
     suspects: 0,
+    notChecked: 0,
     found: [],
     repaired: 0,
     queued: 0,
     remaining: 0,
+    accepted: 0,
     certificate: null,
   };
+}
+
+/** What the statement of a run is about: the primary as it was then. */
+interface Moment {
+  lsn: string | null;
+  startedAt: string;
 }
 
 class Run {
@@ -127,10 +166,8 @@ class Run {
   #incremental = false;
   /** Of `incremental: changes`: tables that both sides' streams tell of, and up to where these are read. */
   #published: Set<string> | null = null;
-  #upTo: Record<Primary, string> | null = null;
+  #streamed: StreamEnds | null = null;
   #noStream: string | null = null;
-  /** An earlier attempt has compared some of it, before this one asked up to where runs need not look again. */
-  #resumed = false;
   /** Tables with too many differences to list: nobody has looked at the rest. */
   readonly #stopped = new Set<string>();
 
@@ -140,6 +177,7 @@ class Run {
     readonly sides: Sides,
     readonly keeper: Keeper,
     readonly signal: AbortSignal,
+    readonly keepProgressEvery: Milliseconds,
   ) {}
 
   get #normal(): NormalReconciliation {
@@ -147,11 +185,13 @@ class Run {
   }
 
   get #ends(): Ends {
-    const { primary } = this.#normal;
-    return { primary: this.sides.of(primary), standby: this.sides.of(otherSide(primary)) };
+    return endsOf(this.sides, this.#normal);
   }
 
   async whole(): Promise<RunSummary> {
+    const pace = new ReadingPace(this.#normal.limits);
+    // at once, since its first look takes a while
+    await using watch = this.run.level === 'business' ? null : pace.watch(this.pair, this.signal);
     await this.keeper.run((session) => expire(session, this.#normal.name));
     const ends = this.#ends;
     for (const session of [ends.primary, ends.standby]) await pin(session);
@@ -159,25 +199,24 @@ class Run {
     await ends.primary.run('set synchronous_commit = local');
     const servers = { source: await serverOf(this.sides.source), target: await serverOf(this.sides.target) };
     this.#refuseTheSame(servers.source.identity, servers.target.identity, await this.#databases());
-    const dialect = dialectOf(servers.source.number, servers.target.number);
+    const dialect = dialectOf(servers.source, servers.target);
     const proof = await proofOf(this.#normal.replication, ends);
-    const watermarks = await watermarksNow(ends.primary, ends.standby);
-    if (!(await proof.caughtUp(ends, CATCH_UP_TIMEOUT_MS, this.signal))) {
-      throw notCaughtUp(ends.primary.side, ends.standby.side, CATCH_UP_TIMEOUT_MS);
-    }
-    const position = await ends.primary.row<{ lsn: string }>(
-      `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn`,
-    );
-
+    const moment: Moment = { lsn: await positionOf(ends.primary), startedAt: this.#started };
+    const asked = { ...(await watermarksNow(ends.primary, ends.standby)), ...moment };
+    const first = await this.#firstAsked('watermarks', asked);
+    await requireCaughtUp(proof, ends, CATCH_UP_TIMEOUT_MS, this.signal);
     const chosen = await chooseTables(this.sides, this.#normal.primary, this.#normal);
     if (!looksAtStructure(this.run.level)) this.#findings.push(...chosen.findings);
-    await this.#compare(chosen.tables, dialect, proof, watermarks);
+    if (watch !== null) await this.#compare(chosen.tables, dialect, proof, first, { pace, watch });
     await this.#check(chosen.tables, proof);
     this.signal.throwIfAborted();
-    const { summary, tables } = await this.#end(servers, proof, position?.lsn ?? null, chosen.tables);
+    // rows that an earlier attempt compared are as they were then; other levels look at all anew
+    const resumes = this.run.level === 'comprehensive' || this.run.level === 'deep';
+    const holdsFor = resumes ? (first ?? { ...moment, lsn: null }) : moment;
+    const { summary, tables } = await this.#end(servers, proof, holdsFor, chosen.tables);
     observed().ended(summary, tables);
     observed().waiting(summary.reconciliation, summary.queued);
-    if (this.#upTo !== null && !this.#resumed) await consumeStreams(this.sides, this.#normal, this.#upTo);
+    if (this.#streamed !== null) await consumeStreams(this.sides, this.#normal, this.#streamed.upTo);
     return summary;
   }
 
@@ -197,10 +236,15 @@ class Run {
     return [await name(this.sides.source), await name(this.sides.target)];
   }
 
-  async #compare(chosen: ChosenTable[], dialect: Dialect, proof: Proof, watermarks: Watermarks): Promise<void> {
+  async #compare(
+    chosen: ChosenTable[],
+    dialect: Dialect,
+    proof: Proof,
+    watermarks: Watermarks | null,
+    paced: Pick<RowsContext, 'pace' | 'watch'>,
+  ): Promise<void> {
     const { level } = this.run;
-    if (level === 'business') return;
-    this.#resumed = await this.#resumes(level === 'quick');
+    if (level === 'quick') await this.#beginAnew();
     const ends = this.#ends;
     const described = await describeComparable(
       ends.primary,
@@ -225,10 +269,10 @@ class Run {
         });
       } else rows.push({ chosen: one, table, leaves: this.#leavesOf(one), since: null, newest: null });
     }
-    const incremental = level === 'quick' ? rows : await this.#sinceLast(rows);
+    const incremental = level === 'quick' ? rows : await this.#sinceLast(rows, dialect);
     // the streams are read by now, so that what they tell of is there, too
     await replicasCaughtUp(this.#normal, this.sides, CATCH_UP_TIMEOUT_MS, this.signal);
-    const context = this.#context(proof);
+    const context = this.#context(proof, paced);
     const figures = await compareRows(context, incremental);
     figures.forEach((found, index) => {
       const one = incremental[index];
@@ -237,21 +281,18 @@ class Run {
     if (level !== 'quick') await this.#keepWatermarks(incremental, watermarks);
   }
 
-  /** @param anew counts decide what a quick run looks at, and this attempt's may be others: it begins from the start */
-  async #resumes(anew: boolean): Promise<boolean> {
-    return this.keeper.run((session) =>
+  /** Counts decide what a quick run looks at, and this attempt's may be others: it begins from the start. */
+  async #beginAnew(): Promise<void> {
+    await this.keeper.run((session) =>
       session.transaction(async () => {
-        if (anew) {
-          for (const table of ['piece', 'finding'])
-            await session.run(`delete from godwit.reconciliation_${table} where run = $1`, [this.run.run]);
-        }
-        const done = await session.row(
-          'select from godwit.reconciliation_piece where run = $1 and figures is not null limit 1',
-          [this.run.run],
-        );
-        return done !== undefined;
+        for (const table of ['piece', 'finding'])
+          await session.run(`delete from godwit.reconciliation_${table} where run = $1`, [this.run.run]);
       }),
     );
+  }
+
+  #firstAsked<T>(what: 'watermarks' | 'streams', now: T): Promise<T | null> {
+    return this.keeper.run((session) => firstAsked(session, this.run.run, what, now));
   }
 
   /** As `describeComparable` takes it: with the share of its rows, where a random sample is asked for. */
@@ -271,9 +312,8 @@ class Run {
     return sample?.method === 'systematic' ? leafSample(sample) : null;
   }
 
-  #context(proof: Proof): RowsContext {
-    const { primary, limits } = this.#normal;
-    const pace = new ReadingPace(limits);
+  #context(proof: Proof, { pace, watch }: Pick<RowsContext, 'pace' | 'watch'>): RowsContext {
+    const { primary } = this.#normal;
     let told = 0;
     return {
       run: this.run.run,
@@ -283,21 +323,22 @@ class Run {
       proof,
       keeper: this.keeper,
       pace,
+      watch,
       signal: this.signal,
+      keepProgressEvery: this.keepProgressEvery,
       progress: (rows) => {
         if (Date.now() - told < HEARTBEAT_EVERY_MS) return;
         told = Date.now();
-        heartbeat({
-          unit: `database/${this.#normal.name}`,
-          phase: 'reconciliation',
-          what: 'rows',
-          done: rows,
-          total: 0, // how many there are is known once all are read
-          bytesDone: 0,
-          bytesTotal: 0,
-          bytesPerSecond: 0,
-          detail: pace.waits ?? `${this.run.level}, for ${Math.round((performance.now() - this.#began) / 1_000)} s`,
-        });
+        heartbeat(
+          counting({
+            unit: `database/${this.#normal.name}`,
+            phase: 'reconciliation',
+            what: 'rows',
+            done: rows,
+            total: 0, // how many there are is known once all are read
+            detail: pace.waits ?? `${this.run.level}, for ${Math.round((performance.now() - this.#began) / 1_000)} s`,
+          }),
+        );
       },
     };
   }
@@ -318,7 +359,17 @@ class Run {
     if (off) {
       findings.count = 1;
       const detail = `the counts differ by ${counted.by}`;
-      this.#findings.push({ ...this.#of(chosen), kind: 'count', count: counted.by, detail });
+      const { schema, name } = chosen;
+      this.#findings.push({
+        kind: 'count',
+        schema,
+        table: name,
+        key: null,
+        columns: null,
+        side: null,
+        count: counted.by,
+        detail,
+      });
     }
     if (closer === null && counted.kind === 'unclear') {
       this.#notChecked.push({ what: wordsOf(chosen), why: 'it has no key, and its count never stood still' });
@@ -339,13 +390,13 @@ class Run {
   }
 
   /** Tables that were compared before are asked only for what was touched since. */
-  async #sinceLast(rows: RowsTable[]): Promise<RowsTable[]> {
+  async #sinceLast(rows: RowsTable[], dialect: Dialect): Promise<RowsTable[]> {
     const { incremental, name } = this.#normal;
     if (incremental === null || this.run.partial === true) return rows;
     const known = await this.keeper.run((session) =>
       watermarksOf(session, name, incremental.by, incremental.fullEvery),
     );
-    const touched = incremental.by === 'changes' ? await this.#touched(rows, known.size > 0) : null;
+    const asked = incremental.by === 'changes' ? await this.#touched(rows, known.size > 0, dialect) : null;
     if (this.run.full) return rows;
     const open = await this.#openKeys();
     return rows.map((one) => {
@@ -357,8 +408,15 @@ class Run {
       const keys = open.get(table) ?? [];
       switch (incremental.by) {
         case 'changes':
-          if (touched === null || touched.whole.has(table) || this.#published?.has(table) !== true) return one;
-          return since({ kind: 'changes', keys: touched.keys.get(table) ?? [], open: keys });
+          if (asked === null || asked.touched.whole.has(table) || this.#published?.has(table) !== true) return one;
+          if (!sameMarks(asked.marks[table], from)) return one;
+          return since({
+            kind: 'changes',
+            keys: asked.touched.keys.get(table) ?? [],
+            open: keys,
+            alike: asked.touched.alike.get(table) ?? 0,
+            readMs: asked.touched.readMs.get(table) ?? 0,
+          });
         case 'xmin':
           return since({ kind: 'xmin', from, open: keys });
         case 'column': {
@@ -370,14 +428,27 @@ class Run {
     });
   }
 
-  /** What the streams of both sides say; they are made where they aren't there, before anything is read. */
-  async #touched(rows: RowsTable[], wanted: boolean): Promise<Touched | null> {
+  /** What the streams of both sides say, and what the tables are like; they are made where they aren't there, before anything is read. */
+  async #touched(
+    rows: RowsTable[],
+    wanted: boolean,
+    dialect: Dialect,
+  ): Promise<{ touched: Touched; marks: StreamEnds['marks'] } | null> {
     const tables = rows.map(({ table }) => table);
     try {
-      const touched = wanted && !this.run.full ? await readStreams(this.sides, this.#normal, tables) : null;
+      const facts = await bothFacts(this.sides, tables);
+      const touched =
+        wanted && !this.run.full ? await readStreams(this.sides, this.#normal, tables, facts, dialect) : null;
+      // a stream that is made anew doesn't tell of what came before it, and this run may fail before it has read all instead
+      if (wanted && touched === null) {
+        await this.keeper.run((session) => forgetWatermarks(session, this.#normal.name, 'changes'));
+      }
       this.#published = await haveStreams(this.sides, this.#normal, tables);
-      this.#upTo = touched?.upTo ?? (await streamEnds(this.sides));
-      return touched;
+      const marks = marksOf(facts);
+      const upTo = touched?.upTo ?? (await streamEnds(this.sides));
+      const first = await this.#firstAsked<StreamEnds>('streams', { upTo, marks });
+      if (first !== null && (await streamsReach(this.sides, this.#normal, first.upTo))) this.#streamed = first;
+      return touched === null ? null : { touched, marks };
     } catch (error) {
       if (!(error instanceof NoStream)) throw error;
       this.#noStream = error.message;
@@ -402,27 +473,29 @@ class Run {
     return new Map(rows.map((row) => [nameOf(row), row.keys]));
   }
 
-  async #keepWatermarks(rows: RowsTable[], { xmin, at }: Watermarks): Promise<void> {
+  async #keepWatermarks(rows: RowsTable[], watermarks: Watermarks | null): Promise<void> {
     const { incremental, name } = this.#normal;
-    if (this.run.partial === true) return;
-    if (incremental === null || (incremental.by === 'changes' && this.#upTo === null)) return;
-    if (this.#resumed) return;
-    const values: Record<Since['kind'], Record<'source' | 'target', string>> = {
-      xmin,
-      column: { source: at, target: at },
-      changes: this.#upTo ?? { source: '', target: '' },
+    if (this.run.partial === true || watermarks === null) return;
+    if (incremental === null || (incremental.by === 'changes' && this.#streamed === null)) return;
+    const { xmin, at } = watermarks;
+    const valuesOf: Record<Since['kind'], (table: string) => Record<Primary, string> | undefined> = {
+      xmin: () => xmin,
+      column: () => ({ source: at, target: at }),
+      changes: (table) => this.#streamed?.marks[table],
     };
     const compared = new Set(this.#tables.filter(({ how }) => how === 'all' || how === 'touched').map(nameOf));
     const tables = rows
       .filter(({ table }) => compared.has(nameOf(table)) && !this.#stopped.has(nameOf(table)))
       .filter(({ table }) => this.#published?.has(nameOf(table)) ?? true)
-      .map(({ table: { schema, name: table }, since }) => ({ schema, name: table, full: since === null }));
+      .flatMap(({ table: { schema, name: table }, since }) => {
+        const values = valuesOf[incremental.by](nameOf({ schema, name: table }));
+        return values === undefined ? [] : [{ schema, name: table, full: since === null, values }];
+      });
     await this.keeper.run((session) =>
       keepWatermarks(session, {
         reconciliation: name,
         run: this.run.run,
         kind: incremental.by,
-        values: values[incremental.by],
         tables,
       }),
     );
@@ -467,7 +540,7 @@ class Run {
       bytes: Math.round(since === null ? chosen.bytes * share : figures.rows * table.bytesOfARow),
       late: figures.late,
       findings: figures.found,
-      tookMs: figures.tookMs,
+      tookMs: figures.tookMs + (since?.kind === 'changes' ? since.readMs : 0),
       expression: table.source.form,
     });
   }
@@ -489,10 +562,6 @@ class Run {
       tookMs: 0,
       expression: null,
     });
-  }
-
-  #of({ schema, name }: TableName): Finding {
-    return { kind: 'count', schema, table: name, key: null, columns: null, side: null, count: 1, detail: '' };
   }
 
   async #check(tables: ChosenTable[], proof: Proof): Promise<void> {
@@ -517,7 +586,7 @@ class Run {
   async #end(
     servers: Record<'source' | 'target', { identity: ComparedServer }>,
     proof: Proof,
-    lsn: string | null,
+    { lsn, startedAt }: Moment,
     chosen: ChosenTable[],
   ): Promise<{ summary: RunSummary; tables: RunTable[] }> {
     const { run, normal, level } = this.run;
@@ -540,6 +609,11 @@ class Run {
            from godwit.reconciliation_finding where run = $1 and state = 'confirmed' group by 1, 2, 3, 4 order by 3, 4, 1, 2`,
           [run],
         );
+        await keepAccepted(session, run, normal.name);
+        for (const { schema, table: name, kind, count } of await acceptedOf(session, run)) {
+          const table = tables.find((one) => nameOf(one) === nameOf({ schema, name }));
+          if (table !== undefined) table.accepted = { ...table.accepted, [kind]: count };
+        }
         const decisions = level === 'business' ? [] : decide(normal, tables);
         const whole =
           level === 'quick' || this.#incremental || this.run.partial === true
@@ -547,9 +621,14 @@ class Run {
             : tables.filter(({ how }) => how === 'all');
         const queued = await queue(session, { run, normal, decisions, whole });
         const total = (pick: (table: RunTable) => number): number => tables.reduce((sum, one) => sum + pick(one), 0);
-        const remaining = found.reduce((sum, { count, severity }) => sum + (severity === 'low' ? 0 : count), 0);
+        const { remaining, accepted } = await standingOf(session, run);
+        // what may stay differs all the same
         const verdict: RunVerdict =
-          remaining > 0 ? 'different' : this.#suspects + this.#notChecked.length > 0 ? 'incomplete' : 'equal';
+          remaining + accepted > 0
+            ? 'different'
+            : this.#suspects + this.#notChecked.length > 0
+              ? 'incomplete'
+              : 'equal';
         const certificate: RunCertificate = certified({
           kind: CERTIFICATE_KIND,
           version: 1,
@@ -559,7 +638,7 @@ class Run {
           verdict,
           primary: normal.primary,
           lsn,
-          at: this.#started,
+          at: startedAt,
           tookMs: Math.round(performance.now() - this.#began),
           proof: proof.words,
           servers: { source: servers.source.identity, target: servers.target.identity },
@@ -579,7 +658,7 @@ class Run {
           verdict,
           incremental: this.#incremental,
           lsn,
-          at: this.#started,
+          at: startedAt,
           tookMs: certificate.tookMs,
           tables: chosen.length,
           tablesNotCompared: tables.filter(({ how }) => how === 'not-compared').length,
@@ -587,9 +666,11 @@ class Run {
           bytes: total(({ bytes }) => bytes),
           late: total(({ late }) => late),
           suspects: this.#suspects,
+          notChecked: this.#notChecked.length,
           found: worst(found),
           queued,
           remaining,
+          accepted,
           certificate: certificate.digest,
         };
         await endRun(session, summary, tables, certificate);
@@ -597,6 +678,16 @@ class Run {
       }),
     );
   }
+}
+
+const sameMarks = (now: Record<Primary, string> | undefined, then: Record<Primary, string>): boolean =>
+  now?.source === then.source && now.target === then.target;
+
+async function positionOf(primary: Session): Promise<string | null> {
+  const row = await primary.row<{ lsn: string }>(
+    `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn`,
+  );
+  return row?.lsn ?? null;
 }
 
 /** An answer stays small: the rest is in the run's report. */

@@ -17,7 +17,7 @@
 import type { NormalReconciliation, RepairableKind, RepairSummary } from '../../spec/reconciliation.js';
 import { REPAIRABLE_KINDS } from '../../spec/reconciliation.js';
 import type { Primary } from '../../spec/status.js';
-import { cancellation, heartbeat, stoppable } from '../activity-context.js';
+import { cancellation, counting, heartbeat, stoppable } from '../activity-context.js';
 import { failure } from '../failure.js';
 import { faultPoint } from '../fault.js';
 import { RateLimit } from '../postgres/copy/rate.js';
@@ -30,16 +30,17 @@ import { statementsOn, type ComparedTable, type Image, type Key } from '../postg
 import { describeComparable } from '../postgres/validation/describe.js';
 import { dialectOf } from '../postgres/validation/expression.js';
 import { pin } from '../postgres/validation/lanes.js';
-import { noProof, notCaughtUp, type Ends, type Proof } from '../postgres/validation/proof.js';
+import { noProof, requireCaughtUp, type Ends, type Proof } from '../postgres/validation/proof.js';
 import { serverOf } from '../postgres/validation/server.js';
 import type { RepairRun } from '../reconciliation-contract.js';
 import { admitRepair } from './admit.js';
+import { entriesOf, MADE_WAY, summaryOf } from './audit.js';
 import { proofOf } from './detect-proof.js';
 import { observed } from './observer.js';
+import { endsOf, pairOf } from './pair.js';
 import { decide } from './policy.js';
-import { pairOf } from './reconcile.js';
 import { CATCH_UP_TIMEOUT_MS } from './rows.js';
-import { endTurn, hasState, haveState, takeTurn } from './state.js';
+import { ACCEPTED, endTurn, hasState, haveState, recount, takeTurn } from './state.js';
 import { chooseTables, columnsOf } from './tables.js';
 import { changeOf, inReferenceOrder, RowWrites, type Change } from './writes.js';
 
@@ -146,6 +147,8 @@ export interface Place {
   keeping: Session;
   proof: Proof;
   ends: Ends;
+  /** Asks of a side that is to be written to whether it may be; once a side. */
+  admit: (written: Session) => Promise<void>;
 }
 
 /** Opens all that is needed, in turn with runs and other repairs of this database. */
@@ -179,14 +182,21 @@ export async function atWork<R>(
   await ends.primary.run('set synchronous_commit = local');
   const proof = await proofOf(normal.replication, ends);
   try {
-    return await cancelledBy(signal, pair, backends, () => work({ sides, hands, keeping, proof, ends }));
+    return await cancelledBy(signal, pair, backends, () =>
+      work({ sides, hands, keeping, proof, ends, admit: admittedOnce() }),
+    );
   } finally {
     if (!keeping.lost) await endTurn(keeping);
   }
 }
 
-export function endsOf(sides: Sides, { primary }: NormalReconciliation): Ends {
-  return { primary: sides.of(primary), standby: sides.of(otherSide(primary)) };
+function admittedOnce(): Place['admit'] {
+  const admitted = new Set<Session>();
+  return async (written) => {
+    if (admitted.has(written)) return;
+    await admitRepair(written);
+    admitted.add(written);
+  };
 }
 
 /** With the rows of tables that both sides have. */
@@ -223,7 +233,8 @@ async function itemsOf(target: Session, run: RepairRun): Promise<Item[]> {
      from godwit.reconciliation_finding f
      where f.run = $1 and f.state = 'confirmed' and f.key is not null and f.kind = any ($2::text[])
        and not exists (select from godwit.reconciliation_audit a where a.repair = $3 and a.finding = f.id and a.state <> 'begun')
-       and not exists (select from godwit.reconciliation_review v where v.finding = f.id and v.state in ('accepted', 'rejected'))
+       and f.id not in (${ACCEPTED})
+       and not exists (select from godwit.reconciliation_review v where v.finding = f.id and v.state = 'rejected')
      order by f.id`,
     [run.run, [...REPAIRABLE_KINDS], run.repair],
   );
@@ -315,7 +326,7 @@ export async function describedTables(
     ends.primary,
     ends.standby,
     tables.filter((table) => names.has(nameOf(table))),
-    dialectOf(...servers.map(({ number }) => number)),
+    dialectOf(...servers),
   );
   return new Map(
     described.flatMap(({ table }) =>
@@ -344,13 +355,9 @@ const LOCK_STATES = new Set(['55P03', '40P01', '57014']);
 
 class Unverified extends Error {}
 
-/** Of an entry: a row of the standby that replication brings back. */
-export const MADE_WAY = 'made way for the row that replication brings';
-
 class Repair {
   readonly #began = performance.now();
   readonly #rate: RateLimit;
-  readonly #admitted = new Set<Session>();
 
   constructor(
     readonly run: RepairRun,
@@ -370,19 +377,18 @@ class Repair {
       await this.#rate.pass(batch.items.length);
       await this.#mend(batch);
       done += batch.items.length;
-      heartbeat({
-        unit: `database/${this.run.normal.name}`,
-        phase: 'repair',
-        what: 'rows',
-        done,
-        total: items.length,
-        bytesDone: 0,
-        bytesTotal: 0,
-        bytesPerSecond: 0,
-        detail: `${batch.action} in ${batch.table.schema}.${batch.table.name}`,
-      });
+      heartbeat(
+        counting({
+          unit: `database/${this.run.normal.name}`,
+          phase: 'repair',
+          what: 'rows',
+          done,
+          total: items.length,
+          detail: `${batch.action} in ${batch.table.schema}.${batch.table.name}`,
+        }),
+      );
     }
-    const summary = await summaryOf(keeping, this.run, this.#began);
+    const summary = await summaryOf(keeping, this.run, 'done', this.#began);
     await keeping.transaction(async () => {
       await keeping.run(
         `update godwit.reconciliation_repair set state = 'done', ended_at = clock_timestamp(), summary = $2 where repair = $1`,
@@ -429,7 +435,7 @@ class Repair {
     const standby = hands.of(ends.standby.side as Primary);
     const { truth, action, items, table } = batch;
     const written = truth === primary.side ? standby : primary;
-    await this.#admit(written);
+    await this.place.admit(written);
     const keys = items.map(({ key }) => key);
     const lock = async (session: Session, strength: 'share' | 'update'): Promise<void> => {
       await session.run(`set local lock_timeout = ${this.run.normal.limits.lockTimeout}`);
@@ -467,19 +473,11 @@ class Repair {
     return this.place.proof !== noProof;
   }
 
-  /** Once a side, and only where something is written. */
-  async #admit(written: Session): Promise<void> {
-    if (this.#admitted.has(written)) return;
-    await admitRepair(written);
-    this.#admitted.add(written);
-  }
-
   /** Rows stay locked meanwhile; where only patience proves anything, they were left for long enough before. */
   async #caughtUp(): Promise<void> {
     const { proof, ends } = this.place;
     if (proof.kind === 'patience') return;
-    if (await proof.caughtUp(ends, CATCH_UP_TIMEOUT_MS, this.signal)) return;
-    throw notCaughtUp(ends.primary.side, ends.standby.side, CATCH_UP_TIMEOUT_MS);
+    await requireCaughtUp(proof, ends, CATCH_UP_TIMEOUT_MS, this.signal);
   }
 
   /**
@@ -663,11 +661,7 @@ class Repair {
   /** What an attempt that died left as begun: done where the row became what the entry says, else forgotten, and done anew. */
   async #resume(): Promise<void> {
     const { keeping, ends, hands, sides } = this.place;
-    const begun = await keeping.rows<BegunEntry & Record<string, unknown>>(
-      `select id::text as id, finding::text as finding, side, schema_name as schema, table_name as name, key, action, before, after
-       from godwit.reconciliation_audit a where repair = $1 and state = 'begun' order by a.id`,
-      [this.run.repair],
-    );
+    const begun = await entriesOf(keeping, this.run.repair, 'begun', 'oldest first');
     if (begun.length === 0) return;
     const tables = await describedTables(ends, this.run.normal, begun);
     for (const entry of begun) {
@@ -693,16 +687,6 @@ class Repair {
   }
 }
 
-interface BegunEntry extends TableName {
-  id: string;
-  finding: string;
-  side: Primary;
-  key: Key;
-  action: Action;
-  before: Image | null;
-  after: Image | null;
-}
-
 /** Findings of entries that are done. */
 async function settled(session: Session, repairId: string, findings: string[]): Promise<void> {
   await session.run(
@@ -717,43 +701,4 @@ async function settled(session: Session, repairId: string, findings: string[]): 
      where v.finding = f.id and f.id = any ($1::bigint[]) and f.state = 'repaired'`,
     [findings],
   );
-}
-
-/** The run's summary says what is still there. */
-export async function recount(session: Session, run: string): Promise<void> {
-  await session.run(
-    `update godwit.reconciliation_run r set summary = (r.summary::jsonb || jsonb_build_object('repaired', f.repaired, 'remaining', f.remaining))::json
-     from (select coalesce(sum(count) filter (where state = 'repaired'), 0)::int as repaired,
-                  coalesce(sum(count) filter (where state = 'confirmed' and severity <> 'low'), 0)::int as remaining
-           from godwit.reconciliation_finding where run = $1) f
-     where r.run = $1 and r.summary is not null`,
-    [run],
-  );
-}
-
-/** Counted from the audit, so that it is the same for whoever resumes. */
-export async function summaryOf(
-  keeping: Session,
-  { repair: id, run }: Pick<RepairRun, 'repair' | 'run'>,
-  began: number,
-): Promise<RepairSummary> {
-  const counts = await keeping.rows<{ state: string; action: Action; rows: number }>(
-    `select state, action, count(*)::int as rows from godwit.reconciliation_audit where repair = $1 and why <> $2 group by 1, 2`,
-    [id, MADE_WAY],
-  );
-  const of = (states: string[], action?: Action): number =>
-    counts
-      .filter((one) => states.includes(one.state) && (action === undefined || one.action === action))
-      .reduce((sum, { rows }) => sum + rows, 0);
-  return {
-    repair: id,
-    run,
-    outcome: 'done',
-    inserted: of(['done'], 'insert'),
-    updated: of(['done'], 'update'),
-    deleted: of(['done'], 'delete'),
-    refused: of(['refused']),
-    unneeded: of(['unneeded']),
-    tookMs: Math.round(performance.now() - began),
-  };
 }

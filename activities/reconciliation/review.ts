@@ -7,9 +7,9 @@ import { bothSides } from '../postgres/sides.js';
 import { nameOf } from '../postgres/statements.js';
 import { statementsOn, type Image } from '../postgres/validation/compared-table.js';
 import { pin } from '../postgres/validation/lanes.js';
-import { describedTables, endsOf } from './repair.js';
-import { pairOf } from './reconcile.js';
-import { haveState } from './state.js';
+import { endsOf, pairOf } from './pair.js';
+import { describedTables } from './repair.js';
+import { haveState, recount } from './state.js';
 import { columnsOf } from './tables.js';
 
 export const REVIEW_STATES = ['waiting', 'accepted', 'rejected', 'repair', 'repaired', 'gone'] as const;
@@ -109,17 +109,22 @@ export async function decideReview(
 ): Promise<number> {
   await using target = await stateOf(normal);
   return await target.transaction(async () => {
-    const decided = await target.rows<{ id: string }>(
+    const decided = await target.rows<{ id: string; finding: string }>(
       `update godwit.reconciliation_review
        set state = $3, decided_at = clock_timestamp(), decided_by = $4, reason = $5, truth = coalesce($6, truth)
        where reconciliation = $1 and id::text = any ($2::text[])
          and (state = 'waiting' or (state in ('accepted', 'rejected', 'repair') and $3 in ('repair', 'rejected', 'accepted')))
-       returning id::text as id`,
+       returning id::text as id, finding::text as finding`,
       [normal.name, ids, STATE_OF[decision], by, reason, truth],
     );
     const known = new Set(decided.map(({ id }) => id));
     const lacking = ids.filter((id) => !known.has(id));
     if (lacking.length > 0) throw unknown(normal, lacking);
+    const runs = await target.rows<{ run: string }>(
+      'select distinct run from godwit.reconciliation_finding where id = any ($1::bigint[])',
+      [decided.map(({ finding }) => finding)],
+    );
+    for (const { run } of runs) await recount(target, run);
     return decided.length;
   });
 }

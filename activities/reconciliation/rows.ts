@@ -2,6 +2,7 @@
  * Compares the rows of tables, piece by piece. What a piece has found is written down in one transaction with the fact that it is
  * done, so a run goes on at the piece where it was, in another worker too.
  */
+import type { Milliseconds } from '../../spec/normal.js';
 import type { FindingKind, NormalReconciliation } from '../../spec/reconciliation.js';
 import type { Primary } from '../../spec/status.js';
 import { sqlState } from '../postgres/errors.js';
@@ -9,16 +10,18 @@ import type { Pair } from '../postgres/sides.js';
 import { nameOf } from '../postgres/statements.js';
 import { cancelledBy } from '../postgres/validation/cancel.js';
 import { statementsOn, type ComparedTable, type Key } from '../postgres/validation/compared-table.js';
+import type { Candidates, PassFigures } from '../postgres/validation/differing.js';
 import { inLanes, Lanes, type Lane } from '../postgres/validation/lanes.js';
 import { boundsOf, comparePiece, cut, shiftFor, type Piece } from '../postgres/validation/leaves.js';
 import type { Proof } from '../postgres/validation/proof.js';
 import { addSettled, nothingSettled, settle, type Difference, type Settled } from '../postgres/validation/settle.js';
 import { severityOf } from './findings.js';
-import type { ReadingPace } from './pace.js';
+import type { ReadingPace, Watch } from './pace.js';
+import { progressKept } from './pass-progress.js';
 import { chosenLeaves, type LeafSample } from './sample.js';
 import { addFindings, type Keeper, type NewFinding } from './state.js';
 import type { ChosenTable } from './tables.js';
-import { touchedKeys, type Since } from './touched.js';
+import { compareTouched, knownAlready, type Since } from './touched.js';
 
 /** Of one table: the verdict is clear long before, and a repair of more is a copy. */
 export const FINDINGS_OF_A_TABLE = 100_000;
@@ -52,7 +55,11 @@ export interface RowsContext {
   proof: Proof;
   keeper: Keeper;
   pace: ReadingPace;
+  /** Of the pace. */
+  watch: Watch;
   signal: AbortSignal;
+  /** How far a table without an integer key is, at the least between two times that it is kept. */
+  keepProgressEvery: Milliseconds;
   /** Told of all rows that were compared so far. */
   progress: (rows: number) => void;
 }
@@ -87,44 +94,43 @@ interface StoredPiece {
 
 /** Figures by table, in the order of `tables`. */
 export async function compareRows(context: RowsContext, tables: RowsTable[]): Promise<PieceFigures[]> {
+  // a run after few changes spends a third of its time on connections
+  const known = tables.map(({ since }) => knownAlready(since));
+  if (known.every((rows) => rows !== null) && (await storedPieces(context)).length === 0) {
+    return known.map((rows) => ({ ...noFigures(), rows }));
+  }
   const { pair, primary, normal, proof, pace, signal } = context;
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const work = new Map(tables.map((one) => [nameOf(one.table), new TableWork(context, one)]));
+  // a busy server must not meet the first statements unlooked at
+  await context.watch.looked;
   await using lanes = await Lanes.open(pair, primary, normal.limits.parallelism, both, {
     proof,
     pace,
     replicas: { source: normal.source.replica, target: normal.target.replica },
     statementTimeout: normal.limits.statementTimeout,
+    inTurn: pace.gentle,
   });
-  let watching: Promise<void> = Promise.resolve();
-  // a busy server must not meet the first statements unlooked at
-  await new Promise<void>((looked) => {
-    watching = pace.watch(pair, both, looked);
-  });
-  try {
-    await cancelledBy(both, pair, lanes.backends, async () => {
-      const [first] = lanes.lanes;
-      if (first === undefined) return;
-      await cutAll(context, first, tables);
-      const pieces = await storedPieces(context);
-      for (const { schema, name, figures } of pieces) {
-        if (figures !== null) work.get(nameOf({ schema, name }))?.took(figures);
-      }
+  pace.own = (side) => lanes.transactions(side) + (side === 'target' ? context.keeper.session.transactions : 0);
+  await cancelledBy(both, pair, lanes.backends, async () => {
+    const [first] = lanes.lanes;
+    if (first === undefined) return;
+    await cutAll(context, first, tables);
+    const pieces = await storedPieces(context);
+    for (const { schema, name, figures } of pieces) {
+      if (figures !== null) work.get(nameOf({ schema, name }))?.took(figures);
+    }
+    context.progress(rowsOf(work));
+    const open = pieces.filter(({ figures }) => figures === null).sort((a, b) => b.body.rows - a.body.rows);
+    await inLanes(lanes.lanes, open, stop, async (lane, piece) => {
+      await work.get(nameOf(piece))?.compare(lane, piece);
       context.progress(rowsOf(work));
-      const open = pieces.filter(({ figures }) => figures === null).sort((a, b) => b.body.rows - a.body.rows);
-      await inLanes(lanes.lanes, open, stop, async (lane, piece) => {
-        await work.get(nameOf(piece))?.compare(lane, piece);
-        context.progress(rowsOf(work));
-      });
-      // a lock that could not be had then may be free now
-      const suspect = [...work.values()].filter(({ figures }) => figures.suspects > 0 && figures.failed === null);
-      await inLanes(lanes.lanes, suspect, stop, (lane, one) => one.settleAgain(lane));
     });
-  } finally {
-    stop.abort();
-    await watching;
-  }
+    // a lock that could not be had then may be free now
+    const suspect = [...work.values()].filter(({ figures }) => figures.suspects > 0 && figures.failed === null);
+    await inLanes(lanes.lanes, suspect, stop, (lane, one) => one.settleAgain(lane));
+  });
   return tables.map(({ table }) => work.get(nameOf(table))?.figures ?? noFigures());
 }
 
@@ -148,14 +154,15 @@ async function cutAll(context: RowsContext, lane: Lane, tables: RowsTable[]): Pr
   const stored = await storedPieces(context);
   const known = new Set(stored.map(nameOf));
   const touched = new Set(stored.filter(({ body }) => body.kind === 'touched').map(nameOf));
-  for (const { table, leaves, since, newest } of tables) {
+  for (const one of tables) {
+    const { table, since } = one;
     // what was to be looked at by an earlier attempt is no longer known, so that all of it is
     const outdated = since === null && touched.has(nameOf(table));
     if (known.has(nameOf(table)) && !outdated) continue;
     context.signal.throwIfAborted();
     let bodies: Body[];
     try {
-      bodies = since !== null ? [{ kind: 'touched', rows: 0 }] : await bodiesOf(lane, table, leaves, newest);
+      bodies = since !== null ? [{ kind: 'touched', rows: 0 }] : (await piecesOf(lane, one)).map(bodyOf);
     } catch (error) {
       const why = ofTheTable(error);
       if (why === null) throw error;
@@ -181,52 +188,41 @@ async function cutAll(context: RowsContext, lane: Lane, tables: RowsTable[]): Pr
   }
 }
 
-async function bodiesOf(
-  lane: Lane,
-  table: ComparedTable,
-  leaves: LeafSample | null,
-  newest: number | null,
-): Promise<Body[]> {
+async function piecesOf(lane: Lane, { table, leaves, newest }: RowsTable): Promise<Piece[]> {
   const { primary, standby } = lane.readers;
   if (newest !== null) {
     const bounds = await boundsOf(primary, standby, table);
-    const low = bounds === null ? null : `${bounds.high - BigInt(newest) + 1n}`;
-    return [{ kind: 'range', low, high: null, shift: NEWEST_SHIFT, rows: newest }];
+    const low = bounds === null ? null : bounds.high - BigInt(newest) + 1n;
+    return [{ table, kind: 'range', range: { low, high: null }, shift: NEWEST_SHIFT, estimatedRows: newest }];
   }
   if (leaves !== null && statementsOn(table, primary).shape.key.kind === 'integer') {
     const bounds = await boundsOf(primary, standby, table);
-    if (bounds === null) return [{ kind: 'range', low: null, high: null, shift: 0, rows: 0 }];
+    if (bounds === null) {
+      return [{ table, kind: 'range', range: { low: null, high: null }, shift: 0, estimatedRows: 0 }];
+    }
     const shift = shiftFor(table.estimatedRows, bounds.high - bounds.low + 1n);
     const { low, step } = chosenLeaves(leaves, bounds.low, shift);
-    const rows = table.estimatedRows / step;
-    return [{ kind: 'leaves', low: `${low}`, high: `${bounds.high}`, shift, step, rows }];
+    return [{ table, kind: 'leaves', low, high: bounds.high, shift, step, estimatedRows: table.estimatedRows / step }];
   }
-  return (await cut(primary, standby, table)).map((piece): Body => {
-    const rows = Math.round(piece.estimatedRows);
-    switch (piece.kind) {
-      case 'range': {
-        const { low, high } = piece.range;
-        return {
-          kind: 'range',
-          low: low === null ? null : `${low}`,
-          high: high === null ? null : `${high}`,
-          shift: piece.shift,
-          rows,
-        };
-      }
-      case 'leaves':
-        return {
-          kind: 'leaves',
-          low: `${piece.low}`,
-          high: `${piece.high}`,
-          shift: piece.shift,
-          step: piece.step,
-          rows,
-        };
-      case 'buckets':
-        return { kind: 'buckets', mask: piece.mask, rows };
+  return cut(primary, standby, table);
+}
+
+/** As it is kept: JSON has no integers of 64 bits. */
+function bodyOf(piece: Piece): Body {
+  const rows = Math.round(piece.estimatedRows);
+  const bound = (value: bigint | null): string | null => (value === null ? null : `${value}`);
+  switch (piece.kind) {
+    case 'range': {
+      const { low, high } = piece.range;
+      return { kind: 'range', low: bound(low), high: bound(high), shift: piece.shift, rows };
     }
-  });
+    case 'leaves': {
+      const { low, high, shift, step } = piece;
+      return { kind: 'leaves', low: `${low}`, high: `${high}`, shift, step, rows };
+    }
+    case 'buckets':
+      return { kind: 'buckets', mask: piece.mask, rows };
+  }
 }
 
 function pieceOf(table: ComparedTable, body: Exclude<Body, { kind: 'touched' }>): Piece {
@@ -301,7 +297,7 @@ class TableWork {
   }
 
   async compare(lane: Lane, { piece, body }: StoredPiece): Promise<void> {
-    const { table } = this.rows;
+    const { table, since } = this.rows;
     if (this.figures.failed !== null || this.#findings >= FINDINGS_OF_A_TABLE) return;
     const began = performance.now();
     const settled = nothingSettled();
@@ -318,8 +314,8 @@ class TableWork {
     try {
       figures =
         body.kind === 'touched'
-          ? await this.#touched(lane, candidates)
-          : await comparePiece(lane, pieceOf(table, body), this.context.normal.limits.leafRows, candidates);
+          ? { ...figures, rows: since === null ? 0 : await compareTouched(lane, table, since, candidates) }
+          : await this.#passed(lane, pieceOf(table, body), piece, candidates);
     } catch (error) {
       lane.signal.throwIfAborted();
       failed = ofTheTable(error);
@@ -340,23 +336,11 @@ class TableWork {
     this.took(done);
   }
 
-  async #touched(lane: Lane, candidates: (keys: Key[]) => Promise<boolean>): Promise<PieceFigures> {
-    const { since, table } = this.rows;
-    if (since === null) return noFigures();
-    let rows = 0;
-    for await (const keys of touchedKeys(lane, table, since)) {
-      await lane.pace.wait();
-      rows += keys.length;
-      const began = performance.now();
-      const [here, there] = await Promise.all([
-        statementsOn(table, lane.readers.primary).read(lane.readers.primary, keys),
-        statementsOn(table, lane.readers.standby).read(lane.readers.standby, keys),
-      ]);
-      lane.pace.took(keys.length * 2, table, performance.now() - began);
-      const unequal = keys.filter((_, index) => here[index]?.signature !== there[index]?.signature);
-      if (unequal.length > 0 && !(await candidates(unequal))) break;
-    }
-    return { ...noFigures(), rows };
+  #passed(lane: Lane, piece: Piece, number: number, candidates: Candidates): Promise<PassFigures> {
+    const { keeper, run, normal, keepProgressEvery } = this.context;
+    const { schema, name } = this.rows.table;
+    const progress = progressKept(keeper, { run, schema, name, piece: number }, keepProgressEvery);
+    return comparePiece(lane, piece, normal.limits.leafRows, candidates, progress);
   }
 
   #settle(lane: Lane, keys: Key[]): Promise<Settled> {
@@ -473,7 +457,7 @@ class TableWork {
       session.transaction(async () => {
         await addFindings(session, run, this.#judged(findings));
         await session.run(
-          `update godwit.reconciliation_piece set figures = $5
+          `update godwit.reconciliation_piece set figures = $5, progress = null
            where run = $1 and schema_name = $2 and table_name = $3 and piece = $4`,
           [run, schema, name, piece, JSON.stringify(figures)],
         );

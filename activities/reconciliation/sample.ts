@@ -1,11 +1,9 @@
 /** A share of the rows, the same ones on both sides, and what it says of all of them. */
-import jstat from 'jstat';
 import type { NormalSample } from '../../spec/reconciliation.js';
+import { bounds } from '../binomial.js';
 import type { Share } from '../postgres/validation/compared-table.js';
 
 const ROWS_OF_A_SHARE = 2 ** 20;
-/** One-sided. */
-const CONFIDENCE = 0.95;
 
 /** Every `step`th leaf, beginning at one that the seed chooses. */
 export interface LeafSample {
@@ -32,23 +30,20 @@ export function shareOf({ percent, seed }: NormalSample): Share {
   return { of2To20: Math.max(1, Math.round((percent / 100) * ROWS_OF_A_SHARE)), seed };
 }
 
+/** Two-sided: what lies above is 5 %. */
+const CONFIDENCE = 0.9;
+
 /**
- * The largest share that could differ and still show so few, at 95 % confidence: the upper bound of Clopper and Pearson (1934).
+ * What a sample says, for people: the largest share that could differ and still show so few, at 95 % confidence.
  * @param sampled rows, or leaves where whole leaves were chosen: rows of one leaf aren't independent
  */
-export function upperBound(differing: number, sampled: number): number {
-  if (sampled === 0 || differing >= sampled) return 1;
-  return jstat.beta.inv(CONFIDENCE, differing + 1, sampled - differing);
-}
-
-/** What a sample says, for people. */
 export function boundInWords(unit: 'rows' | 'leaves', differing: number, sampled: number): string {
   if (sampled === 0) return 'the sample holds no rows, and says nothing';
   const number = (value: number): string => value.toLocaleString('en-US');
   const hold = unit === 'rows' ? 'do' : 'hold a row that differs';
   return (
     `${number(differing)} of ${number(sampled)} sampled ${unit} differ: at 95 % confidence fewer than ` +
-    `${percent(upperBound(differing, sampled))} % ${hold}`
+    `${percent(bounds(differing, sampled, CONFIDENCE).high)} % ${hold}`
   );
 }
 

@@ -1,14 +1,17 @@
 /** What is kept of runs in the target's `godwit` schema: see sql/state.sql. One session, one transaction at a time. */
-import type { RunSummary, RunTable } from '../../spec/reconciliation.js';
-import type { FindingSeverity } from '../../spec/reconciliation.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FindingCount, FindingSeverity, RunSummary, RunTable } from '../../spec/reconciliation.js';
 import { failure } from '../failure.js';
 import { sqlState } from '../postgres/errors.js';
 import type { Session } from '../postgres/session.js';
-import { statement, type TableName } from '../postgres/statements.js';
+import { statement } from '../postgres/statements.js';
 import type { ReconcileRun } from '../reconciliation-contract.js';
+import type { RunCertificate } from './certificate.js';
 import type { Finding } from './findings.js';
 
 const STATE = statement(import.meta.url, './sql/state.sql');
+/** Ids of a run's findings that a person has accepted; `$1` is the run. */
+export const ACCEPTED = statement(import.meta.url, './sql/accepted.sql');
 
 /** Held on the target by whoever compares or repairs: in one database never two at once. */
 const LOCK = `hashtextextended('godwit reconciliation', 0)`;
@@ -21,7 +24,7 @@ export async function haveState(target: Session): Promise<void> {
   try {
     await target.transaction(async () => {
       await target.rows(`select pg_advisory_xact_lock(hashtextextended('godwit schema', 0))`);
-      if (!(await hasState(target))) await target.run(STATE);
+      if (!(await isCurrent(target))) await target.run(STATE);
     });
   } catch (error) {
     if (sqlState(error) !== READ_ONLY) throw error;
@@ -31,6 +34,16 @@ export async function haveState(target: Session): Promise<void> {
       'A physical standby is equal by its nature; name its primary as target.url and the standby as target.replica',
     );
   }
+}
+
+/** By what came last: tables that an older release made lack it. */
+async function isCurrent(target: Session): Promise<boolean> {
+  if (!(await hasState(target))) return false;
+  const known = await target.row<{ known: boolean }>(
+    `select count(*) = 2 as known from pg_attribute
+     where (attrelid, attname) in (('godwit.reconciliation_piece'::regclass, 'progress'), ('godwit.reconciliation_run'::regclass, 'streams'))`,
+  );
+  return known?.known ?? false;
 }
 
 export async function hasState(target: Session): Promise<boolean> {
@@ -49,6 +62,7 @@ export interface Busy {
 
 /** How long the backend of an earlier attempt may take to end. */
 const TAKEOVER_TIMEOUT_MS = 10_000;
+const LOOK_EVERY_MS = 100;
 
 /**
  * Takes the lock for as long as `session` lives; null once it is had. An earlier attempt of the same work is ended: its worker is
@@ -85,19 +99,13 @@ export async function takeTurn(session: Session, run: string): Promise<Busy | nu
       );
     }
     if (holder !== undefined) await session.rows('select pg_terminate_backend($1)', [holder.pid]);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(LOOK_EVERY_MS);
   }
 }
 
 /** Gives the lock back at once, where the session goes on. */
 export async function endTurn(session: Session): Promise<void> {
   await session.rows(`select pg_advisory_unlock(${LOCK})`);
-}
-
-export interface StoredFinding extends Finding {
-  id: string;
-  severity: FindingSeverity;
-  state: 'confirmed' | 'suspect' | 'repaired' | 'gone';
 }
 
 export interface NewFinding extends Finding {
@@ -133,6 +141,27 @@ export async function beginRun(
   return row?.summary ?? null;
 }
 
+/**
+ * What the first attempt of a run has asked for before it read anything, whichever attempt asks now: rows that it compared may have
+ * been changed since. Null where an attempt has compared rows and kept nothing.
+ */
+export async function firstAsked<T>(
+  session: Session,
+  run: string,
+  what: 'watermarks' | 'streams',
+  now: T,
+): Promise<T | null> {
+  const row = await session.row<{ kept: T | null }>(
+    `update godwit.reconciliation_run r
+     set ${what} = case when ${what} is null and not exists (
+       select from godwit.reconciliation_piece p where p.run = r.run and (p.figures is not null or p.progress is not null))
+       then $2::json else ${what} end
+     where run = $1 returning ${what} as kept`,
+    [run, JSON.stringify(now)],
+  );
+  return row?.kept ?? null;
+}
+
 /** Runs of a reconciliation that are kept: those of a month at the default rhythms, and more than trends ask for. */
 const KEPT = 5_000;
 
@@ -140,26 +169,21 @@ export async function endRun(
   session: Session,
   summary: RunSummary,
   tables: RunTable[],
-  certificate: unknown,
+  certificate: RunCertificate,
 ): Promise<void> {
   await session.run(
     `update godwit.reconciliation_run
      set state = 'done', ended_at = clock_timestamp(), summary = $2, tables = $3, certificate = $4 where run = $1`,
-    [
-      summary.run,
-      JSON.stringify(summary),
-      JSON.stringify(tables),
-      certificate === null ? null : JSON.stringify(certificate),
-    ],
+    [summary.run, JSON.stringify(summary), JSON.stringify(tables), JSON.stringify(certificate)],
   );
-  // what still waits for a person, and what a repair may be undone from, stays
+  // what still waits for a person, what one has accepted, and what a repair may be undone from, stays
   await session.run(
     `delete from godwit.reconciliation_run r where reconciliation = $1 and run in (
        select run from godwit.reconciliation_run where reconciliation = $1 order by started_at desc offset ${KEPT})
        and not exists (select from godwit.reconciliation_repair p where p.run = r.run)
        and not exists (select from godwit.reconciliation_review v
                        join godwit.reconciliation_finding f on f.id = v.finding
-                       where f.run = r.run and v.state in ('waiting', 'repair'))`,
+                       where f.run = r.run and v.state in ('waiting', 'repair', 'accepted'))`,
     [summary.reconciliation],
   );
 }
@@ -191,18 +215,40 @@ export async function addFindings(session: Session, run: string, findings: NewFi
 /** A null of JSON would be a value. */
 const orAbsent = <T>(value: T | null): T | undefined => value ?? undefined;
 
-/** Findings of a run, oldest first. `rows`: only those of single rows. */
-export async function findingsOf(
-  session: Session,
-  run: string,
-  { states = ['confirmed'], table = null }: { states?: StoredFinding['state'][]; table?: TableName | null } = {},
-): Promise<StoredFinding[]> {
-  return session.rows<StoredFinding & Record<string, unknown>>(
-    `select id::text as id, kind, severity, schema_name as schema, table_name as "table", key, columns, side, count::int as count, detail, state
-     from godwit.reconciliation_finding f
-     where run = $1 and state = any ($2::text[]) and ($3::text is null or (schema_name = $3 and table_name = $4))
-     order by f.id`,
-    [run, states, table?.schema ?? null, table?.name ?? null],
+/** What became of the findings of a run so far. */
+export interface Standing extends Record<string, unknown> {
+  repaired: number;
+  /** But for those of low severity. */
+  remaining: number;
+  accepted: number;
+}
+
+const STANDING = `
+  select coalesce(sum(count) filter (where f.state = 'repaired'), 0)::int as repaired,
+         coalesce(sum(count) filter (where f.open and not f.accepted), 0)::int as remaining,
+         coalesce(sum(count) filter (where f.open and f.accepted), 0)::int as accepted
+  from (select count, state, state = 'confirmed' and severity <> 'low' as open, id in (${ACCEPTED}) as accepted
+        from godwit.reconciliation_finding where run = $1) f`;
+
+export async function standingOf(session: Session, run: string): Promise<Standing> {
+  return (await session.row<Standing>(STANDING, [run])) ?? { repaired: 0, remaining: 0, accepted: 0 };
+}
+
+/** The run's summary says what is still there. */
+export async function recount(session: Session, run: string): Promise<void> {
+  await session.run(
+    `update godwit.reconciliation_run r set summary = (r.summary::jsonb || to_jsonb(s))::json
+     from (${STANDING}) s where r.run = $1 and r.summary is not null`,
+    [run],
+  );
+}
+
+/** By table and kind. */
+export async function acceptedOf(session: Session, run: string): Promise<Omit<FindingCount, 'severity'>[]> {
+  return session.rows<Omit<FindingCount, 'severity'> & Record<string, unknown>>(
+    `select kind, schema_name as schema, table_name as "table", sum(count)::int as count
+     from godwit.reconciliation_finding where run = $1 and id in (${ACCEPTED}) group by 1, 2, 3`,
+    [run],
   );
 }
 

@@ -5,22 +5,21 @@
  * https://www.postgresql.org/docs/current/logicaldecoding-sql.html
  */
 import { createHash } from 'node:crypto';
-import { PgoutputPlugin, type Pgoutput } from 'pg-logical-replication';
+import type { Milliseconds } from '../../spec/normal.js';
 import type { NormalReconciliation } from '../../spec/reconciliation.js';
 import type { Primary } from '../../spec/status.js';
 import { sqlState } from '../postgres/errors.js';
-import { bothSides, type Sides } from '../postgres/sides.js';
+import { bothSides, eachSide, type Sides } from '../postgres/sides.js';
 import type { Session } from '../postgres/session.js';
-import { identifier, literal, nameOf, qualified, statement, type TableName } from '../postgres/statements.js';
-import { keyColumns, statementsOn, type ComparedTable, type Key } from '../postgres/validation/compared-table.js';
-import { pairOf } from './reconcile.js';
+import { identifier, nameOf, qualified, statement, type TableName } from '../postgres/statements.js';
+import { keyColumns, type ComparedTable, type Key } from '../postgres/validation/compared-table.js';
+import type { Dialect } from '../postgres/validation/expression.js';
+import { changesOf, streamedFacts, type StreamedFacts, type StreamedTable } from './changes.js';
+import { keyOfName, LeftRows } from './left-rows.js';
+import { pairOf } from './pair.js';
 
 const IDENTIFIED = statement(import.meta.url, './sql/identified_tables.sql');
 const SIDES = ['source', 'target'] as const;
-/** More touched rows than this are as well read all together, and are no longer kept in memory. */
-const KEYS_AT_MOST = 500_000;
-/** Changes held in memory at a time. */
-const CHANGES_AT_ONCE = 20_000;
 
 /** Names hold 63 bytes; a reconciliation's may be as long. */
 export function streamName({ name }: Pick<NormalReconciliation, 'name'>): string {
@@ -40,10 +39,8 @@ export async function haveStreams(
   normal: NormalReconciliation,
   tables: ComparedTable[],
 ): Promise<Set<string>> {
-  const published: Set<string>[] = [];
-  for (const side of SIDES) published.push(await haveStream(sides.of(side), normal, tables));
-  const [here = new Set<string>(), there = new Set<string>()] = published;
-  return new Set([...here].filter((name) => there.has(name)));
+  const { source, target } = await eachSide((side) => haveStream(sides.of(side), normal, tables));
+  return new Set([...source].filter((name) => target.has(name)));
 }
 
 async function haveStream(
@@ -81,7 +78,26 @@ async function haveStream(
 export async function streamEnds(sides: Sides): Promise<Record<Primary, string>> {
   const end = async (session: Session): Promise<string> =>
     (await session.row<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn'))?.lsn ?? '0/0';
-  return { source: await end(sides.source), target: await end(sides.target) };
+  return eachSide((side) => end(sides.of(side)));
+}
+
+/** Whether both streams still tell of all that comes after these positions: one that was made anew since does not. */
+export async function streamsReach(
+  sides: Sides,
+  normal: NormalReconciliation,
+  positions: Record<Primary, string>,
+): Promise<boolean> {
+  const reaches = await Promise.all(
+    SIDES.map((side) =>
+      sides
+        .of(side)
+        .row(
+          `select from pg_replication_slots where slot_name = $1 and confirmed_flush_lsn <= $2::pg_lsn and wal_status is distinct from 'lost'`,
+          [streamName(normal), positions[side]],
+        ),
+    ),
+  );
+  return reaches.every((row) => row !== undefined);
 }
 
 /** Publications and slots of this reconciliation, on both sides. Fine when nothing is there. */
@@ -99,14 +115,39 @@ async function dropStream(session: Session, name: string): Promise<void> {
   if (known !== undefined) await session.run(`drop publication ${identifier(name)}`);
 }
 
+/** Up to where both streams are read, and what each table was like before. As JSON it is kept with a run. */
+export interface StreamEnds {
+  upTo: Record<Primary, string>;
+  /** By table, of those that both sides have. */
+  marks: Record<string, Record<Primary, string>>;
+}
+
 /** What both streams say, up to a position each. */
 export interface Touched {
-  /** By table. */
+  /** By table: keys of rows that are to be looked at. */
   keys: Map<string, Key[]>;
+  /** By table: how many rows both streams left alike, column for column. */
+  alike: Map<string, number>;
+  /** By table: its part, by its rows, of the time that reading took. */
+  readMs: Map<string, Milliseconds>;
   /** Tables that were truncated, or whose changes don't tell their key: all their rows are touched. */
   whole: Set<string>;
-  /** Up to where each side's stream was read. */
   upTo: Record<Primary, string>;
+}
+
+export type BothFacts = Record<Primary, Map<string, StreamedFacts>>;
+
+/** To be asked before the streams are read: a table that is rewritten later is another one to the next run. */
+export const bothFacts = (sides: Sides, tables: ComparedTable[]): Promise<BothFacts> =>
+  eachSide((side) => streamedFacts(sides.of(side), tables));
+
+export function marksOf({ source, target }: BothFacts): StreamEnds['marks'] {
+  const marks: StreamEnds['marks'] = {};
+  for (const [name, { mark }] of source) {
+    const other = target.get(name);
+    if (other !== undefined) marks[name] = { source: mark, target: other.mark };
+  }
+  return marks;
 }
 
 /**
@@ -117,28 +158,75 @@ export async function readStreams(
   sides: Sides,
   normal: NormalReconciliation,
   tables: ComparedTable[],
+  facts: BothFacts,
+  dialect: Dialect,
 ): Promise<Touched | null> {
-  const touched: Touched = { keys: new Map(), whole: new Set(), upTo: { source: '0/0', target: '0/0' } };
-  const seen = new Set<string>();
-  for (const side of SIDES) {
-    const upTo = await readStream(sides.of(side), normal, tables, touched, seen);
-    if (upTo === null) return null;
-    touched.upTo[side] = upTo;
+  const began = performance.now();
+  const { source, target } = await eachSide((side) => readStream(sides.of(side), normal, tables, facts[side], dialect));
+  if (source === null || target === null) return null;
+  const tookMs = performance.now() - began;
+  const rows = new Map<string, number>();
+  const touched: Touched = {
+    keys: new Map(),
+    alike: new Map(),
+    readMs: new Map(),
+    whole: new Set(),
+    upTo: { source: source.position, target: target.position },
+  };
+  for (const table of tables) {
+    const name = nameOf(table);
+    const [here, there] = [source.changes.get(name), target.changes.get(name)];
+    if (here?.whole === true || there?.whole === true) touched.whole.add(name);
+    const believed = tellsEqual(table, here, there) && !source.apart.has(name) && !target.apart.has(name);
+    const { keys, alike } = (here?.rows ?? new LeftRows()).unlike(there?.rows ?? new LeftRows(), believed);
+    const columns = keyColumns(table.source.shape.key).length;
+    touched.keys.set(
+      name,
+      keys.map((key) => keyOfName(key, columns)),
+    );
+    touched.alike.set(name, alike);
+    rows.set(name, keys.length + alike);
   }
+  const all = [...rows.values()].reduce((sum, some) => sum + some, 0);
+  for (const [name, some] of rows) touched.readMs.set(name, all === 0 ? 0 : Math.ceil((tookMs * some) / all));
   return touched;
+}
+
+/**
+ * Whether rows that both streams left with the same hash are the same: messages of both sides have the same columns in the same order,
+ * all that are compared among them, and a key names one row at the most. What a message leaves out it doesn't tell, so that no value
+ * may be stored apart.
+ */
+function tellsEqual(table: ComparedTable, here: StreamedTable | undefined, there: StreamedTable | undefined): boolean {
+  const [one, other] = [here?.layout, there?.layout];
+  if (one == null || other == null || !one.identified || !other.identified) return false;
+  if (JSON.stringify(one.columns) !== JSON.stringify(other.columns)) return false;
+  return table.source.shape.columns.every(({ name }) => one.columns.includes(name));
+}
+
+/** What one side's stream says, and the tables that store values apart. */
+interface OneStream {
+  position: string;
+  changes: Map<string, StreamedTable>;
+  apart: Set<string>;
 }
 
 async function readStream(
   session: Session,
   normal: NormalReconciliation,
   tables: ComparedTable[],
-  touched: Touched,
-  seen: Set<string>,
-): Promise<string | null> {
+  facts: Map<string, StreamedFacts>,
+  dialect: Dialect,
+): Promise<OneStream | null> {
   const name = streamName(normal);
+  // decoding ends at what is flushed, and commits that wait for no disk are seen before that: they would be passed over
+  await session.transact([
+    'set local synchronous_commit = local',
+    `select pg_logical_emit_message(true, 'godwit', '')`,
+  ]);
   const state = await session.row<{ held: string; lost: boolean; position: string }>(
     `select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::text as held, coalesce(wal_status = 'lost', true) as lost,
-            pg_current_wal_insert_lsn()::text as position
+            pg_current_wal_flush_lsn()::text as position
      from pg_replication_slots where slot_name = $1`,
     [name],
   );
@@ -148,71 +236,13 @@ async function readStream(
     await dropStream(session, name);
     return null;
   }
-  const known = new Map(tables.map((table) => [nameOf(table), table]));
-  const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [name] });
-  // the server decodes the whole stream up to a position at once; here it comes in portions
-  const changes = `select data from pg_logical_slot_peek_binary_changes(${literal(name)}, ${literal(state.position)}::pg_lsn, null,
-    'proto_version', '1', 'publication_names', ${literal(identifier(name))})`;
-  const few = await session.transaction(async () => {
-    await session.run(`declare changes no scroll cursor for ${changes}`);
-    for (;;) {
-      const rows = await session.rows<{ data: Buffer }>(`fetch ${CHANGES_AT_ONCE} from changes`);
-      for (const { data } of rows) note(plugin.parse(data), session, known, touched, seen);
-      if (rows.length < CHANGES_AT_ONCE) return true;
-      if (seen.size > KEYS_AT_MOST) return false;
-    }
-  });
-  if (!few) return null;
-  return state.position;
+  const { position } = state;
+  const changes = await changesOf(session, { name, position, tables, facts, dialect });
+  if (changes === null) return null;
+  // asked afterwards: a value that was stored apart meanwhile is seen
+  const now = await streamedFacts(session, tables);
+  return { position, changes, apart: new Set([...now].filter(([, { apart }]) => apart).map(([table]) => table)) };
 }
-
-function note(
-  message: Pgoutput.Message,
-  session: Session,
-  known: Map<string, ComparedTable>,
-  touched: Touched,
-  seen: Set<string>,
-): void {
-  switch (message.tag) {
-    case 'relation':
-      // keys are compared as the type writes them, not as a driver would read them
-      for (const column of message.columns) column.parser = (raw: unknown) => raw;
-      return;
-    case 'insert':
-      return add(message.relation, message.new);
-    case 'update':
-      add(message.relation, message.old ?? message.key);
-      return add(message.relation, message.new);
-    case 'delete':
-      return add(message.relation, message.old ?? message.key);
-    case 'truncate':
-      for (const relation of message.relations) touched.whole.add(nameOf(tableOf(relation)));
-      return;
-    default:
-      return;
-  }
-
-  function add(relation: Pgoutput.MessageRelation, row: Record<string, unknown> | null): void {
-    if (row === null) return;
-    const name = nameOf(tableOf(relation));
-    const table = known.get(name);
-    if (table === undefined) return;
-    const columns = keyColumns(statementsOn(table, session).shape.key).map(({ name: column }) => column);
-    const key = columns.map((column) => row[column]);
-    if (key.some((part) => typeof part !== 'string')) {
-      touched.whole.add(name);
-      return;
-    }
-    const once = `${name} ${JSON.stringify(key)}`;
-    if (seen.has(once)) return;
-    seen.add(once);
-    const keys = touched.keys.get(name);
-    if (keys === undefined) touched.keys.set(name, [key as Key]);
-    else keys.push(key as Key);
-  }
-}
-
-const tableOf = ({ schema, name }: Pgoutput.MessageRelation): TableName => ({ schema, name });
 
 /** What was read needs not be read again: called once the run that read it is kept. */
 export async function consumeStreams(
@@ -220,12 +250,11 @@ export async function consumeStreams(
   normal: NormalReconciliation,
   upTo: Record<Primary, string>,
 ): Promise<void> {
-  for (const side of SIDES) {
-    await sides
-      .of(side)
-      .rows(
-        'select pg_replication_slot_advance(slot_name, $2::pg_lsn) from pg_replication_slots where slot_name = $1',
-        [streamName(normal), upTo[side]],
-      );
-  }
+  await eachSide((side) =>
+    sides.of(side).rows(
+      `select pg_replication_slot_advance(slot_name, $2::pg_lsn) from pg_replication_slots
+       where slot_name = $1 and confirmed_flush_lsn < $2::pg_lsn`,
+      [streamName(normal), upTo[side]],
+    ),
+  );
 }

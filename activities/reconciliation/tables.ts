@@ -2,23 +2,22 @@
 import type { ColumnRule, NormalReconciliation } from '../../spec/reconciliation.js';
 import type { Primary } from '../../spec/status.js';
 import { failure } from '../failure.js';
-import { matches } from '../postgres/scope.js';
+import { filterOf, matches, rootOf, userTables, type UserTable } from '../postgres/scope.js';
 import type { Session } from '../postgres/session.js';
 import { nameOf, statement, type TableName } from '../postgres/statements.js';
-import type { Sides } from '../postgres/sides.js';
+import { otherSide, type Sides } from '../postgres/sides.js';
 import type { TableToCompare } from '../postgres/validation/compared-table.js';
 import type { Finding } from './findings.js';
 
 const TABLES = statement(import.meta.url, './sql/tables.sql');
 
-interface TableRow extends TableName {
-  kind: 'r' | 'p';
-  rootSchema: string | null;
-  rootName: string | null;
+interface Facts extends TableName {
   bounds: string;
   bytes: number;
   columns: string[];
 }
+
+type TableRow = UserTable & Facts;
 
 export interface ChosenTable extends TableToCompare {
   /** On the primary; of a partitioned table, of all its partitions. */
@@ -53,12 +52,10 @@ export async function chooseTables(
     const here = (primary === 'source' ? source : target).get(key);
     const there = (primary === 'source' ? target : source).get(key);
     if (here !== undefined && there !== undefined) chosen.tables.push(...together(here, there, normal));
-    else chosen.findings.push(onOneSide(top, here === undefined ? otherOf(primary) : primary));
+    else chosen.findings.push(onOneSide(top, here === undefined ? otherSide(primary) : primary));
   }
   return chosen;
 }
-
-const otherOf = (side: Primary): Primary => (side === 'source' ? 'target' : 'source');
 
 const compareNames = (a: TableName, b: TableName): number =>
   a.schema < b.schema || (a.schema === b.schema && a.name < b.name) ? -1 : 1;
@@ -75,31 +72,36 @@ interface Tree {
 }
 
 async function treesOf(session: Session, { tables }: NormalReconciliation): Promise<Map<string, Tree>> {
-  const rows = await session.rows<TableRow & Record<string, unknown>>(TABLES);
-  const trees = new Map<string, Tree>();
-  const topOf = (row: TableRow): TableName => ({
-    schema: row.rootSchema ?? row.schema,
-    name: row.rootName ?? row.name,
-  });
-  for (const row of rows) {
-    const top = topOf(row);
-    if (nameOf(top) !== nameOf(row)) continue;
-    const named = (patterns: string[]): boolean => patterns.some((pattern) => matches(pattern, row));
-    if (named(tables.include) && !named(tables.exclude)) trees.set(nameOf(row), { top: row, parts: [] });
-  }
-  for (const row of rows) {
-    const top = nameOf(topOf(row));
-    if (top !== nameOf(row)) trees.get(top)?.parts.push(row);
-  }
+  const named = (patterns: string[], table: TableName): boolean => patterns.some((pattern) => matches(pattern, table));
+  const rows = await withFacts(
+    session,
+    (await userTables(session)).filter(
+      (table) => named(tables.include, rootOf(table)) && !named(tables.exclude, rootOf(table)),
+    ),
+  );
+  const isTop = (row: TableRow): boolean => nameOf(rootOf(row)) === nameOf(row);
+  const trees = new Map(rows.filter(isTop).map((top): [string, Tree] => [nameOf(top), { top, parts: [] }]));
+  for (const row of rows) if (!isTop(row)) trees.get(nameOf(rootOf(row)))?.parts.push(row);
   return trees;
+}
+
+/** One that was dropped meanwhile is left out. */
+async function withFacts(session: Session, tables: UserTable[]): Promise<TableRow[]> {
+  const names = tables.map(({ schema, name }) => ({ schema, name }));
+  const facts = await session.rows<Facts & Record<string, unknown>>(TABLES, [JSON.stringify(names)]);
+  const known = new Map(facts.map((one) => [nameOf(one), one]));
+  return tables.flatMap((table) => {
+    const found = known.get(nameOf(table));
+    return found === undefined ? [] : [{ ...table, ...found }];
+  });
 }
 
 function together(here: Tree, there: Tree, normal: NormalReconciliation): ChosenTable[] {
   const rule = (row: TableRow): Omit<ChosenTable, 'schema' | 'name' | 'bytes' | 'columns'> => {
     const excluded = columnsOf(normal.columns, here.top, 'exclude');
-    const rowFilter = filterOf(normal.tables.rowFilters, here.top);
+    const rowFilter = filterOf(here.top, normal.tables.rowFilters);
     return {
-      ...(rowFilter === null ? {} : { rowFilter }),
+      ...(rowFilter === undefined ? {} : { rowFilter }),
       ...(excluded.length === 0 ? {} : { excluded: excluded.filter((one) => row.columns.includes(one)) }),
     };
   };
@@ -129,19 +131,6 @@ function together(here: Tree, there: Tree, normal: NormalReconciliation): Chosen
 /** Of all rules that name the table. */
 export function columnsOf(rules: ColumnRule[], table: TableName, what: 'exclude' | 'mask'): string[] {
   return [...new Set(rules.filter((rule) => matches(rule.tables, table)).flatMap((rule) => rule[what]))];
-}
-
-function filterOf(rowFilters: Record<string, string>, table: TableName): string | null {
-  const named = Object.entries(rowFilters).filter(([pattern]) => matches(pattern, table));
-  const [only, second] = named;
-  if (second !== undefined) {
-    throw failure(
-      'InvalidSpec',
-      `tables.rowFilters has two conditions for ${table.schema}.${table.name}: that of ${only?.[0]} and that of ${second[0]}`,
-      'Write one condition, joined by "and" or "or"',
-    );
-  }
-  return only?.[1] ?? null;
 }
 
 function refuseIdlePatterns({ tables }: NormalReconciliation, names: TableName[]): void {

@@ -1,37 +1,37 @@
 /** Takes a repair back from its audit, newest first: each row becomes what it was, if it is still what the repair made of it. */
+import type { Milliseconds } from '../../spec/normal.js';
 import type { RepairSummary } from '../../spec/reconciliation.js';
 import type { Primary } from '../../spec/status.js';
-import { cancellation, heartbeat, stoppable } from '../activity-context.js';
+import { cancellation, counting, heartbeat, stoppable } from '../activity-context.js';
 import { failure } from '../failure.js';
 import { sqlState } from '../postgres/errors.js';
 import type { Session } from '../postgres/session.js';
-import { nameOf, type TableName } from '../postgres/statements.js';
-import { statementsOn, type ComparedTable, type Image, type Key } from '../postgres/validation/compared-table.js';
+import { nameOf } from '../postgres/statements.js';
+import { statementsOn, type ComparedTable } from '../postgres/validation/compared-table.js';
+import { requireCaughtUp } from '../postgres/validation/proof.js';
 import type { RepairRun } from '../reconciliation-contract.js';
-import { admitRepair } from './admit.js';
-import { atWork, describedTables, MADE_WAY, recount, summaryOf, type Place } from './repair.js';
+import { entriesOf, summaryOf, type AuditEntry } from './audit.js';
+import { atWork, describedTables, type Place } from './repair.js';
 import { CATCH_UP_TIMEOUT_MS } from './rows.js';
-import { changeOf, RowWrites, type Change } from './writes.js';
+import { recount } from './state.js';
+import { changeOf, RowWrites } from './writes.js';
 
 type Undo = Pick<RepairRun, 'repair' | 'normal' | 'by'>;
-
-interface Entry extends TableName {
-  id: string;
-  finding: string;
-  side: Primary;
-  key: Key;
-  action: Change['action'];
-  before: Image | null;
-  after: Image | null;
-  why: string;
-}
 
 /** The activity. What was undone before stays so; it can be run as often as one likes. */
 export async function undoRepair(undo: Undo): Promise<RepairSummary> {
   return stoppable(() => undoRepairUntil(undo, cancellation()));
 }
 
-export async function undoRepairUntil(undo: Undo, signal: AbortSignal): Promise<RepairSummary> {
+/**
+ * The same, ended by any signal. Fails with `ReplicationBroken` where the standby doesn't catch up; what is left is undone by the next.
+ * @param patience how long it may take to catch up
+ */
+export async function undoRepairUntil(
+  undo: Undo,
+  signal: AbortSignal,
+  patience: Milliseconds = CATCH_UP_TIMEOUT_MS,
+): Promise<RepairSummary> {
   const began = performance.now();
   return atWork(undo.normal, `${undo.repair} undo`, signal, async (place) => {
     const { keeping } = place;
@@ -50,46 +50,46 @@ export async function undoRepairUntil(undo: Undo, signal: AbortSignal): Promise<
       throw failure('InvalidSpec', `repair ${undo.repair} has not ended`, 'Abort it, or let it end, then undo it');
     }
     await keeping.run(`update godwit.reconciliation_repair set state = 'undoing' where repair = $1`, [undo.repair]);
-    const entries = await keeping.rows<Entry & Record<string, unknown>>(
-      `select id::text as id, finding::text as finding, side, schema_name as schema, table_name as name, key, action, before, after, why
-       from godwit.reconciliation_audit a where repair = $1 and state = 'done' order by a.id desc`,
-      [undo.repair],
-    );
+    const entries = await entriesOf(keeping, undo.repair, 'done', 'newest first');
     const tables = await describedTables(place.ends, undo.normal, entries);
-    const admitted = new Set<Session>();
-    let last: Entry | null = null;
+    let last = await lastUndone(keeping, undo.repair);
     for (const [done, entry] of entries.entries()) {
       signal.throwIfAborted();
-      const written = place.hands.of(entry.side);
-      if (!admitted.has(written)) await admitRepair(written);
-      admitted.add(written);
-      // what was taken back on one side may be on its way to the other
-      if (last !== null && last.side !== entry.side)
-        await place.proof.caughtUp(place.ends, CATCH_UP_TIMEOUT_MS, signal);
-      last = entry;
+      await place.admit(place.hands.of(entry.side));
+      // what was taken back on one side may be on its way to the other, and would arrive on top of what is restored there
+      if (last !== null && last !== entry.side) await requireCaughtUp(place.proof, place.ends, patience, signal);
+      last = entry.side;
       await undoOne(place, tables.get(nameOf(entry)), entry);
-      heartbeat({
-        unit: `database/${undo.normal.name}`,
-        phase: 'undo of a repair',
-        what: 'rows',
-        done: done + 1,
-        total: entries.length,
-        bytesDone: 0,
-        bytesTotal: 0,
-        bytesPerSecond: 0,
-        detail: `${entry.schema}.${entry.name}`,
-      });
+      heartbeat(
+        counting({
+          unit: `database/${undo.normal.name}`,
+          phase: 'undo of a repair',
+          what: 'rows',
+          done: done + 1,
+          total: entries.length,
+          detail: `${entry.schema}.${entry.name}`,
+        }),
+      );
     }
     await recount(keeping, known.run);
     await keeping.run(
       `update godwit.reconciliation_repair set state = 'undone', ended_at = clock_timestamp() where repair = $1`,
       [undo.repair],
     );
-    return undoneSummary(keeping, undo.repair, known.run, began);
+    return summaryOf(keeping, { repair: undo.repair, run: known.run }, 'undone', began);
   });
 }
 
-async function undoOne({ hands, keeping }: Place, table: ComparedTable | undefined, entry: Entry): Promise<void> {
+/** The side that an earlier attempt has ended with. */
+async function lastUndone(keeping: Session, repair: string): Promise<Primary | null> {
+  const entry = await keeping.row<{ side: Primary }>(
+    `select side from godwit.reconciliation_audit a where repair = $1 and state = 'undone' order by a.id limit 1`,
+    [repair],
+  );
+  return entry?.side ?? null;
+}
+
+async function undoOne({ hands, keeping }: Place, table: ComparedTable | undefined, entry: AuditEntry): Promise<void> {
   const written = hands.of(entry.side);
   if (table === undefined) return mark(keeping, entry, 'undo-refused', 'the table can no longer be compared');
   const audit = entry.side === 'target' ? written : keeping;
@@ -113,7 +113,7 @@ async function undoOne({ hands, keeping }: Place, table: ComparedTable | undefin
   }
 }
 
-async function mark(session: Session, entry: Entry, state: 'undone' | 'undo-refused', why: string): Promise<void> {
+async function mark(session: Session, entry: AuditEntry, state: 'undone' | 'undo-refused', why: string): Promise<void> {
   await session.run(
     `update godwit.reconciliation_audit set state = $2, why = $3, at = clock_timestamp() where id = $1`,
     [entry.id, state, why],
@@ -121,26 +121,4 @@ async function mark(session: Session, entry: Entry, state: 'undone' | 'undo-refu
   if (state === 'undone') {
     await session.run(`update godwit.reconciliation_finding set state = 'confirmed' where id = $1`, [entry.finding]);
   }
-}
-
-async function undoneSummary(keeping: Session, repair: string, run: string, began: number): Promise<RepairSummary> {
-  const repaired = await summaryOf(keeping, { repair, run }, began);
-  const counts = await keeping.rows<{ state: string; action: Change['action']; rows: number }>(
-    `select state, action, count(*)::int as rows from godwit.reconciliation_audit
-     where repair = $1 and state in ('undone', 'undo-refused') and why <> $2 group by 1, 2`,
-    [repair, MADE_WAY],
-  );
-  const of = (state: string, action?: Change['action']): number =>
-    counts
-      .filter((one) => one.state === state && (action === undefined || one.action === action))
-      .reduce((sum, { rows }) => sum + rows, 0);
-  return {
-    ...repaired,
-    outcome: 'undone',
-    inserted: of('undone', 'insert'),
-    updated: of('undone', 'update'),
-    deleted: of('undone', 'delete'),
-    refused: of('undo-refused'),
-    unneeded: 0,
-  };
 }

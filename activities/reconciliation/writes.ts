@@ -14,6 +14,8 @@ export type Change =
 
 /** How one side's table is written to. */
 export class RowWrites {
+  static readonly #known = new WeakMap<TableStatements, RowWrites>();
+
   private constructor(
     readonly statements: TableStatements,
     /** Without generated ones, which the server computes. */
@@ -22,7 +24,16 @@ export class RowWrites {
     readonly only: '' | 'ONLY ',
   ) {}
 
+  /** Asked of the catalog once a table, side and description: batches and single rows ask again and again. */
   static async of(session: Session, statements: TableStatements): Promise<RowWrites> {
+    const known = RowWrites.#known.get(statements);
+    if (known !== undefined) return known;
+    const writes = await RowWrites.#described(session, statements);
+    RowWrites.#known.set(statements, writes);
+    return writes;
+  }
+
+  static async #described(session: Session, statements: TableStatements): Promise<RowWrites> {
     const rows = await session.rows<{ name: string }>(
       `select attname as name from pg_attribute
        where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,

@@ -9,8 +9,8 @@ import type { Primary } from '../../../spec/status.js';
 import { postgresFailure } from '../../postgres/errors.js';
 import type { Session } from '../../postgres/session.js';
 import { otherSide } from '../../postgres/sides.js';
-import type { Check, CheckRun, Finding, NotChecked } from '../findings.js';
-import { asUsers, attempted, reading, sessionOf, SIDES, type AsUsers } from './reading.js';
+import type { Asking, Check, Checked, Finding, NotChecked } from '../findings.js';
+import { asUsers, attempted, reading, sessionOf, type AsUsers } from './reading.js';
 import { behind, CATCH_UP_MS } from './settled.js';
 
 type Rule<K extends BusinessRule['kind']> = Extract<BusinessRule, { kind: K }>;
@@ -29,18 +29,30 @@ export const business: Check = async (run) => {
   const findings: Finding[] = [];
   const notChecked: NotChecked[] = [];
   if (run.normal.checks.business.length === 0) return { findings, notChecked };
-  const given: Record<Primary, AsUsers> = { source: {}, target: {} };
-  for (const side of SIDES) given[side] = { searchPath: (await asUsers(run, side)).searchPath };
+  const given = await givenToUsers(run);
   for (const rule of run.normal.checks.business) {
-    const what = `rule ${rule.name}`;
-    const found = await attempted(run, what, notChecked, () => broken(run, rule, given, notChecked));
-    findings.push(...(found ?? []));
+    const asked = await askRule(run, rule, given);
+    findings.push(...asked.findings);
+    notChecked.push(...asked.notChecked);
   }
   return { findings, notChecked };
 };
 
+/** Settings with which rules are asked, by side. */
+export async function givenToUsers(run: Asking): Promise<Record<Primary, AsUsers>> {
+  const searchPath = async (side: Primary): Promise<AsUsers> => ({ searchPath: (await asUsers(run, side)).searchPath });
+  return { source: await searchPath('source'), target: await searchPath('target') };
+}
+
+/** One rule, on all sides that it is about. Throws when a connection is lost, or the run is to stop. */
+export async function askRule(run: Asking, rule: BusinessRule, given: Record<Primary, AsUsers>): Promise<Checked> {
+  const notChecked: NotChecked[] = [];
+  const found = await attempted(run, `rule ${rule.name}`, notChecked, () => broken(run, rule, given, notChecked));
+  return { findings: found ?? [], notChecked };
+}
+
 async function broken(
-  run: CheckRun,
+  run: Asking,
   rule: BusinessRule,
   given: Record<Primary, AsUsers>,
   notChecked: NotChecked[],
@@ -61,7 +73,7 @@ async function broken(
 
 /** What breaks on the standby counts when it still does once all until then is applied. */
 async function settled(
-  run: CheckRun,
+  run: Asking,
   side: Primary,
   what: string,
   notChecked: NotChecked[],
@@ -88,12 +100,20 @@ const finding = (rule: BusinessRule, side: Primary | null, count: number, what: 
 
 // ── their SQL ──
 
+const cursorOver = (sql: string): string => `declare rule no scroll cursor for\n${sql}`;
+
 /** Opens cursor `rule` over one SELECT, VALUES or WITH. For `reading`. */
-async function open(session: Session, sql: string): Promise<void> {
+const open = (session: Session, sql: string): Promise<void> => runAlone(session, cursorOver(sql));
+
+/** Has the server parse and plan it with the rights it would run with, and read no row. In a transaction that reads only. */
+export const explain = (session: Session, sql: string): Promise<void> =>
+  runAlone(session, `explain ${cursorOver(sql)}`);
+
+async function runAlone(session: Session, text: string): Promise<void> {
   const name = `godwit_${randomUUID()}`;
   try {
     // A named statement is parsed alone: two of them are refused (42601).
-    await session.raw.query({ name, text: `declare rule no scroll cursor for\n${sql}` });
+    await session.raw.query({ name, text });
   } catch (error) {
     throw postgresFailure(error, `run a statement on the ${session.side}`);
   }
@@ -131,7 +151,7 @@ function whileItRan(error: unknown, session: Session): Error {
 // ── no-rows ──
 
 async function rowsThatShouldNotBe(
-  run: CheckRun,
+  run: Asking,
   side: Primary,
   rule: Rule<'no-rows'>,
   given: AsUsers,
@@ -158,7 +178,7 @@ async function rowsThatShouldNotBe(
 // ── within ──
 
 async function numberOutOfBounds(
-  run: CheckRun,
+  run: Asking,
   side: Primary,
   rule: Rule<'within'>,
   given: AsUsers,
@@ -204,7 +224,7 @@ interface Answer {
  * differs from both answers of the primary, while these are the same, differs.
  */
 async function differing(
-  run: CheckRun,
+  run: Asking,
   rule: Rule<'same'>,
   given: Record<Primary, AsUsers>,
   notChecked: NotChecked[],
@@ -241,7 +261,7 @@ async function differing(
 }
 
 /** Null: too much. */
-async function wholeAnswer(run: CheckRun, side: Primary, sql: string, given: AsUsers): Promise<Answer | null> {
+async function wholeAnswer(run: Asking, side: Primary, sql: string, given: AsUsers): Promise<Answer | null> {
   const session = sessionOf(run, side);
   return reading(
     run,
@@ -272,7 +292,7 @@ interface Difference {
 }
 
 /** Null: the same, row by row, numbers within the tolerance. */
-async function differenceOf(run: CheckRun, one: Answer, other: Answer, tolerance: number): Promise<Difference | null> {
+async function differenceOf(run: Asking, one: Answer, other: Answer, tolerance: number): Promise<Difference | null> {
   if (one.columns.length !== other.columns.length) {
     return { rows: 1, what: `${one.columns.length} columns on one side, ${other.columns.length} on the other` };
   }

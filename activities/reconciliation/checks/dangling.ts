@@ -1,6 +1,7 @@
 /**
  * Rows that refer to nothing. Each foreign key that either side promises is looked at on both sides, also where it is missing
- * or NOT VALID on one; and where the parent is on the other side only, across: the child's rows here, the parent's there.
+ * or NOT VALID on one; and where the parent is on the other side only, across: the child's rows here, the parent's there. A child
+ * that takes too long for one statement is looked at in parts of its key.
  */
 import type { Primary } from '../../../spec/status.js';
 import { danglingRows, referencesOf, referringRows, type Reference } from '../../postgres/references.js';
@@ -8,8 +9,9 @@ import type { Session } from '../../postgres/session.js';
 import { otherSide } from '../../postgres/sides.js';
 import { identifier, type TableName } from '../../postgres/statements.js';
 import { NAMED_ROWS, type Check, type CheckRun, type Finding, type NotChecked } from '../findings.js';
+import { byKey, Parts } from './parts.js';
 import { attempted, reading, sessionOf, SIDES } from './reading.js';
-import { behind, CATCH_UP_MS, findingsOf, settledRows, type RowsFound } from './settled.js';
+import { behind, CATCH_UP_MS, findingsOf, rowsFound, settledRows, type KeyedRow, type RowsFound } from './settled.js';
 import { keyAsText, keyOrder, tablesOn, type CheckedTable } from './tables.js';
 
 /** Values asked of the other side at once. */
@@ -63,8 +65,9 @@ async function lookAt(
   const [child] = await tablesOn(session, [childOf(reference)], run.normal);
   if (child === undefined) return [];
   if (await hasParent(session, reference)) {
+    const parts = partsOf(run, session, child);
     const found = await settledRows(run, side, what, notChecked, () =>
-      reading(run, session, () => rowsWithout(session, side, reference, child)),
+      parts.rows((part) => rowsWithout(session, side, reference, child, part)),
     );
     return findingsOf(found, (count) => finding(reference, side, null, count, nameOfParent(reference)));
   }
@@ -94,28 +97,21 @@ function finding(reference: Reference, side: Primary, key: string[] | null, coun
   };
 }
 
-type Row = { key: string[] | null; total: string };
+const partsOf = (run: CheckRun, session: Session, child: CheckedTable): Parts =>
+  new Parts(run, session, () => byKey(session, child, 'c'));
 
 async function rowsWithout(
   session: Session,
   side: Primary,
   reference: Reference,
   child: CheckedTable,
+  part: string,
 ): Promise<RowsFound> {
-  const rows = await session.rows<Row>(
-    `select ${keyAsText(child, 'c')} as key, count(*) over () as total ${danglingRows(reference)}
+  const rows = await session.rows<KeyedRow>(
+    `select ${keyAsText(child, 'c')} as key, count(*) over () as total ${danglingRows(reference)} and ${part}
      order by ${keyOrder(child, 'c')} limit ${NAMED_ROWS}`,
   );
   return rowsFound(rows, (key) => finding(reference, side, key, 1, nameOfParent(reference)));
-}
-
-/** Rows without a key can't be told apart, and are only counted. */
-export function rowsFound(rows: Row[], named: (key: string[]) => Finding): RowsFound {
-  const keys = rows.flatMap(({ key }) => (key === null ? [] : [key]));
-  return {
-    named: new Map(keys.map((key) => [JSON.stringify(key), named(key)])),
-    total: Number(rows[0]?.total ?? 0),
-  };
 }
 
 // ── across sides ──
@@ -133,26 +129,27 @@ async function lookAcross(
   notChecked: NotChecked[],
 ): Promise<Finding[]> {
   const [here, there] = [sessionOf(run, side), sessionOf(run, otherSide(side))];
-  let values = await reading(run, here, () => valuesWithout(run, here, there, reference));
+  const parts = partsOf(run, here, child);
+  let values = await valuesWithout(run, parts, there, reference);
   for (let looks = 0; looks < 2 && values.length > 0; looks += 1) {
     if (!(await run.caughtUp(CATCH_UP_MS))) {
       notChecked.push(behind(what));
       return [];
     }
-    const referred = await stillReferred(run, here, reference, values);
+    const referred = await stillReferred(parts, reference, values);
     values = await reading(run, there, () => absentOf(there, reference, referred));
   }
   if (values.length === 0) return [];
   const parent = `${nameOfParent(reference)} of the ${otherSide(side)}`;
-  const rows = await reading(run, here, () =>
-    here.rows<Row>(
+  const found = await parts.rows(async (part) => {
+    const rows = await here.rows<KeyedRow>(
       `select ${keyAsText(child, 'c')} as key, count(*) over () as total from ${reference.child_rows} c
-       where (${textsOf(reference)}) in (select * from unnest(${arrays(reference)}))
+       where ${part} and (${textsOf(reference)}) in (select * from unnest(${arrays(reference)}))
        order by ${keyOrder(child, 'c')} limit ${NAMED_ROWS}`,
       transposed(reference, values),
-    ),
-  );
-  const found = rowsFound(rows, (key) => finding(reference, side, key, 1, parent));
+    );
+    return rowsFound(rows, (key) => finding(reference, side, key, 1, parent));
+  });
   return findingsOf(found, (count) => finding(reference, side, null, count, parent));
 }
 
@@ -166,19 +163,29 @@ const transposed = ({ columns }: Reference, values: string[][]): string[][] =>
 /** Of a foreign key of several columns, only rows that give all of them are looked at across. */
 const complete = (reference: Reference): string => referringRows({ ...reference, match_full: false });
 
-/** In a transaction of `here`. */
-async function valuesWithout(run: CheckRun, here: Session, there: Session, reference: Reference): Promise<string[][]> {
-  const missing: string[][] = [];
-  await here.run(
-    `declare referred no scroll cursor for
-     select distinct ${textsOf(reference)} from ${reference.child_rows} c where ${complete(reference)}`,
-  );
-  for (;;) {
-    run.signal.throwIfAborted();
-    const { rows } = await here.raw.query<string[]>({ text: `fetch ${ASKED_AT_ONCE} from referred`, rowMode: 'array' });
-    if (rows.length === 0 || missing.length > SUSPECTS) return missing.slice(0, SUSPECTS);
-    missing.push(...(await reading(run, there, () => absentOf(there, reference, rows))));
-  }
+async function valuesWithout(run: CheckRun, parts: Parts, there: Session, reference: Reference): Promise<string[][]> {
+  const here = parts.session;
+  const missing = new Map<string, string[]>();
+  await parts.each(async (part) => {
+    await here.run(
+      `declare referred no scroll cursor for
+       select distinct ${textsOf(reference)} from ${reference.child_rows} c where ${part} and ${complete(reference)}`,
+    );
+    for (;;) {
+      run.signal.throwIfAborted();
+      const rows = await arraysOf(here, `fetch ${ASKED_AT_ONCE} from referred`);
+      if (rows.length === 0 || missing.size > SUSPECTS) return;
+      for (const value of await reading(run, there, () => absentOf(there, reference, rows))) {
+        missing.set(JSON.stringify(value), value);
+      }
+    }
+  });
+  return [...missing.values()].slice(0, SUSPECTS);
+}
+
+/** Rows as lists, since columns may share names. */
+async function arraysOf(session: Session, text: string, values: unknown[] = []): Promise<string[][]> {
+  return (await session.raw.query<string[]>({ text, values, rowMode: 'array' })).rows;
 }
 
 async function absentOf(there: Session, reference: Reference, values: string[][]): Promise<string[][]> {
@@ -195,19 +202,15 @@ async function absentOf(there: Session, reference: Reference, values: string[][]
   return absent.flatMap(({ n }) => values.slice(Number(n) - 1, Number(n)));
 }
 
-async function stillReferred(
-  run: CheckRun,
-  here: Session,
-  reference: Reference,
-  values: string[][],
-): Promise<string[][]> {
-  return reading(run, here, async () => {
-    const { rows } = await here.raw.query<string[]>({
-      text: `select distinct ${textsOf(reference)} from ${reference.child_rows} c
-             where (${textsOf(reference)}) in (select * from unnest(${arrays(reference)}))`,
-      values: transposed(reference, values),
-      rowMode: 'array',
-    });
-    return rows;
-  });
+async function stillReferred(parts: Parts, reference: Reference, values: string[][]): Promise<string[][]> {
+  const referred = await parts.each((part) =>
+    arraysOf(
+      parts.session,
+      `select distinct ${textsOf(reference)} from ${reference.child_rows} c
+       where ${part} and (${textsOf(reference)}) in (select * from unnest(${arrays(reference)}))`,
+      transposed(reference, values),
+    ),
+  );
+  // parts share values
+  return [...new Map(referred.flat().map((value) => [JSON.stringify(value), value])).values()];
 }

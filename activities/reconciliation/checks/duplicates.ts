@@ -4,7 +4,8 @@ import { otherSide } from '../../postgres/sides.js';
 import { identifier, nameOf } from '../../postgres/statements.js';
 import { NAMED_ROWS, type Check, type CheckRun, type Finding, type NotChecked } from '../findings.js';
 import { indexesOf, isSameIndex, type Index } from './indexes.js';
-import { asUsers, attempted, reading, sessionOf, SIDES, type AsUsers } from './reading.js';
+import { byHash, Parts } from './parts.js';
+import { asUsers, attempted, sessionOf, SIDES, type AsUsers } from './reading.js';
 import { findingsOf, rowsFound, settledRows, type KeyedRow } from './settled.js';
 import { hasColumns, keyAsText, keyOrder, rowsOf, tablesOf, tablesOn, type CheckedTable } from './tables.js';
 
@@ -85,11 +86,11 @@ async function surplus(
     // Null is like no other value, unless the index says so.
     ...(nullsEqual ? [] : expressions.map((expression) => `${expression} is not null`)),
   ];
-  const sql = `
+  const sql = (part: string): string => `
     select ${keyAsText(table)} as key, count(*) over () as total
     from (
       select r.*, row_number() over (partition by ${expressions.join(', ')} order by ${keyOrder(table)}) as "godwit nth"
-      from ${rowsOf(table)} r where ${conditions.join(' and ') || 'true'}
+      from ${rowsOf(table)} r where ${[part, ...conditions].join(' and ')}
     ) r
     where "godwit nth" > 1 order by ${keyOrder(table)} limit ${NAMED_ROWS}`;
   const finding = (key: string[] | null, count: number): Finding => ({
@@ -102,10 +103,10 @@ async function surplus(
     count,
     detail: `another row has the same values ${unique.columns === null ? `on this side, ${unique.why}` : `in ${unique.columns.join(', ')}`}`,
   });
-  const found = await settledRows(run, side, what, notChecked, async () => {
+  const parts = new Parts(run, session, () => Promise.resolve(byHash(expressions)), settings);
+  const found = await settledRows(run, side, what, notChecked, () =>
     // Where it is the key that occurs twice, the key names all of them at once.
-    const rows = await reading(run, session, () => session.rows<KeyedRow>(sql), settings);
-    return rowsFound(rows, (key) => finding(key, 1));
-  });
+    parts.rows(async (part) => rowsFound(await session.rows<KeyedRow>(sql(part)), (key) => finding(key, 1))),
+  );
   return findingsOf(found, (count) => finding(null, count));
 }

@@ -7,13 +7,13 @@ import { sqlState } from '../../postgres/errors.js';
 import { Session } from '../../postgres/session.js';
 import { otherSide } from '../../postgres/sides.js';
 import { literal } from '../../postgres/statements.js';
-import type { CheckRun, Finding, NotChecked } from '../findings.js';
+import type { Asking, CheckRun, Finding, NotChecked } from '../findings.js';
 
-export const SIDES = ['source', 'target'] as const;
+export { SIDES } from '../../../spec/reconciliation.js';
 
-export const sessionOf = (run: CheckRun, side: Primary): Session => (side === 'source' ? run.source : run.target);
-export const primaryOf = (run: CheckRun): Session => sessionOf(run, run.primary);
-export const standbyOf = (run: CheckRun): Session => sessionOf(run, otherSide(run.primary));
+export const sessionOf = (run: Asking, side: Primary): Session => (side === 'source' ? run.source : run.target);
+export const primaryOf = (run: Asking): Session => sessionOf(run, run.primary);
+export const standbyOf = (run: Asking): Session => sessionOf(run, otherSide(run.primary));
 
 /** Settings as users are given them: what rules of theirs were written for. */
 export interface AsUsers {
@@ -23,7 +23,7 @@ export interface AsUsers {
 
 /** `work` in one snapshot. */
 export async function reading<T>(
-  run: CheckRun,
+  run: Asking,
   session: Session,
   work: () => Promise<T>,
   settings: AsUsers = {},
@@ -44,7 +44,7 @@ export async function reading<T>(
 
 /** What could not be done goes to `notChecked`, and null is answered. Throws when a connection is lost, or the run is to stop. */
 export async function attempted<T>(
-  run: CheckRun,
+  run: Asking,
   what: string,
   notChecked: NotChecked[],
   work: () => Promise<T>,
@@ -54,21 +54,21 @@ export async function attempted<T>(
   } catch (error) {
     run.signal.throwIfAborted();
     if (run.source.lost || run.target.lost || sqlState(error) === undefined) throw error;
-    notChecked.push({ what, why: whyOf(error, run.normal.limits.statementTimeout) });
+    notChecked.push({ what, why: whyOf(error, run.normal.limits.statementTimeout, run.timeoutSetting) });
     return null;
   }
 }
 
-const QUERY_CANCELED = '57014';
+export const QUERY_CANCELED = '57014';
 
 /** Messages of these classes name objects and settings; those of others may quote a value. */
 const WITHOUT_ROWS = /^(42|25|0A|55|57)/;
 
 /** Postgres's message, without what it quotes where that may come from a row. */
-export function whyOf(error: unknown, statementTimeout: number): string {
+export function whyOf(error: unknown, statementTimeout: number, setting = 'limits.statementTimeout'): string {
   const state = sqlState(error) ?? '';
   if (state === QUERY_CANCELED) {
-    return `a statement did not finish within limits.statementTimeout (${statementTimeout / 1_000} s), or was cancelled`;
+    return `a statement did not finish within ${setting} (${statementTimeout / 1_000} s), or was cancelled`;
   }
   const said = error instanceof Error ? error.message : '';
   const message = said.replace(/^could not run a statement on the \w+: /, '').replace(/ \(SQLSTATE \w+\)$/, '');
@@ -79,7 +79,11 @@ export function whyOf(error: unknown, statementTimeout: number): string {
 }
 
 /** What every new session of this role is given in the database, without what Godwit's own sessions set. */
-export async function settingsGiven(run: CheckRun, side: Primary, names: string[]): Promise<Map<string, string>> {
+export async function settingsGiven(
+  run: Pick<Asking, 'normal'>,
+  side: Primary,
+  names: string[],
+): Promise<Map<string, string>> {
   await using session = await Session.open(side, run.normal[side].url, {
     purpose: `${run.normal.name} settings`,
     asGiven: true,
@@ -92,7 +96,7 @@ export async function settingsGiven(run: CheckRun, side: Primary, names: string[
 }
 
 /** As `reading` takes them. */
-export async function asUsers(run: CheckRun, side: Primary): Promise<Required<AsUsers>> {
+export async function asUsers(run: Pick<Asking, 'normal'>, side: Primary): Promise<Required<AsUsers>> {
   const given = await settingsGiven(run, side, ['search_path', 'TimeZone']);
   return { searchPath: given.get('search_path') ?? '"$user", public', timeZone: given.get('TimeZone') ?? 'UTC' };
 }

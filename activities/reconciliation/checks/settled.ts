@@ -25,6 +25,7 @@ export interface KeyedRow extends Record<string, unknown> {
   total: string;
 }
 
+/** Rows without a key can't be told apart, and are only counted. */
 export function rowsFound(rows: KeyedRow[], finding: (key: string[]) => Finding): RowsFound {
   const keys = rows.flatMap(({ key }) => (key === null ? [] : [key]));
   return {

@@ -4,9 +4,9 @@ import { compareFacts, compareShapes, type FactDifference } from '../../postgres
 import { chosenOf, rootOf, userTables, type UserTable } from '../../postgres/scope.js';
 import { nameOf, statement, type TableName } from '../../postgres/statements.js';
 import type { Check, CheckRun, Finding, NotChecked } from '../findings.js';
+import { columnsOf } from '../tables.js';
 import { attempted, drift, usually } from './reading.js';
 import { settledCatalogs } from './settled.js';
-import { excludedOf } from './tables.js';
 
 const COLUMN_DETAILS = statement(import.meta.url, './sql/column_details.sql');
 
@@ -56,7 +56,7 @@ const columnOf = ({ fact }: FactDifference): string | null => /(?:^| )column (.*
 
 function isExcluded(run: CheckRun, difference: FactDifference): boolean {
   const column = columnOf(difference);
-  return column !== null && excludedOf(run.normal.columns, difference).has(column);
+  return column !== null && columnsOf(run.normal.columns, difference, 'exclude').includes(column);
 }
 
 function findingOf(difference: FactDifference): Finding {

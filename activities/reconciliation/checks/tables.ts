@@ -1,5 +1,5 @@
 /** Tables as the checks see them: with their kind, their root, their key as text, and the rows that are reconciled. */
-import type { ColumnRule, NormalReconciliation } from '../../../spec/reconciliation.js';
+import type { NormalReconciliation } from '../../../spec/reconciliation.js';
 import { filteredRows } from '../../postgres/row-filter.js';
 import { filterOf, matches, rootOf, type UserTable, userTables } from '../../postgres/scope.js';
 import type { Session } from '../../postgres/session.js';
@@ -66,9 +66,4 @@ export function keyAsText({ shape: { key } }: CheckedTable, alias = 'r'): string
 export function keyOrder(table: CheckedTable, alias = 'r'): string {
   const columns = keyColumnsOf(table);
   return columns.length === 0 ? '1' : columns.map((name) => `${alias}.${identifier(name)}`).join(', ');
-}
-
-/** Columns that a user has left out of the reconciliation. */
-export function excludedOf(rules: ColumnRule[], table: TableName): Set<string> {
-  return new Set(rules.filter((rule) => matches(rule.tables, table)).flatMap((rule) => rule.exclude));
 }

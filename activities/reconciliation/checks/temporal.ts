@@ -5,7 +5,8 @@ import type { Primary } from '../../../spec/status.js';
 import type { Session } from '../../postgres/session.js';
 import { identifier } from '../../postgres/statements.js';
 import { NAMED_ROWS, type Check, type CheckRun, type Finding, type NotChecked } from '../findings.js';
-import { asUsers, attempted, primaryOf, reading, sessionOf, SIDES, type AsUsers } from './reading.js';
+import { byHash, byKey, Parts, type Cut } from './parts.js';
+import { asUsers, attempted, primaryOf, sessionOf, SIDES, type AsUsers } from './reading.js';
 import { findingsOf, rowsFound, settledRows, type KeyedRow, type RowsFound } from './settled.js';
 import { hasColumns, keyAsText, keyOrder, rowsOf, tablesOf, tablesOn, type CheckedTable } from './tables.js';
 
@@ -83,12 +84,13 @@ async function broken(
     detail: words(rule),
   });
   const ahead = rule.kind === 'not-in-future' ? await clockAhead(run, session) : 0;
-  const sql = statementOf(rule, table, ahead);
+  const parts = new Parts(run, session, () => cutOf(session, rule, table), settings);
   let looks = 0;
   const look = async (): Promise<RowsFound> => {
     looks += 1;
-    const rows = await reading(run, session, () => session.rows<KeyedRow>(sql), settings);
-    const found = rowsFound(rows, (key) => finding(key, 1));
+    const found = await parts.rows(async (part) =>
+      rowsFound(await session.rows<KeyedRow>(statementOf(rule, table, ahead, part)), (key) => finding(key, 1)),
+    );
     // Numbers are taken in one order and committed in another: a gap counts when whoever may fill it has ended.
     if (looks === 1 && found.total > 0 && rule.kind === 'no-gaps' && !(await openOnesEnded(run))) {
       const why = `transactions that may fill gaps were open for longer than ${OPEN_MS / 1_000} s`;
@@ -111,22 +113,28 @@ function words(rule: TemporalRule): string {
   }
 }
 
-/** Rows that break the rule, the first of them with their keys, each with the count of all. */
-function statementOf(rule: TemporalRule, table: CheckedTable, aheadMs: number): string {
+/** Events of one sequence stay together; one that is the whole table can't be cut. */
+async function cutOf(session: Session, rule: TemporalRule, table: CheckedTable): Promise<Cut | null> {
+  if (rule.kind !== 'no-gaps') return byKey(session, table);
+  return rule.per.length === 0 ? null : byHash(rule.per.map((name) => `r.${identifier(name)}`));
+}
+
+/** Rows of a part that break the rule, the first of them with their keys, each with the count of all. */
+function statementOf(rule: TemporalRule, table: CheckedTable, aheadMs: number, part: string): string {
   const column = (name: string): string => `r.${identifier(name)}`;
   const select = `select ${keyAsText(table)} as key, count(*) over () as total`;
   const end = `order by ${keyOrder(table)} limit ${NAMED_ROWS}`;
   switch (rule.kind) {
     case 'order':
-      return `${select} from ${rowsOf(table)} r where ${column(rule.later)} < ${column(rule.earlier)} ${end}`;
+      return `${select} from ${rowsOf(table)} r where ${part} and ${column(rule.later)} < ${column(rule.earlier)} ${end}`;
     case 'not-in-future': {
       const limit = `statement_timestamp() + interval '${rule.tolerance + aheadMs} milliseconds'`;
-      return `${select} from ${rowsOf(table)} r where ${column(rule.column)} > ${limit} ${end}`;
+      return `${select} from ${rowsOf(table)} r where ${part} and ${column(rule.column)} > ${limit} ${end}`;
     }
     case 'no-gaps': {
       const per = rule.per.length === 0 ? '' : `partition by ${rule.per.map(column).join(', ')}`;
       const before = `lag(${column(rule.column)}) over (${per} order by ${column(rule.column)})`;
-      return `${select} from (select r.*, ${column(rule.column)} - ${before} as "godwit step" from ${rowsOf(table)} r) r
+      return `${select} from (select r.*, ${column(rule.column)} - ${before} as "godwit step" from ${rowsOf(table)} r where ${part}) r
         where "godwit step" > 1 ${end}`;
     }
   }

@@ -28,7 +28,7 @@ export interface DayOfLevel {
   queued: number;
   longestMs: number;
   /** Of the last run that ended. */
-  last: { run: string; verdict: RunVerdict; remaining: number } | null;
+  last: { run: string; verdict: RunVerdict; remaining: number; accepted: number } | null;
 }
 
 export interface DailySummary {
@@ -99,7 +99,10 @@ function ofLevel(level: Level, runs: RunRow[]): DayOfLevel {
     repaired: sum(({ repaired }) => repaired),
     queued: sum(({ queued }) => queued),
     longestMs: Math.max(0, ...done.map(({ tookMs }) => tookMs)),
-    last: last === undefined ? null : { run: last.run, verdict: last.verdict, remaining: last.remaining },
+    last:
+      last === undefined
+        ? null
+        : { run: last.run, verdict: last.verdict, remaining: last.remaining, accepted: last.accepted ?? 0 },
   };
 }
 
@@ -132,6 +135,8 @@ function linesOf(one: DayOfLevel): string[] {
     `repaired: ${number(one.repaired)}; put into the review queue: ${number(one.queued)}`,
     ...(one.last === null
       ? []
-      : [`last run: ${markdown(one.last.run)}, ${one.last.verdict}, ${number(one.last.remaining)} remaining`]),
+      : [
+          `last run: ${markdown(one.last.run)}, ${one.last.verdict}, ${number(one.last.remaining)} remaining, ${number(one.last.accepted)} accepted`,
+        ]),
   ];
 }

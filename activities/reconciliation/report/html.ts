@@ -43,13 +43,13 @@ function findings({ findings: found, cut }: RunReport): string {
   if (found.length === 0) return '<p>Nothing was found.</p>';
   const rows = found.map(findingCells);
   const more = cut ? '<p>There are more lines than these.</p>' : '';
-  return `<h2>Findings</h2>${table(['severity', 'table', 'kind', 'side', 'rows', 'state', 'what'], rows, [4])}${more}`;
+  return `<h2>Findings</h2>${table(['severity', 'table', 'kind', 'side', 'rows', 'state', 'what'], rows, [4], [1, 6])}${more}`;
 }
 
 function notChecked({ notChecked: all }: RunReport): string {
   if (all.length === 0) return '';
   const rows = all.map(({ what, why }) => [what, why]);
-  return `<h2>Not checked</h2>${table(['what', 'why'], rows)}`;
+  return `<h2>Not checked</h2>${table(['what', 'why'], rows, [], [0, 1])}`;
 }
 
 function keys({ keys: found }: RunReport): string {
@@ -61,7 +61,7 @@ function keys({ keys: found }: RunReport): string {
     one.key.join(', '),
     one.columns?.join(', ') ?? '',
   ]);
-  return `<h2>Keys</h2>${table(['table', 'kind', 'side', 'key', 'columns'], rows)}`;
+  return `<h2>Keys</h2>${table(['table', 'kind', 'side', 'key', 'columns'], rows, [], [0, 3, 4])}`;
 }
 
 const nameOf = ({ schema, name }: ReportTable): string => `${schema}.${name}`;
@@ -117,7 +117,7 @@ function tables(all: ReportTable[]): string {
     number(one.rowsPerSecond),
   ]);
   const heads = ['table', 'compared', 'rows', 'differences', 'late', 'time', 'rows/s'];
-  return `<h2>Tables</h2>${table(heads, rows, [2, 3, 4, 5, 6])}`;
+  return `<h2>Tables</h2>${table(heads, rows, [2, 3, 4, 5, 6], [0, 1])}`;
 }
 
 function repairs({ repairs: all }: RunReport): string {
@@ -130,14 +130,19 @@ function repairs({ repairs: all }: RunReport): string {
     ...[summary?.inserted, summary?.updated, summary?.deleted, summary?.refused].map((count) => number(count ?? 0)),
   ]);
   const heads = ['repair', 'what', 'by', 'state', 'inserted', 'updated', 'deleted', 'refused'];
-  return `<h2>Repairs</h2>${table(heads, rows, [4, 5, 6, 7])}`;
+  return `<h2>Repairs</h2>${table(heads, rows, [4, 5, 6, 7], [0, 1])}`;
 }
 
-/** @param figures columns that are aligned as numbers */
-function table(heads: string[], rows: string[][], figures: number[] = []): string {
-  const cell = (tag: string, text: string, column: number): string =>
-    `<${tag}${figures.includes(column) ? ' class="figure"' : ''}>${html(text)}</${tag}>`;
+/**
+ * @param figures columns that are aligned as numbers
+ * @param texts columns that may be broken anywhere, and have room for it; of the others no word is
+ */
+function table(heads: string[], rows: string[][], figures: number[] = [], texts: number[] = []): string {
+  const kindOf = (column: number): string =>
+    figures.includes(column) ? ' class="figure"' : texts.includes(column) ? ' class="text"' : '';
+  const cell = (tag: string, text: string, column: number): string => `<${tag}${kindOf(column)}>${html(text)}</${tag}>`;
   const line = (tag: string, cells: string[]): string =>
     `<tr>${cells.map((text, column) => cell(tag, text, column)).join('')}</tr>`;
-  return `<table><thead>${line('th', heads)}</thead><tbody>${rows.map((cells) => line('td', cells)).join('')}</tbody></table>`;
+  const body = rows.map((cells) => line('td', cells)).join('');
+  return `<div class="wide"><table><thead>${line('th', heads)}</thead><tbody>${body}</tbody></table></div>`;
 }

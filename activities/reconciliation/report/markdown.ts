@@ -51,6 +51,7 @@ export function factsOf({ run, level, startedAt, summary, review, digest }: RunR
     ['not proven', number(summary.suspects)],
     ['repaired', number(summary.repaired)],
     ['remaining', number(summary.remaining)],
+    ['accepted', number(summary.accepted ?? 0)],
     ['waiting for a person', number(review.waiting)],
   );
   if (summary.why !== null) facts.push(['why', summary.why]);

@@ -60,8 +60,12 @@ export function line(title: string, points: Point[], write: (value: number) => s
     LINE_HEIGHT,
     [
       `<line x1="80" x2="${WIDTH - 20}" y1="${y(0)}" y2="${y(0)}"/>`,
-      `<line x1="80" x2="${WIDTH - 20}" y1="${y(most)}" y2="${y(most)}"/>`,
-      `<text x="74" y="${y(most) + 4}" text-anchor="end">${html(write(most))}</text>`,
+      ...(most > 0
+        ? [
+            `<line x1="80" x2="${WIDTH - 20}" y1="${y(most)}" y2="${y(most)}"/>`,
+            `<text x="74" y="${y(most) + 4}" text-anchor="end">${html(write(most))}</text>`,
+          ]
+        : []),
       `<text x="74" y="${y(0) + 4}" text-anchor="end">0</text>`,
       `<polyline points="${drawn.join(' ')}"/>`,
       `<circle cx="${x(last).toFixed(1)}" cy="${y(newest).toFixed(1)}" r="3"/>`,
@@ -80,4 +84,4 @@ function figure(title: string, height: number, inside: string, kind: string): st
   );
 }
 
-const shortened = (label: string): string => (label.length <= 32 ? label : `${label.slice(0, 31)}…`);
+const shortened = (label: string): string => (label.length <= 30 ? label : `${label.slice(0, 29)}…`);

@@ -13,11 +13,12 @@ import type {
 } from '../../../spec/reconciliation.js';
 import type { Primary } from '../../../spec/status.js';
 import { failure } from '../../failure.js';
-import { matches } from '../../postgres/scope.js';
 import { Session } from '../../postgres/session.js';
 import { nameOf, statement, type TableName } from '../../postgres/statements.js';
 import { describeSide } from '../../postgres/validation/describe.js';
 import type { NotChecked } from '../findings.js';
+import { ACCEPTED } from '../state.js';
+import { columnsOf } from '../tables.js';
 import { TREND_DAYS, trendOf, type Trend, type TrendRun } from './trend.js';
 
 const RUN = statement(import.meta.url, './sql/run.sql');
@@ -43,7 +44,7 @@ export interface ReportFinding {
   schema: string;
   table: string;
   side: Primary | null;
-  state: 'confirmed' | 'suspect' | 'repaired' | 'gone';
+  state: 'confirmed' | 'accepted' | 'suspect' | 'repaired' | 'gone';
   detail: string;
   count: number;
 }
@@ -129,9 +130,11 @@ export async function runReport(
       'Start one, or name another run; nothing was changed',
     );
   }
+  const accepted = await acceptedIds(session, found.run);
   const findings = await session.rows<ReportFinding & Record<string, unknown>>(FINDINGS, [
     found.run,
     FINDING_LINES + 1,
+    accepted,
   ]);
   const review = await session.rows<{ state: string; ofRun: number; ofAll: number }>(REVIEW, [normal.name, found.run]);
   const repairs = await session.rows<ReportRepair & { startedAt: Date; endedAt: Date | null }>(REPAIRS, [found.run]);
@@ -149,7 +152,7 @@ export async function runReport(
     findings: findings.slice(0, FINDING_LINES),
     notChecked: found.notChecked,
     cut: findings.length > FINDING_LINES,
-    keys: options.keys === undefined ? null : await keysOf(session, normal, found.run, options.keys),
+    keys: options.keys === undefined ? null : await keysOf(session, normal, found.run, options.keys, accepted),
     review: {
       ofRun: Object.fromEntries(review.filter(({ ofRun }) => ofRun > 0).map(({ state, ofRun }) => [state, ofRun])),
       waiting: review.find(({ state }) => state === 'waiting')?.ofAll ?? 0,
@@ -174,13 +177,23 @@ export async function hasRuns(session: Session): Promise<boolean> {
   return known?.known ?? false;
 }
 
+async function acceptedIds(session: Session, run: string): Promise<string[]> {
+  return (await session.rows<{ id: string }>(ACCEPTED, [run])).map(({ id }) => id);
+}
+
 function withRates(table: RunTable): ReportTable {
   const seconds = Math.max(table.tookMs, 1) / 1_000;
   return { ...table, rowsPerSecond: table.rows / seconds, bytesPerSecond: table.bytes / seconds };
 }
 
-async function keysOf(session: Session, normal: NormalReconciliation, run: string, most: number): Promise<ReportKey[]> {
-  const found = await session.rows<ReportKey & Record<string, unknown>>(KEYS, [run, most]);
+async function keysOf(
+  session: Session,
+  normal: NormalReconciliation,
+  run: string,
+  most: number,
+  accepted: string[],
+): Promise<ReportKey[]> {
+  const found = await session.rows<ReportKey & Record<string, unknown>>(KEYS, [run, most, accepted]);
   const masked = await maskedParts(session, normal, found);
   return found.map((one) => {
     const parts = masked.get(nameOf({ schema: one.schema, name: one.table })) ?? [];
@@ -195,8 +208,7 @@ async function maskedParts(
   found: ReportKey[],
 ): Promise<Map<string, number[]>> {
   const names = new Map(found.map(({ schema, table }) => [nameOf({ schema, name: table }), { schema, name: table }]));
-  const masksOf = (table: TableName): string[] =>
-    normal.columns.filter((rule) => matches(rule.tables, table)).flatMap((rule) => rule.mask);
+  const masksOf = (table: TableName): string[] => columnsOf(normal.columns, table, 'mask');
   const tables = [...names.values()].filter((table) => masksOf(table).length > 0);
   const shapes = await describeSide(session, tables);
   return new Map(

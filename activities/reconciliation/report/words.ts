@@ -48,6 +48,7 @@ export const differencesOf = ({ findings }: Pick<ReportTable, 'findings'>): numb
 
 export const STATE_WORDS: Record<ReportFinding['state'], string> = {
   confirmed: 'open',
+  accepted: 'accepted',
   suspect: 'not proven',
   repaired: 'repaired',
   gone: 'equal since',

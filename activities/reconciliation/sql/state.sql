@@ -14,8 +14,12 @@ create table if not exists godwit.reconciliation_run (
   summary        json,
   tables         json,
   -- json, not jsonb: the digest is of this very text.
-  certificate    json
+  certificate    json,
+  -- What its first attempt asked for before it read anything: up to where later runs need not look again.
+  watermarks     json,
+  streams        json
 );
+alter table godwit.reconciliation_run add column if not exists watermarks json, add column if not exists streams json;
 create index if not exists reconciliation_run_by_name on godwit.reconciliation_run (reconciliation, started_at);
 
 -- Who compares or repairs in this database now: its backend holds an advisory lock.
@@ -35,8 +39,11 @@ create table if not exists godwit.reconciliation_piece (
   -- What is to be read, and once it is done what was found.
   body        json not null,
   figures     json,
+  -- Of a table without an integer key, while it is read: how far that is.
+  progress    bytea,
   primary key (run, schema_name, table_name, piece)
 );
+alter table godwit.reconciliation_piece add column if not exists progress bytea;
 
 create table if not exists godwit.reconciliation_finding (
   id          bigint generated always as identity primary key,

@@ -1,0 +1,321 @@
+/**
+ * What the change stream of one side says of its tables: which rows were written, and how each of them was left. Read without consuming
+ * it, so that a run that fails reads it again.
+ * https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
+ */
+import { PgoutputPlugin, type Pgoutput } from 'pg-logical-replication';
+import type { Session } from '../postgres/session.js';
+import { identifier, literal, nameOf, statement } from '../postgres/statements.js';
+import { keyColumns, statementsOn, type ComparedTable } from '../postgres/validation/compared-table.js';
+import type { Dialect, KeyShape } from '../postgres/validation/expression.js';
+import { fill } from '../postgres/validation/template.js';
+import { LeftRows, nameOfKey, type KeyName } from './left-rows.js';
+
+const CHANGES = statement(import.meta.url, './sql/changes.sql');
+const STREAMED_TABLES = statement(import.meta.url, './sql/streamed_tables.sql');
+
+/** More touched rows than this are as well read all together, and are no longer kept in memory. */
+const KEYS_AT_MOST = 500_000;
+/** Bytes of a message before its columns, and of each column of a key: an integer has up to 20 characters, a uuid 36; 5 more say so. */
+const HEADER_BYTES = 8;
+const INTEGER_BYTES = 25;
+const KEY_COLUMN_BYTES = 48;
+/** Of tables whose key comes after other columns. */
+const LONG_BYTES = 8_192;
+const WHOLE_BYTES = 2 ** 30;
+/** Messages held in memory at a time: short ones, longer ones, and those that may hold documents of megabytes. */
+const SHORT_AT_ONCE = 20_000;
+const LONG_AT_ONCE = 1_000;
+const WHOLE_AT_ONCE = 50;
+
+const INSERT = 0x49;
+const UPDATE = 0x55;
+const NEW_ROW = 0x4e;
+const TEXT = 0x74;
+const NULL = 0x6e;
+const UNCHANGED = 0x75;
+const ZERO = 0x30;
+/** Texts that a number is again as it was: without a sign, without leading zeros, and exact. */
+const DIGITS = /^(0|[1-9][0-9]{0,14})$/;
+/** Of each message in an answer: two lengths and a hash. */
+const FRAME_BYTES = 16;
+
+/** A table as one side's stream tells of it. */
+export interface StreamedTable {
+  rows: LeftRows;
+  /** Truncated, or changed in a way that doesn't tell the key: all its rows are touched. */
+  whole: boolean;
+  /** As messages have it; null before the first one, and where that changed between two of them. */
+  layout: Layout | null;
+}
+
+export interface Layout {
+  columns: string[];
+  /** The rows' identity is the very key that is compared, so that no two rows have one key. */
+  identified: boolean;
+}
+
+/** What the catalog says of a table that is streamed. */
+export interface StreamedFacts {
+  /** Its number, as messages have it. */
+  relation: Buffer;
+  /** Becomes another one when rows may have changed that no message tells of. */
+  mark: string;
+  /** Some value is stored apart; messages leave out those that an UPDATE left alone. */
+  apart: boolean;
+  /** In the order that messages have them in. */
+  columns: string[];
+  /** Messages hold rows as they were, too, and come whole. */
+  toldWhole: boolean;
+}
+
+export async function streamedFacts(session: Session, tables: ComparedTable[]): Promise<Map<string, StreamedFacts>> {
+  const rows = await session.rows<StreamedFacts & { schema: string; name: string }>(STREAMED_TABLES, [
+    JSON.stringify(tables.map(({ schema, name }) => ({ schema, name }))),
+  ]);
+  return new Map(rows.map(({ schema, name, ...facts }) => [nameOf({ schema, name }), facts]));
+}
+
+export interface Stream {
+  /** Of the slot and of its publication. */
+  name: string;
+  position: string;
+  tables: ComparedTable[];
+  facts: Map<string, StreamedFacts>;
+  /** Both sides hash alike. */
+  dialect: Dialect;
+}
+
+/** By table, those that messages name; null: it holds more than is worth reading. */
+export async function changesOf(session: Session, stream: Stream): Promise<Map<string, StreamedTable> | null> {
+  try {
+    return await changesWithin(session, stream, LONG_BYTES);
+  } catch (error) {
+    if (!(error instanceof CutOff)) throw error;
+    return changesWithin(session, stream, WHOLE_BYTES);
+  }
+}
+
+/** What came of a message doesn't reach as far as the key. */
+class CutOff extends Error {}
+
+async function changesWithin(
+  session: Session,
+  { name, position, tables, facts, dialect }: Stream,
+  long: number,
+): Promise<Map<string, StreamedTable> | null> {
+  // a key that was cut off once may be of any of them
+  const keyed = long === WHOLE_BYTES ? [] : tables;
+  const leading = keyed.filter((table) => leads(keyNames(table, session), facts.get(nameOf(table))?.columns));
+  const whole = long === WHOLE_BYTES || [...facts.values()].some(({ toldWhole }) => toldWhole);
+  const short = leading.length === tables.length;
+  const bytes = leading.map((table) => keyBytes(statementsOn(table, session).shape.key));
+  const relations = leading.flatMap((table) => facts.get(nameOf(table))?.relation ?? []);
+  const row = 'substring(data from 7)';
+  const changes = fill(CHANGES, {
+    slot: literal(name),
+    publication: literal(identifier(name)),
+    position: literal(position),
+    leading: `array[${relations.map((relation) => literal(`\\x${relation.toString('hex')}`)).join(', ')}]`,
+    short: `${HEADER_BYTES + Math.max(0, ...bytes)}`,
+    long: `${long}`,
+    portion: `${whole ? WHOLE_AT_ONCE : short ? SHORT_AT_ONCE : LONG_AT_ONCE}`,
+    hash: dialect === 'text' ? `hashtextextended(encode(${row}, 'hex'), 0)` : `hash_record_extended(row(${row}), 0)`,
+  });
+  const read = new Changes(new Map(tables.map((table) => [nameOf(table), keyNames(table, session)])));
+  // the server decodes the whole stream up to a position at once; here it comes in portions
+  const few = await session.transaction(async () => {
+    await session.run(`declare changes no scroll cursor for ${changes}`);
+    for (;;) {
+      const [portion] = await session.rows<{ messages: Buffer }>('fetch 1 from changes');
+      if (portion === undefined) return true;
+      read.take(portion.messages);
+      if (read.count > KEYS_AT_MOST) return false;
+    }
+  });
+  return few ? read.tables : null;
+}
+
+const leads = (key: string[], columns: string[] = []): boolean =>
+  key.every((column) => columns.slice(0, key.length).includes(column));
+
+const keyBytes = (key: KeyShape): number =>
+  key.kind === 'integer' ? INTEGER_BYTES : keyColumns(key).length * KEY_COLUMN_BYTES;
+
+const keyNames = (table: ComparedTable, session: Session): string[] =>
+  keyColumns(statementsOn(table, session).shape.key).map(({ name }) => name);
+
+interface Relation {
+  table: StreamedTable;
+  /** Where the columns of the key are, in its order; null: not all of them are published. */
+  positions: number[] | null;
+  /** Each UPDATE tells the key that the row had before, if that was another one. */
+  tellsOldKey: boolean;
+}
+
+/** Takes messages in their order. */
+export class Changes {
+  readonly tables = new Map<string, StreamedTable>();
+  readonly #keys: Map<string, string[]>;
+  readonly #plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [] });
+  /** By the number that messages have; null: it isn't compared by key. */
+  readonly #relations = new Map<number, Relation | null>();
+  /** By table, what its first message of this kind said. */
+  readonly #described = new Map<string, string>();
+
+  /** @param keys columns of the key, by table */
+  constructor(keys: Map<string, string[]>) {
+    this.#keys = keys;
+  }
+
+  get count(): number {
+    let count = 0;
+    for (const { rows } of this.tables.values()) count += rows.size;
+    return count;
+  }
+
+  /** An answer of changes.sql. Throws where a message was cut off before its key ends. */
+  take(messages: Buffer): void {
+    for (let at = 0; at < messages.length;) {
+      const start = at + FRAME_BYTES;
+      const end = start + messages.readInt32BE(at);
+      const kind = messages[start];
+      if ((kind === INSERT || kind === UPDATE) && messages[start + 5] === NEW_ROW) {
+        const relation = this.#relationOf(messages.readInt32BE(start + 1));
+        if (relation !== null) {
+          const { table, positions, tellsOldKey } = relation;
+          const cut = end - start < messages.readInt32BE(at + 4);
+          const key = positions === null ? null : keyIn(messages, start + 6, end, cut, positions);
+          if (key === null || (kind === UPDATE && !tellsOldKey)) table.whole = true;
+          else table.rows.hashed(key, messages.readInt32BE(at + 8), messages.readInt32BE(at + 12));
+        }
+      } else this.#note(this.#plugin.parse(messages.subarray(start, end)));
+      at = end;
+    }
+  }
+
+  #relationOf(number: number): Relation | null {
+    const relation = this.#relations.get(number);
+    if (relation === undefined) throw new Error(`a change stream names relation ${number}, which it never described`);
+    return relation;
+  }
+
+  #note(message: Pgoutput.Message): void {
+    switch (message.tag) {
+      case 'relation':
+        return this.#describe(message);
+      case 'update':
+        this.#left(message.relation, message.old ?? message.key, 'gone');
+        return this.#left(message.relation, message.new, 'untold');
+      case 'delete':
+        return this.#left(message.relation, message.old ?? message.key, 'gone');
+      case 'truncate':
+        for (const { relationOid } of message.relations) {
+          const relation = this.#relationOf(relationOid);
+          if (relation !== null) relation.table.whole = true;
+        }
+        return;
+      case 'type':
+      case 'origin':
+      case 'message':
+        return;
+      default:
+        throw new Error(`a change stream holds a message of kind ${message.tag}, which was not asked for`);
+    }
+  }
+
+  #describe(message: Pgoutput.MessageRelation): void {
+    const name = nameOf(message);
+    const key = this.#keys.get(name) ?? [];
+    if (key.length === 0) {
+      this.#relations.set(message.relationOid, null);
+      return;
+    }
+    // keys are compared as the type writes them, not as a driver would read them
+    for (const column of message.columns) column.parser = (raw: unknown) => raw;
+    const columns = message.columns.map((column) => column.name);
+    const identity = message.replicaIdentity;
+    const tellsOldKey = identity === 'full' || key.every((column) => message.keyColumns.includes(column));
+    const unique = identity === 'default' || identity === 'index';
+    const identified = unique && tellsOldKey && message.keyColumns.length === key.length;
+    const described = JSON.stringify([
+      message.relationOid,
+      identity,
+      message.columns.map(({ name: column, flags, typeOid, typeMod }) => [column, flags, typeOid, typeMod]),
+    ]);
+    const known = this.#described.get(name);
+    const table = this.tables.get(name) ?? { rows: new LeftRows(), whole: false, layout: null };
+    if (known === undefined) table.layout = { columns, identified };
+    else if (known !== described) table.layout = null;
+    if (known === undefined) this.#described.set(name, described);
+    this.tables.set(name, table);
+    const positions = key.map((column) => columns.indexOf(column));
+    this.#relations.set(message.relationOid, {
+      table,
+      positions: positions.includes(-1) ? null : positions,
+      tellsOldKey,
+    });
+  }
+
+  #left(message: Pgoutput.MessageRelation, row: Record<string, unknown> | null, how: 'gone' | 'untold'): void {
+    const name = nameOf(message);
+    const table = this.tables.get(name);
+    if (row === null || table === undefined) return;
+    const key = (this.#keys.get(name) ?? []).map((column) => row[column]);
+    if (key.every((part): part is string => typeof part === 'string')) table.rows[how](keyName(key));
+    else table.whole = true;
+  }
+}
+
+/** A key of digits alone is a number, whatever its type: as text it is the same again. */
+function keyName(key: string[]): KeyName {
+  const name = nameOfKey(key);
+  return typeof name === 'string' && DIGITS.test(name) ? Number(name) : name;
+}
+
+/** The key of a row in a message; null where it isn't told: it is null, or stored apart and was left alone. */
+function keyIn(messages: Buffer, from: number, end: number, cut: boolean, positions: number[]): KeyName | null {
+  if (from + 2 > end) return endsEarly(cut);
+  const parts: string[] = [];
+  let columns = messages.readInt16BE(from);
+  let at = from + 2;
+  for (let column = 0, found = 0; found < positions.length; column += 1) {
+    if (columns-- === 0) return null;
+    if (at >= end) return endsEarly(cut);
+    const kind = messages[at];
+    const part = positions.indexOf(column);
+    at += 1;
+    if (kind === NULL || kind === UNCHANGED) {
+      if (part >= 0) return null;
+      continue;
+    }
+    if (kind !== TEXT) throw new Error(`a change stream holds a column of kind ${kind}, which was not asked for`);
+    if (at + 4 > end) return endsEarly(cut);
+    const start = at + 4;
+    at = start + messages.readInt32BE(at);
+    if (part < 0) continue;
+    if (at > end) return endsEarly(cut);
+    if (positions.length === 1) return numberIn(messages, start, at) ?? messages.toString('utf8', start, at);
+    parts[part] = messages.toString('utf8', start, at);
+    found += 1;
+  }
+  return nameOfKey(parts);
+}
+
+function endsEarly(cut: boolean): never {
+  if (cut) throw new CutOff();
+  throw new Error('a message of a change stream ends within a column');
+}
+
+/** What `keyName` makes a number, without its text: that took half of the time. */
+function numberIn(messages: Buffer, start: number, end: number): number | null {
+  const length = end - start;
+  if (length === 0 || length > 15 || (messages[start] === ZERO && length > 1)) return null;
+  let number = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = (messages[at] ?? 0) - ZERO;
+    if (digit < 0 || digit > 9) return null;
+    number = number * 10 + digit;
+  }
+  return number;
+}
