@@ -56,8 +56,7 @@ async function probe({ kind, port }: ComponentState): Promise<void> {
       await fetch(`http://127.0.0.1:${port}`, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
       return;
     case 'prometheus':
-      await fetch(`http://127.0.0.1:${port}/-/ready`, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
-      return;
+      return ready(`http://127.0.0.1:${port}/-/ready`);
     case 'load':
       // It asks; that it runs is all there is to know. Its log has the figures.
       return;
@@ -67,6 +66,12 @@ async function probe({ kind, port }: ComponentState): Promise<void> {
         'show version',
       );
   }
+}
+
+/** Prometheus answers 503 while it reads its log, and once it can't. */
+async function ready(url: string): Promise<void> {
+  const { status } = await fetch(url, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+  if (status !== 200) throw new Error(`it answers ${status}, and is not ready`);
 }
 
 async function query(connectionString: string, sql: string): Promise<void> {

@@ -19,7 +19,8 @@ async function crashBefore(activity: string, ...sides: ('source' | 'target')[]):
 }
 
 test('servers that crash while it is set up, copied, compared, waited and watched cost time, and nothing else', async () => {
-  const copy = { rateLimit: '4MB', rangeSize: '64KiB', parallelism: 2 };
+  // a few seconds, so that both crashes come in the middle of it
+  const copy = { rateLimit: '200kB', rangeSize: '64KiB', parallelism: 2 };
   const shop = await world.shop({ change: { copy } });
   const { id, file } = await world.specification({ [shop.name]: shop.database });
   const load = await world.load(shop);

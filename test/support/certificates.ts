@@ -17,12 +17,42 @@ import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
 import { vi } from 'vitest';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import type { AwsWorld } from '../../lab/aws/world.js';
+import type { MigrationDocument } from '../../spec/schema.js';
 import { Elsewhere } from './traffic.js';
 
 /** As quick as the lab can be, and still with each of AWS's delays. */
 export const QUICK_ACM = { issuedAfterMs: 50, retrievableAfterMs: 50, usableAfterMs: 50, releasedAfterMs: 200 };
 
 const SOON = { timeout: 5_000, interval: 20 };
+
+/** Serves a certificate of its own at `listener`; nothing else of the world is to move. */
+export function certificateDocument(
+  { aws, world }: CertificateEyes,
+  taskQueue: string,
+  certificate: { domain: string; listener: string } & Record<string, unknown>,
+): MigrationDocument {
+  return {
+    apiVersion: 'godwit.dev/v1alpha1',
+    kind: 'Migration',
+    metadata: { name: 'shop-certificate' },
+    spec: {
+      traffic: {
+        web: {
+          alb: {
+            listener: world.listener,
+            settings: 'ignore',
+            certificate: { zone: world.zone.id, ...certificate },
+          },
+          blue: { targetGroup: world.blue.arn },
+          green: { targetGroup: world.green.arn },
+          aws: { endpoint: aws.url },
+          every: '200ms',
+          taskQueue,
+        },
+      },
+    },
+  };
+}
 
 /** All that a certificate touches, past faults and logs. */
 export class CertificateEyes {

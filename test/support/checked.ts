@@ -1,8 +1,9 @@
 /** Two databases that replicate, and what a check is given to look at them: a reconciliation as defaults would give it. */
 import type { CheckRun, Checked, Finding } from '../../activities/reconciliation/findings.js';
 import { resolveTables } from '../../activities/postgres/scope.js';
-import { DEFAULT_TASK_QUEUES, type NormalDatabase } from '../../spec/normal.js';
+import type { NormalDatabase } from '../../spec/normal.js';
 import type { NormalReconciliation } from '../../spec/reconciliation.js';
+import { normalOf } from './normal-reconciliation.js';
 import type { ServerPair } from './postgres.js';
 import { replicated, type Replicated } from './replicated.js';
 
@@ -46,41 +47,8 @@ export function normalReconciliation(
   { move }: { move: Replicated['move'] },
   change: Partial<NormalReconciliation> = {},
 ): NormalReconciliation {
-  return {
-    version: 1,
-    name: move.database.name,
-    source: { url: move.database.source, replica: null },
-    target: { url: move.database.target, replica: null },
-    primary: 'source',
-    replication: { kind: 'auto' },
-    tables: { include: ['*.*'], exclude: [], rowFilters: {} },
-    columns: [],
-    level: 'comprehensive',
-    sample: null,
-    incremental: null,
-    checks: { temporal: [], duplicates: [], business: [] },
-    severity: { kinds: {}, highAbove: 100 },
-    repair: {
-      rules: [],
-      limits: { rows: 1_000, percent: 1 },
-      batch: 100,
-      rowsPerSecond: null,
-    },
-    review: { expireAfter: 7 * 24 * 3_600_000, onExpiry: 'reject' },
-    limits: {
-      parallelism: 2,
-      bytesPerSecond: null,
-      rowsPerSecond: null,
-      statementTimeout: 30_000,
-      lockTimeout: 2_000,
-      leafRows: 1_000,
-      slowDown: { replicationLag: null, activeSessions: null, probe: null },
-      busy: { transactions: null, share: 1 },
-    },
-    schedules: [],
-    taskQueues: { light: DEFAULT_TASK_QUEUES.light, bulk: DEFAULT_TASK_QUEUES.bulk },
-    ...change,
-  };
+  const { name, source, target } = move.database;
+  return { ...normalOf(name, { source, target }), ...change };
 }
 
 /** One line a finding, sorted: side, kind, table, columns, key, count, words. */

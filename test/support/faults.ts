@@ -1,5 +1,5 @@
 /** Where worker processes die or stall: files that they look for at each point. Any number of workers share them. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,10 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PATIENCE_MS = 120_000;
 
 export class Faults {
-  private constructor(readonly folder: string) {}
+  private constructor(
+    readonly folder: string,
+    /** What is seen instead of a worker that doesn't come. */
+    readonly seen: () => Promise<string>,
+  ) {}
 
-  static async make(): Promise<Faults> {
-    return new Faults(await mkdtemp(join(tmpdir(), 'godwit-faults-')));
+  static async make(seen = () => Promise.resolve('nothing more is known')): Promise<Faults> {
+    return new Faults(await mkdtemp(join(tmpdir(), 'godwit-faults-')), seen);
   }
 
   /** The next worker that reaches the point dies, or stalls until `release`. */
@@ -25,7 +29,7 @@ export class Faults {
     for (;;) {
       const text = await readFile(this.#reached(point), 'utf8').catch(() => '');
       if (/^\d+$/.test(text)) return Number(text);
-      if (Date.now() > deadline) throw new Error(`no worker came to ${point}`);
+      if (Date.now() > deadline) throw new Error(`no worker came to ${point}; ${await this.seen()}`);
       await sleep(10);
     }
   }
@@ -34,6 +38,11 @@ export class Faults {
   async release(point: string): Promise<void> {
     await rm(join(this.folder, point), { force: true });
     await rm(this.#reached(point), { force: true });
+  }
+
+  /** No point is any longer one at which somebody dies or stalls. */
+  async clear(): Promise<void> {
+    for (const name of await readdir(this.folder)) await rm(join(this.folder, name), { force: true });
   }
 
   async remove(): Promise<void> {

@@ -6,11 +6,10 @@ import type { MessageName } from '../../spec/messages.js';
 import { QUERIES } from '../../spec/messages.js';
 import type { NormalDatabase, NormalGate, NormalMigration, TaskQueues } from '../../spec/normal.js';
 import type { MessageRecord, State, StatusDocument } from '../../spec/status.js';
-import { makeLog } from '../../workers/log.js';
-import { startWorkers, type Workers } from '../../workers/run.js';
 import type { MigrationResult } from '../../workflows/migration.js';
 import type { MigrationState } from '../../workflows/state.js';
 import { ModelDatabases } from './model-databases.js';
+import { OwnWorkers, type Served } from './own-workers.js';
 
 /** Each look is a query, and so a task of the worker: 66 a second of ten migrations at once took all of two cores. */
 const POLL_MS = 100;
@@ -36,18 +35,28 @@ export const gate = (id: string, change: Partial<NormalGate> = {}): NormalGate =
 
 export const NO_GATES = { gates: [] };
 
-export class Lab {
+/** A validation with one rule of the user's own. */
+export const RULED: NormalDatabase['validation'] = {
+  parallelism: 2,
+  leafRows: 1_000,
+  lockTimeout: 2_000,
+  exclude: [],
+  rules: [{ kind: 'no-rows', name: 'paid', sql: 'select 1', on: ['source', 'target'], severity: null }],
+  ruleTimeout: 60_000,
+  ignoreRules: [],
+};
+
+export class Lab extends OwnWorkers {
   /** One for each migration, so that levers of one test don't reach into another. */
   readonly #models = new Map<string, ModelDatabases>();
 
   private constructor(
-    readonly client: Client,
-    readonly connection: Connection,
+    client: Client,
     readonly queues: TaskQueues,
-    readonly address: string,
-  ) {}
-
-  #workers: Workers | null = null;
+    address: string,
+  ) {
+    super(client, address);
+  }
 
   static async start(): Promise<Lab> {
     const address = inject('temporalAddress');
@@ -59,30 +68,17 @@ export class Lab {
       snapshot: `godwit-snapshot-${own}`,
       switch: `godwit-switch-${own}`,
     };
-    const lab = new Lab(new Client({ connection }), connection, queues, address);
+    const lab = new Lab(new Client({ connection }), queues, address);
     await lab.startWorkers();
     return lab;
   }
 
-  async startWorkers(): Promise<void> {
-    this.#workers = await startWorkers({
-      address: this.address,
+  protected get served(): Served {
+    return {
       queues: Object.values<string>({ ...this.queues }),
       workflowQueue: this.queues.light,
       activities: this.#routed(),
-      log: makeLog(process.env['TEST_LOG'] ?? 'silent'),
-      graceMs: 200,
-    });
-  }
-
-  async stopWorkers(): Promise<void> {
-    await this.#workers?.stop();
-    this.#workers = null;
-  }
-
-  async stop(): Promise<void> {
-    await this.stopWorkers();
-    await this.connection.close();
+    };
   }
 
   /** A migration's model, by the id that its activities name. */
@@ -162,6 +158,7 @@ export class Lab {
       acceptFailover: (move) => of(move).acceptFailover(move),
       giveUpSlot: (move) => of(move).giveUpSlot(move),
       checkReferences: (move) => of(move).checkReferences(move),
+      checkRules: (move) => of(move).checkRules(move),
       refreshViews: (input) => of(input.move).refreshViews(input),
       claim: (move) => of(move).claim(move),
       prepareSchema: (move) => of(move).prepareSchema(move),

@@ -19,7 +19,7 @@ import { CancelledFailure } from '@temporalio/activity';
 import type { FailureType } from '../../spec/failures.js';
 import type { Finding } from '../../spec/findings.js';
 import type { SideGrants } from '../../spec/grants.js';
-import type { NormalDatabase, NormalMigration } from '../../spec/normal.js';
+import { rulesOf, type NormalDatabase, type NormalMigration } from '../../spec/normal.js';
 import type { CertificateSummary, Primary, SwitchFigures, SyncFigures } from '../../spec/status.js';
 
 /** What exists in the two databases for one scope. */
@@ -82,6 +82,9 @@ export class ModelDatabases {
   /** Nothing goes forward. */
   stalled = false;
   verdict: CertificateSummary['verdict'] = 'equal';
+  /** Of the user's own, in words. */
+  brokenRules: string[] = [];
+  rulesNotAsked: string[] = [];
   /** What the judge says of every gate. */
   judged: Decision = 'pass';
   #levers: Lever[] = [];
@@ -250,6 +253,22 @@ export class ModelDatabases {
       return { refreshed: 1, failed: this.staleViews };
     },
     checkReferences: (move) => this.#run('checkReferences', move, () => undefined),
+    checkRules: (move) =>
+      this.#run('checkRules', move, () => {
+        const { asked, ignored } = rulesOf(move.database);
+        return {
+          asked: asked.length,
+          held: asked.length - this.brokenRules.length - this.rulesNotAsked.length,
+          broken: this.brokenRules,
+          noted: [],
+          notAsked: this.rulesNotAsked,
+          ignored,
+          primary: this.#scope(move).primary,
+          lsn: '0/2',
+          at: new Date().toISOString(),
+          tookMs: 1,
+        };
+      }),
     claim: (move) => this.#make(move, 'claim', 'claim', { tables: 3 }),
     prepareSchema: (move) => this.#make(move, 'prepareSchema', 'schema', { created: 3 }),
     installFence: (move) => this.#make(move, 'installFence', 'fence', undefined),

@@ -1,25 +1,19 @@
 /** The shop behind a load balancer, as blue and green, and migrations that move its users with the real workflows. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { expect, inject, onTestFinished } from 'vitest';
 import { PATIENCE } from '../../activities/aws/patience.js';
 import { activities } from '../../activities/index.js';
-import { ensurePrometheus } from '../../lab/components.js';
 import { Load } from '../../lab/load.js';
-import { createShopDatabase, fillShop, SHOP, SMALL_SIZE } from '../../lab/shop/create.js';
-import { TrafficWorld } from '../../lab/traffic-world.js';
+import type { TrafficWorld } from '../../lab/traffic-world.js';
 import { QUERIES } from '../../spec/messages.js';
 import type { MigrationDocument } from '../../spec/schema.js';
 import type { StatusDocument, TrafficStatus } from '../../spec/status.js';
 import { makeLog } from '../../workers/log.js';
 import { startWorkers, type Workers } from '../../workers/run.js';
 import type { migration } from '../../workflows/migration.js';
-import { newAccount, startAws } from './aws.js';
-import { startPair, type ServerPair } from './postgres.js';
-import { say } from './progress.js';
+import { ShopWorld } from './shop-world.js';
 
 type WrittenTraffic = NonNullable<NonNullable<MigrationDocument['spec']>['traffic']>[string];
 type Handle = WorkflowHandle<typeof migration>;
@@ -31,29 +25,18 @@ export class MovedShop {
     readonly world: TrafficWorld,
     readonly queue: string,
     readonly client: Client,
-    readonly folder: string,
-    readonly parts: { pair: ServerPair; connection: Connection; workers: Workers },
+    readonly parts: { shop: ShopWorld; connection: Connection; workers: Workers },
   ) {}
 
   /** Metrics of the load balancer come every 5 s instead of every minute. */
   static async start(): Promise<MovedShop> {
     Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 5_000 });
     const queue = `traffic-${randomUUID().slice(0, 8)}`;
-    const pair = await startPair();
-    await createShopDatabase(pair.source);
-    await fillShop(pair.source, SMALL_SIZE);
-    const folder = await mkdtemp(join(tmpdir(), 'godwit-traffic-'));
-    // Moto answers when this does.
-    await (await startAws()).stop();
-    const world = await TrafficWorld.start({
-      folder,
-      moto: inject('motoUrl'),
-      account: newAccount(),
-      database: pair.source.url(SHOP.database),
-      prometheus: await ensurePrometheus({ onProgress: say }),
+    const shop = await ShopWorld.start({
+      scraped: true,
       edge: { secondMs: 100, refreshEveryMs: 300, cloudWatchEveryMs: 1_000 },
-      names: { refreshEveryMs: 500 },
     });
+    const world = shop.traffic;
     Object.assign(process.env, world.environment);
     const address = inject('temporalAddress');
     const connection = await Connection.connect({ address });
@@ -66,7 +49,7 @@ export class MovedShop {
       log,
       graceMs: 200,
     });
-    return new MovedShop(world, queue, new Client({ connection }), folder, { pair, connection, workers });
+    return new MovedShop(world, queue, new Client({ connection }), { shop, connection, workers });
   }
 
   /** Both steps as soon as the metrics prove them, without gates. */
@@ -118,19 +101,17 @@ export class MovedShop {
     return Load.start({
       url: this.world.namedUrl,
       dns: this.world.nameServers.root,
-      record: join(this.folder, `record-${this.#records}.jsonl`),
+      record: join(this.parts.shop.folder, `record-${this.#records}.jsonl`),
       clients: 4,
       rate: 150,
     });
   }
 
   async stop(): Promise<void> {
-    const { pair, connection, workers } = this.parts;
+    const { shop, connection, workers } = this.parts;
     await workers.stop();
     await connection.close();
-    await this.world.stop();
-    await pair.destroy();
-    await rm(this.folder, { recursive: true, force: true });
+    await shop.stop();
   }
 }
 

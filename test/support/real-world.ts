@@ -1,6 +1,7 @@
 /**
  * The whole stack as users have it: workers in processes of their own, two Postgres servers, shops behind PgBouncer under
- * load, the tests' Temporal server, and the command line. One of these for each test file; a shop for each test.
+ * load, a Temporal server, and the command line. One of these for each test file; a shop for each test. Nothing of it is shared:
+ * its workers serve Godwit's own task queues, and would take the work of another file's.
  */
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,6 +16,7 @@ import { check, type SwitchWindow, type Verdict } from '../../lab/check.js';
 import { Load } from '../../lab/load.js';
 import { PgBouncer } from '../../lab/pgbouncer.js';
 import { createShopDatabase, fillShop, SHOP, SMALL_SIZE, type ShopSize } from '../../lab/shop/create.js';
+import { TemporalServer } from '../../lab/temporal.js';
 import type { MigrationDocument } from '../../spec/schema.js';
 import type { Primary, StatusDocument, UnitStatus } from '../../spec/status.js';
 import type { MigrationState } from '../../workflows/state.js';
@@ -60,29 +62,39 @@ export const RATE = 150;
 let shops = 0;
 
 export class RealWorld {
+  static readonly #all = new Set<RealWorld>();
   readonly #workers: WorkerProcess[] = [];
   readonly #poolers: PgBouncer[] = [];
   readonly #loads: Load[] = [];
-  readonly address = inject('temporalAddress');
 
   private constructor(
     readonly pair: ServerPair,
+    readonly server: TemporalServer,
     readonly client: Client,
     readonly folder: string,
     readonly faults: Faults,
-  ) {}
+  ) {
+    RealWorld.#all.add(this);
+  }
+
+  get address(): string {
+    return this.server.address;
+  }
 
   /** @param workers how many of the build; `faulty` ones heed `faults` */
   static async start(workers: { built?: number; faulty?: number }): Promise<RealWorld> {
     const folder = await mkdtemp(join(tmpdir(), 'godwit-e2e-'));
     await chmod(folder, 0o755);
-    const [pair, connection, faults] = await Promise.all([
+    let seen = (): Promise<string> => Promise.resolve('nothing has begun');
+    const [pair, server, faults] = await Promise.all([
       // One apply worker at most is started in this time, whichever subscription wants it; its default is 5 s.
       startPair({ wal_retrieve_retry_interval: '200ms' }),
-      Connection.connect({ address: inject('temporalAddress') }),
-      Faults.make(),
+      TemporalServer.start({ binary: inject('temporalBinary'), folder: join(folder, 'temporal'), uiPort: null }),
+      Faults.make(() => seen()),
     ]);
-    const world = new RealWorld(pair, new Client({ connection }), folder, faults);
+    const connection = await Connection.connect({ address: server.address });
+    const world = new RealWorld(pair, server, new Client({ connection }), folder, faults);
+    seen = () => world.#seen();
     await Promise.all([
       ...Array.from({ length: workers.built ?? 0 }, () => world.addWorker()),
       ...Array.from({ length: workers.faulty ?? 0 }, () => world.addFaultyWorker()),
@@ -90,13 +102,30 @@ export class RealWorld {
     return world;
   }
 
+  /** What a test that failed has left must not be met by the next one, nor by itself when it is tried again. */
+  static async forgetAll(): Promise<void> {
+    await Promise.all([...RealWorld.#all].map((world) => world.#forget()));
+  }
+
+  async #forget(): Promise<void> {
+    for (const workflowId of await this.#running()) {
+      // it may end meanwhile
+      await this.client.workflow
+        .getHandle(workflowId)
+        .terminate('its test has failed')
+        .catch(() => undefined);
+    }
+    await this.faults.clear();
+    await Promise.all(this.#loads.map((load) => load.kill()));
+  }
+
   async stop(): Promise<void> {
+    RealWorld.#all.delete(this);
     await Promise.all(this.#workers.map((worker) => worker.kill()));
     await Promise.all(this.#loads.map((load) => load.kill()));
     await Promise.all(this.#poolers.map((pooler) => pooler.stop()));
-    await this.pair.destroy();
     await this.client.connection.close();
-    await this.faults.remove();
+    await Promise.all([this.pair.destroy(), this.server.stop('SIGKILL'), this.faults.remove()]);
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -276,6 +305,34 @@ export class RealWorld {
     );
   }
 
+  /** Ids of the workflows that run, of a migration and its children or of all. */
+  async #running(id?: string): Promise<string[]> {
+    const found: string[] = [];
+    const query = `ExecutionStatus = 'Running'${id === undefined ? '' : ` and WorkflowId starts_with '${id}'`}`;
+    for await (const { workflowId } of this.client.workflow.list({ query })) found.push(workflowId);
+    return found;
+  }
+
+  async #activitiesOf(workflowId: string) {
+    const { raw } = await this.client.workflow.getHandle(workflowId).describe();
+    return raw.pendingActivities ?? [];
+  }
+
+  /** In few words, for the message of an error: who runs, what they wait for, and why the last attempt failed. */
+  async #seen(): Promise<string> {
+    const lines = [`${this.workers.length} of ${this.#workers.length} workers are alive`];
+    for (const workflowId of await this.#running()) {
+      const waits = (await this.#activitiesOf(workflowId)).map(
+        ({ activityType, attempt, lastFailure }) =>
+          `${activityType?.name ?? ''} in attempt ${attempt ?? 0}, ${lastFailure?.message ?? 'without a failure'}`,
+      );
+      const status = await this.status(workflowId).catch(() => undefined);
+      const problems = (status?.units ?? []).flatMap(({ problem }) => (problem === null ? [] : [problem.message]));
+      lines.push([workflowId, status?.state ?? '', status?.reason ?? '', ...problems, ...waits].join(': '));
+    }
+    return lines.join('\n');
+  }
+
   /** Finished ranges of tables to which the load only adds: all of them but the last can be kept. */
   async keepable(shop: Shop): Promise<number> {
     const tables = await Promise.all(['customers', 'orders', 'ledger_entry'].map((table) => this.ranges(shop, table)));
@@ -285,12 +342,8 @@ export class RealWorld {
   /** Activities of a migration and its children that run or wait, each with the process that runs it. */
   async pending(id: string): Promise<{ activity: string; pid: number }[]> {
     const found: { activity: string; pid: number }[] = [];
-    const running = this.client.workflow.list({
-      query: `ExecutionStatus = 'Running' and WorkflowId starts_with '${id}'`,
-    });
-    for await (const { workflowId } of running) {
-      const { raw } = await this.client.workflow.getHandle(workflowId).describe();
-      for (const { activityType, lastWorkerIdentity } of raw.pendingActivities ?? []) {
+    for (const workflowId of await this.#running(id)) {
+      for (const { activityType, lastWorkerIdentity } of await this.#activitiesOf(workflowId)) {
         found.push({ activity: activityType?.name ?? '', pid: Number.parseInt(lastWorkerIdentity ?? '', 10) });
       }
     }
@@ -323,7 +376,7 @@ export class RealWorld {
   async fact(what: string, isSo: () => Promise<boolean>): Promise<void> {
     const deadline = Date.now() + PATIENCE_MS;
     while (!(await isSo())) {
-      if (Date.now() > deadline) throw new Error(`waited for ${what} in vain`);
+      if (Date.now() > deadline) throw new Error(`waited for ${what} in vain; ${await this.#seen()}`);
       await sleep(POLL_MS);
     }
   }

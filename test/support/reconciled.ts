@@ -1,13 +1,12 @@
 /** Two databases that a subscription of the user's own keeps alike, and runs that compare them. */
 import { randomUUID } from 'node:crypto';
 import type { Level, NormalReconciliation, RepairSummary, RunSummary } from '../../spec/reconciliation.js';
-import { normalizeReconciliation } from '../../spec/normalize-reconciliation.js';
-import { problemText } from '../../spec/problems.js';
 import { reconcileUntil } from '../../activities/reconciliation/reconcile.js';
 import { repairUntil } from '../../activities/reconciliation/repair.js';
 import { undoRepairUntil } from '../../activities/reconciliation/undo.js';
 import type { RepairRun } from '../../activities/reconciliation-contract.js';
 import type { PostgresServer } from '../../lab/postgres.js';
+import { normalOf } from './normal-reconciliation.js';
 import type { ServerPair } from './postgres.js';
 import { until } from './sync.js';
 
@@ -73,25 +72,23 @@ export class Reconciled {
 
   /** As a document of a few lines is understood, with `spec` on top. */
   normal(spec: Record<string, unknown> = {}): NormalReconciliation {
-    const answer = normalizeReconciliation({
-      apiVersion: 'godwit.dev/v1alpha1',
-      kind: 'Reconciliation',
-      metadata: { name: this.name.replaceAll('_', '-') },
-      spec: {
-        source: { url: { env: this.#variables.source } },
-        target: { url: { env: this.#variables.target } },
-        ...spec,
-      },
-    });
-    if (!answer.ok) throw new Error(answer.problems.map(problemText).join('\n'));
-    return answer.normal;
+    const { source, target } = this.#variables;
+    return normalOf(this.name, { source: { env: source }, target: { env: target } }, spec);
   }
 
   async run(
     normal: NormalReconciliation,
-    { level = 'comprehensive', full = false, partial = false, run = randomUUID(), signal = never }: RunOptions = {},
+    {
+      level = 'comprehensive',
+      full = false,
+      partial = false,
+      run = randomUUID(),
+      signal = never,
+      keepProgressEvery,
+    }: RunOptions = {},
   ): Promise<RunSummary> {
-    return reconcileUntil({ run, workflow: 'test', normal, level, full, partial, scheduled: false }, signal);
+    const asked = { run, workflow: 'test', normal, level, full, partial, scheduled: false };
+    return reconcileUntil(asked, signal, keepProgressEvery);
   }
 
   async repair(normal: NormalReconciliation, run: string, change: Partial<RepairRun> = {}): Promise<RepairSummary> {
@@ -101,8 +98,8 @@ export class Reconciled {
     );
   }
 
-  async undo(normal: NormalReconciliation, repair: string): Promise<RepairSummary> {
-    return undoRepairUntil({ repair, normal, by: 'test' }, never);
+  async undo(normal: NormalReconciliation, repair: string, patience?: number): Promise<RepairSummary> {
+    return undoRepairUntil({ repair, normal, by: 'test' }, never, patience);
   }
 
   /** Rows that repairs and undos left as they were, and why. */
@@ -134,4 +131,6 @@ export interface RunOptions {
   partial?: boolean;
   run?: string;
   signal?: AbortSignal;
+  /** Milliseconds; as a worker does where it isn't said. */
+  keepProgressEvery?: number | undefined;
 }

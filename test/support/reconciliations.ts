@@ -12,9 +12,8 @@ import { QUERIES, type MessageName } from '../../spec/messages.js';
 import type { ReconciliationDocument } from '../../spec/reconciliation-schema.js';
 import type { RepairSummary, RunSummary } from '../../spec/reconciliation.js';
 import type { State, StatusDocument } from '../../spec/status.js';
-import { makeLog } from '../../workers/log.js';
-import { startWorkers, type Workers } from '../../workers/run.js';
 import { ModelReconciliation, type RunActivities } from './model-reconciliation.js';
+import { OwnWorkers, type Served } from './own-workers.js';
 import { captureTerminal, type CaptureOptions } from './terminal.js';
 
 const POLL_MS = 50;
@@ -28,17 +27,17 @@ export interface Outcome {
 
 type Spec = Partial<ReconciliationDocument['spec']>;
 
-export class ReconciliationLab {
-  readonly address = inject('temporalAddress');
+export class ReconciliationLab extends OwnWorkers {
   /** By name of the reconciliation, so that levers of one test don't reach into another. */
   readonly #models = new Map<string, ModelReconciliation>();
-  #workers: Workers | null = null;
 
   private constructor(
-    readonly client: Client,
+    client: Client,
     readonly queues: { light: string; bulk: string },
     readonly folder: string,
-  ) {}
+  ) {
+    super(client, inject('temporalAddress'));
+  }
 
   static async start(): Promise<ReconciliationLab> {
     const connection = await Connection.connect({ address: inject('temporalAddress') });
@@ -51,25 +50,13 @@ export class ReconciliationLab {
     return lab;
   }
 
-  async startWorkers(): Promise<void> {
-    this.#workers = await startWorkers({
-      address: this.address,
-      queues: [this.queues.light, this.queues.bulk],
-      workflowQueue: this.queues.light,
-      activities: this.#routed(),
-      log: makeLog(process.env['TEST_LOG'] ?? 'silent'),
-      graceMs: 200,
-    });
+  protected get served(): Served {
+    const { light, bulk } = this.queues;
+    return { queues: [light, bulk], workflowQueue: light, activities: this.#routed() };
   }
 
-  async stopWorkers(): Promise<void> {
-    await this.#workers?.stop();
-    this.#workers = null;
-  }
-
-  async stop(): Promise<void> {
-    await this.stopWorkers();
-    await this.client.connection.close();
+  override async stop(): Promise<void> {
+    await super.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 

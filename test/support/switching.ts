@@ -1,7 +1,8 @@
 /** What tests of the switch say again and again. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
+import { moduleCommand } from '../../lab/module-command.js';
 import type { PostgresServer } from '../../lab/postgres.js';
 
 /** A budget that lets a dead attempt's lease run out while a test watches. */
@@ -29,18 +30,19 @@ export async function accepts(server: PostgresServer, database: string): Promise
   );
 }
 
+/** Runs an attempt in a process of its own that dies by SIGKILL right after `point`, if it comes there. */
+export async function attempt(input: SwitchInput, point: string, uid?: number): Promise<void> {
+  const { command, args } = moduleCommand(import.meta.url, './attempt-process');
+  const user = uid === undefined ? {} : { uid, gid: uid };
+  await promisify(execFile)(command, [...args, JSON.stringify({ input, point })], user);
+}
+
 /** Runs an attempt in a process that dies by SIGKILL right after `point`. */
 export async function dieAt(point: string, input: SwitchInput): Promise<void> {
-  const script = fileURLToPath(new URL('./attempt-process.ts', import.meta.url));
-  await new Promise<void>((resolve, reject) => {
-    const child = execFile(
-      process.execPath,
-      ['--import', 'tsx', script, JSON.stringify({ input, point })],
-      (error, _out, complaint) => {
-        if (error?.signal === 'SIGKILL') resolve();
-        else reject(new Error(`the attempt did not die at ${point}: ${complaint}`));
-      },
-    );
-    child.unref();
-  });
+  const end = await attempt(input, point).then(
+    () => ({ stderr: 'it ended well' }),
+    (error: { signal?: string; stderr?: string }) => error,
+  );
+  if ('signal' in end && end.signal === 'SIGKILL') return;
+  throw new Error(`the attempt did not die at ${point}: ${end.stderr ?? ''}`);
 }

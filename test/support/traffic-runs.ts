@@ -6,10 +6,10 @@ import { activities } from '../../activities/index.js';
 import { QUERIES, type MessageName } from '../../spec/messages.js';
 import type { MigrationDocument } from '../../spec/schema.js';
 import type { MessageRecord, StatusDocument, TrafficStatus } from '../../spec/status.js';
-import { makeLog } from '../../workers/log.js';
-import { startWorkers, type Workers } from '../../workers/run.js';
 import type { MigrationResult } from '../../workflows/migration.js';
 import type { MigrationState } from '../../workflows/state.js';
+import { OwnWorkers, type Served } from './own-workers.js';
+import { NO_TRAFFIC_YET } from './views.js';
 
 export type TrafficDocument = NonNullable<MigrationDocument['spec']['traffic']>[string];
 
@@ -17,14 +17,14 @@ export type TrafficDocument = NonNullable<MigrationDocument['spec']['traffic']>[
 const POLL_MS = 500;
 const PATIENCE_MS = 120_000;
 
-export class TrafficRuns {
-  #workers: Workers | null = null;
-
+export class TrafficRuns extends OwnWorkers {
   private constructor(
-    readonly client: Client,
+    client: Client,
     readonly queue: string,
-    readonly address: string,
-  ) {}
+    address: string,
+  ) {
+    super(client, address);
+  }
 
   static async start(): Promise<TrafficRuns> {
     const address = inject('temporalAddress');
@@ -34,25 +34,8 @@ export class TrafficRuns {
     return runs;
   }
 
-  async startWorkers(): Promise<void> {
-    this.#workers = await startWorkers({
-      address: this.address,
-      queues: [this.queue],
-      workflowQueue: this.queue,
-      activities,
-      log: makeLog(process.env['TEST_LOG'] ?? 'silent'),
-      graceMs: 200,
-    });
-  }
-
-  async stopWorkers(): Promise<void> {
-    await this.#workers?.stop();
-    this.#workers = null;
-  }
-
-  async stop(): Promise<void> {
-    await this.stopWorkers();
-    await this.client.connection.close();
+  protected get served(): Served {
+    return { queues: [this.queue], workflowQueue: this.queue, activities };
   }
 
   /** Nobody is asked at any gate. */
@@ -151,18 +134,5 @@ export class Run {
 }
 
 export function trafficIn({ units }: StatusDocument): TrafficStatus {
-  const traffic = units.find((unit) => unit.traffic !== undefined)?.traffic;
-  return (
-    traffic ?? {
-      weight: null,
-      wanted: null,
-      step: 0,
-      held: 0,
-      byHand: false,
-      waitsFor: null,
-      verdicts: [],
-      shiftBeganAt: null,
-      log: [],
-    }
-  );
+  return units.find((unit) => unit.traffic !== undefined)?.traffic ?? NO_TRAFFIC_YET;
 }

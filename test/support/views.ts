@@ -1,8 +1,21 @@
 /** Migrations at several moments of their life, as the command line sees them. */
-import type { StatusDocument, SwitchFigures, UnitStatus } from '../../spec/status.js';
+import type { RulesSummary, StatusDocument, SwitchFigures, TrafficStatus, UnitStatus } from '../../spec/status.js';
 import type { MigrationView, PendingWork } from '../../clients/view.js';
 
 export const NOW = new Date('2026-03-01T12:00:00Z');
+
+/** Of a unit that has not begun. */
+export const NO_TRAFFIC_YET: TrafficStatus = {
+  weight: null,
+  wanted: null,
+  step: 0,
+  held: 0,
+  byHand: false,
+  waitsFor: null,
+  verdicts: [],
+  shiftBeganAt: null,
+  log: [],
+};
 
 const before = (seconds: number) => new Date(NOW.getTime() - seconds * 1000).toISOString();
 
@@ -30,6 +43,22 @@ const EQUAL = {
   at: before(30),
   tookMs: 6600,
 } as const;
+
+export const RULES: RulesSummary = {
+  asked: 3,
+  held: 2,
+  broken: ['rule paid-in-full: 3 rows on the target, where none should be (high)'],
+  noted: [],
+  notAsked: [],
+  ignored: ['old-prices'],
+  primary: 'source',
+  lsn: '0/16B3799',
+  at: before(20),
+  tookMs: 2300,
+};
+
+/** Of both sides equal, with these rules asked. */
+export const ruled = (rules: RulesSummary): UnitStatus => unit({ certificate: { ...EQUAL, rules } });
 
 export function unit(changes: Partial<UnitStatus> = {}): UnitStatus {
   return {

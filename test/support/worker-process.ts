@@ -9,9 +9,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { moduleCommand } from '../../lab/module-command.js';
 
 const BUILT = fileURLToPath(new URL('../../dist/clients/godwit.js', import.meta.url));
-const FAULTY = fileURLToPath(new URL('./fault-worker.ts', import.meta.url));
 
 export interface WorkerProcessOptions {
   /** Its log goes there. */
@@ -37,7 +37,8 @@ export class WorkerProcess {
     const log = join(folder, `worker-${started}.log`);
     const output = openSync(log, 'a');
     const built = [BUILT, 'worker', ...(queues === undefined ? [] : ['--queues', queues.join(',')])];
-    const args = faults === undefined ? built : ['--import', 'tsx', FAULTY, faults, ...(queues ?? [])];
+    const faulty = moduleCommand(import.meta.url, './fault-worker');
+    const args = faults === undefined ? built : [...faulty.args, faults, ...(queues ?? [])];
     const env = { ...process.env, TEMPORAL_ADDRESS: address };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', output, output] });
     closeSync(output);

@@ -2,28 +2,16 @@ import picocolors from 'picocolors';
 import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../spec/findings.js';
 import type { Plan } from '../../spec/plan.js';
-import type { ServerCertificate, TrafficStatus } from '../../spec/status.js';
+import type { ServerCertificate } from '../../spec/status.js';
 import { findingsText } from '../../clients/output/findings.js';
 import { listText } from '../../clients/output/list.js';
 import { planText } from '../../clients/output/plan.js';
 import { certificateText } from '../../clients/output/traffic.js';
 import { reportMarkdown, reportOf } from '../../clients/output/report.js';
 import type { MigrationSummary } from '../../clients/migrations.js';
-import { migrated, NOW, undoFailed } from '../support/views.js';
+import { migrated, NO_TRAFFIC_YET, NOW, ruled, RULES, undoFailed } from '../support/views.js';
 
 const colours = picocolors.createColors(false);
-
-const NO_TRAFFIC_YET: TrafficStatus = {
-  weight: null,
-  wanted: null,
-  step: 0,
-  held: 0,
-  byHand: false,
-  waitsFor: null,
-  verdicts: [],
-  shiftBeganAt: null,
-  log: [],
-};
 
 describe('godwit report', () => {
   const markdown = reportMarkdown(reportOf(migrated));
@@ -40,6 +28,21 @@ describe('godwit report', () => {
 
   test('shows the certificate', () => {
     expect(markdown).toContain('| `c-1` | **equal** | 12 | 5,000,000 | 0 | `0/16B3748` |');
+  });
+
+  test('shows what rules of your own said, and on which position', () => {
+    expect(markdown).not.toContain('Rules of your own');
+    const asked = { ...migrated, status: { ...migrated.status, units: [ruled(RULES)] } };
+    expect(reportMarkdown(reportOf(asked))).toContain(
+      [
+        '### Rules of your own',
+        '',
+        '**2 of 3 rules of your own held**, at `0/16B3799` of the source, which took the writes; asked 2026-03-01T11:59:40.000Z, in 2.3s.',
+        '',
+        '- broken: rule paid-in-full: 3 rows on the target, where none should be (high)',
+        '- left out by validation.ignoreRules: old-prices',
+      ].join('\n'),
+    );
   });
 
   test('shows the rehearsal and each switch with its pause, step by step', () => {

@@ -9,6 +9,8 @@ import {
   migrated,
   needsAttention,
   NOW,
+  ruled,
+  RULES,
   undoFailed,
   unit,
   view,
@@ -33,6 +35,17 @@ describe('godwit status', () => {
 
   test('says where the writes go and how far the other side is behind', () => {
     expect(shown(waitingForApproval)).toContain('writes go to the source  lag 12.0 ms');
+  });
+
+  test('says how many rules of your own held, at which position, and which did not', () => {
+    const of = (rules: typeof RULES) => shown(view({ units: [ruled(rules)] }));
+    expect(of({ ...RULES, held: 3, broken: [], ignored: [] })).toContain(
+      '3 rules of your own held: on the source at 0/16B3799, 20s ago',
+    );
+    const text = of(RULES);
+    expect(text).toContain('2 of 3 rules of your own held: on the source at 0/16B3799');
+    expect(text).toContain('broken: rule paid-in-full: 3 rows on the target, where none should be (high)');
+    expect(text).toContain('left out by validation.ignoreRules: old-prices');
   });
 
   test('shows what was copied and that both sides are equal', () => {

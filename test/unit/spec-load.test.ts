@@ -93,6 +93,38 @@ describe('reading a file', () => {
       ['tables: { unlogged: { shop.cache: refuse } }'],
       'tables.unlogged["shop.cache"]: expected copy or empty',
     ],
+    [
+      'a rule of no kind',
+      ['validation: { rules: [{ name: x, severity: low }] }'],
+      '7:29 spec.databases.orders.validation.rules[0]: expected one of noRows, same or within, found none',
+    ],
+    [
+      'half a pair of queries',
+      ['validation: { rules: [{ name: x, same: { source: a } }] }'],
+      'validation.rules[0].same: expected sql, the query of both sides, or source and target',
+    ],
+    [
+      'a rule whose name is taken',
+      ['validation: { rules: [{ name: x, same: { sql: a } }, { name: x, same: { sql: b } }] }'],
+      'validation.rules[1].name: expected a name of its own, found x twice',
+    ],
+    [
+      'a typo in a rule',
+      ['validation: { rules: [{ name: x, noRow: { sql: a } }] }'],
+      '7:40 spec.databases.orders.validation.rules[0].noRow: unknown field; did you mean noRows?',
+    ],
+    [
+      'a rule left out that is none',
+      ['validation: { rules: [{ name: paid, noRows: { sql: a } }], ignoreRules: [payd] }'],
+      'validation.ignoreRules[0]: no such rule in this database; did you mean paid?',
+    ],
+    [
+      'more SQL than should travel',
+      [
+        `validation: { rules: [{ name: x, noRows: { sql: "${'a'.repeat(65_000)}" } }, { name: y, noRows: { sql: "${'b'.repeat(600)}" } }] }`,
+      ],
+      'validation.rules: expected at most 64 KiB of rules in all; make views of what is longer',
+    ],
     ['a quoted table', [`tables: { exclude: ['public."Order"'] }`], 'without quotes'],
     [
       'an unknown day',

@@ -44,6 +44,30 @@ describe('the normal form', () => {
     expect(silent?.tables).not.toHaveProperty('unlogged');
   });
 
+  test('holds rules of the user as a reconciliation does, with their defaults; and nothing of them where there are none', () => {
+    const rules = [
+      { name: 'paid', noRows: { sql: 'select 1' } },
+      { name: 'turnover', same: { sql: 'select 2' }, severity: 'low' },
+    ];
+    const [asked] = normalOf(migration({ orders: database({ validation: { rules } }) })).databases;
+    expect(asked?.validation).toMatchObject({
+      rules: [
+        { kind: 'no-rows', name: 'paid', sql: 'select 1', on: ['source', 'target'], severity: null },
+        {
+          kind: 'same',
+          name: 'turnover',
+          sql: { source: 'select 2', target: 'select 2' },
+          tolerance: 0,
+          severity: 'low',
+        },
+      ],
+      ruleTimeout: 60_000,
+      ignoreRules: [],
+    });
+    const [silent] = normalOf(migration({ orders: database({ validation: { ruleTimeout: '5m' } }) })).databases;
+    expect(silent?.validation).toEqual({ parallelism: 2, leafRows: 1_000, lockTimeout: 2_000, exclude: [] });
+  });
+
   test('holds every default, in milliseconds and bytes', () => {
     expect(normalOf(migration({ orders: database() }))).toEqual({
       version: 1,

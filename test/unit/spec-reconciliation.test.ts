@@ -58,7 +58,7 @@ describe('ten lines', () => {
         lockTimeout: 2_000,
         leafRows: 1_000,
         slowDown: { replicationLag: 30_000, activeSessions: null, probe: null },
-        busy: { transactions: 100, share: 0.04 },
+        busy: { transactions: 100, share: 0.01 },
       },
       taskQueues: { light: 'godwit', bulk: 'godwit-bulk' },
     });

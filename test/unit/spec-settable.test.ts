@@ -16,6 +16,7 @@ function shop(): NormalMigration {
           source: { url: { env: 'S' } },
           target: { url: { env: 'T' } },
           cutover: { probation: { gates: [{ errorRatio: {} }] } },
+          validation: { rules: [{ name: 'paid', noRows: { sql: 'select 1' } }] },
         },
       },
     },
@@ -61,6 +62,9 @@ describe('settings of a running migration', () => {
     ['databases.orders.watch.onFailure', 'undo', { watch: { onFailure: 'undo' } }],
     ['databases.orders.validation.lockTimeout', '1s', { validation: { lockTimeout: 1_000 } }],
     ['databases.orders.validation.parallelism', 4, { validation: { parallelism: 4 } }],
+    ['databases.orders.validation.ruleTimeout', '5m', { validation: { ruleTimeout: 300_000 } }],
+    ['databases.orders.validation.ignoreRules', 'paid', { validation: { ignoreRules: ['paid'] } }],
+    ['databases.orders.validation.ignoreRules', 'none', { validation: { ignoreRules: [] } }],
   ])('%s can be set to %s', (path, value, expected) => {
     const before = shop();
     const answer = applySetting(before, path, value);
@@ -86,10 +90,31 @@ describe('settings of a running migration', () => {
     ['databases.orders.cutover.window', 'mon 25:00-26:00', 'expected a time of day'],
     ['databases.orders.cutover.window', 'mon 01:00-01:00', 'the window is empty'],
     ['databases.orders.watch.onFailure', 'panic', 'expected'],
+    ['databases.orders.validation.ignoreRules', 'payd', 'no rule payd in this database; did you mean paid?'],
+    ['databases.orders.validation.ruleTimeout', '10ms', 'expected 1s to'],
   ])('%s = %s is refused with a reason', (path, value, expected) => {
     const answer = applySetting(shop(), path, value);
     expect(answer.ok).toBe(false);
     expect(!answer.ok && answer.error).toContain(expected);
+  });
+
+  test('rules can be neither waited for nor left out where there are none', () => {
+    const [database] = shop().databases;
+    if (database === undefined) throw new Error('the sample is wrong');
+    const { parallelism, leafRows, lockTimeout, exclude } = database.validation;
+    const bare = {
+      ...shop(),
+      databases: [{ ...database, validation: { parallelism, leafRows, lockTimeout, exclude } }],
+    };
+    for (const [field, value] of [
+      ['ruleTimeout', '5m'],
+      ['ignoreRules', 'paid'],
+    ] as const) {
+      expect(applySetting(bare, `databases.orders.validation.${field}`, value)).toMatchObject({
+        ok: false,
+        error: expect.stringContaining('has no rules') as string,
+      });
+    }
   });
 
   test('every settable field has a meaning, and names a place in the normal form', () => {

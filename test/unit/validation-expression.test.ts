@@ -60,7 +60,14 @@ describe('the image of a value', () => {
     ['a multirange', { kind: 'multirange', name: 'm', castName: 'm', bound: base('numeric') }, 'multirange_send(v)'],
     ['a composite by text', composite({ name: 'a', type: base('int4') }), 'textsend(record_out(v)::text)'],
   ])('%s', (_, type, expected) => {
-    expect(image(type, 'v')).toBe(expected);
+    for (const dialect of ['record', 'converted', 'text'] as const) expect(image(type, 'v', dialect)).toBe(expected);
+  });
+
+  test('text goes in by its bytes where both databases have one encoding, whatever its collation', () => {
+    expect(image(base('text'), 'v', 'record')).toBe('(v)::text collate "C"');
+    expect(image(domain(base('varchar')), 'v', 'record')).toBe('((v)::varchar)::text collate "C"');
+    for (const dialect of ['converted', 'text'] as const) expect(image(base('text'), 'v', dialect)).toBe('textsend(v)');
+    expect(image(base('bpchar'), 'v', 'record')).toBe('bpcharsend(v)');
   });
 });
 
@@ -75,27 +82,34 @@ describe('the hash of a row', () => {
 
   test('is seeded by an integer key', () => {
     const made = rowExpression([id, note], { kind: 'integer', column: id }, 'record');
-    expect(made.hash).toBe('hash_record_extended(row(int8send(r."id"), textsend(r."no""te")), (r."id")::bigint)');
+    expect(made.hash).toBe(
+      'hash_record_extended(row((r."id")::bigint, (r."no""te")::text collate "C"), (r."id")::bigint)',
+    );
   });
 
   test('is seeded by the hash of any other key', () => {
     const made = rowExpression([id, note], { kind: 'columns', columns: [note] }, 'record');
-    expect(made.seed).toBe('hash_record_extended(row(textsend(r."no""te")), 0)');
+    expect(made.seed).toBe('hash_record_extended(row((r."no""te")::text collate "C"), 0)');
     expect(made.hash).toContain(made.seed);
   });
 
   test('is hashed twice without a key', () => {
-    const made = rowExpression([note], { kind: 'none' }, 'record');
+    const made = rowExpression([note], { kind: 'none' }, 'converted');
     expect(made.hash).toBe(
       'hash_record_extended(row(int8send(hash_record_extended(row(textsend(r."no""te")), 0))), 0)',
     );
   });
 
   test('is that of its text as soon as one side is version 13', () => {
-    expect(dialectOf(150_000, 130_012)).toBe('text');
-    expect(dialectOf(140_000, 180_000)).toBe('record');
+    const database = (number: number, encoding = 'UTF8'): { number: number; encoding: string } => ({
+      number,
+      encoding,
+    });
+    expect(dialectOf(database(150_000), database(130_012))).toBe('text');
+    expect(dialectOf(database(140_000), database(180_000))).toBe('record');
+    expect(dialectOf(database(140_000), database(140_000, 'LATIN1'))).toBe('converted');
     const made = rowExpression([id], { kind: 'integer', column: id }, 'text');
-    expect(made.hash).toBe('hashtextextended(row(int8send(r."id"))::text, (r."id")::bigint)');
+    expect(made.hash).toBe('hashtextextended(row((r."id")::bigint)::text, (r."id")::bigint)');
   });
 
   test('has a form that knows nothing of schemas, and tells types apart that hash in other ways', () => {
