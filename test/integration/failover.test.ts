@@ -241,12 +241,13 @@ test('a slot made for failover (17) comes along: accepted, nothing is copied aga
   await catchUp(move);
   const slot = `godwit_${move.key}_forward`;
   await until(
-    async () =>
-      (
-        await standby.query('select from pg_replication_slots where slot_name = $1 and synced and not temporary', [
-          slot,
-        ])
-      ).length > 0,
+    async () => {
+      // Else what makes the copy of a slot consistent is written every 15 s, and what copies it looks up to 30 s later.
+      await pair.source.query('select pg_log_standby_snapshot()');
+      await standby.query('select pg_reload_conf()');
+      const there = 'select from pg_replication_slots where slot_name = $1 and synced and not temporary';
+      return (await standby.query(there, [slot])).length > 0;
+    },
     'the standby has the slot',
     60_000,
   );

@@ -1,6 +1,3 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
@@ -119,10 +116,7 @@ describe('a hook', () => {
     const move = await moveOf(name);
     const writers = Writers.start(pair, move.database.name);
     await writers.progress(20);
-    const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
-    const argument = JSON.stringify({ input: inputOf(move, 'forward'), point: `switch.${point}` });
-    const died = promisify(execFile)(process.execPath, ['--import', 'tsx', script, argument]);
-    await expect(died).rejects.toMatchObject({ signal: 'SIGKILL' });
+    await dieAt(`switch.${point}`, inputOf(move, 'forward'));
     expect(hook.primary).toBe(point === 'flip' ? 'target' : 'source');
     expect(await settle(move)).toEqual({ primary: 'target' });
     expect(hook.primary).toBe('target');
@@ -292,10 +286,7 @@ describe('a hook that can hold its clients', () => {
   test('left held by a dead attempt is resumed by the next', async () => {
     const name = fresh('left_held');
     const move = await moveOf(name, { hold: hook.hold });
-    const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
-    const argument = JSON.stringify({ input: inputOf(move, 'forward'), point: 'switch.pause' });
-    const died = promisify(execFile)(process.execPath, ['--import', 'tsx', script, argument]);
-    await expect(died).rejects.toMatchObject({ signal: 'SIGKILL' });
+    await dieAt('switch.pause', inputOf(move, 'forward'));
     expect(hook.held).toBe(true);
     expect(await settle(move)).toEqual({ primary: 'source' });
     expect(hook.held).toBe(false);

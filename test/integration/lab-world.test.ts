@@ -9,6 +9,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { Resolver } from '../../lab/dns/resolver.js';
 import { Lab, type LabStatus } from '../../lab/lab.js';
+import { forkOf } from '../../lab/module-command.js';
 import { SMALL_SIZE } from '../../lab/shop/create.js';
 import { identityOf } from '../../lab/world/process-identity.js';
 import { readState, writeState } from '../../lab/world/state.js';
@@ -31,8 +32,8 @@ const sharedTemporal = (): NodeJS.ProcessEnv => ({ ...process.env, TEMPORAL_ADDR
 const up = (): Promise<Lab> => Lab.up({ folder, size: SMALL_SIZE, env: sharedTemporal() });
 
 function inAnotherProcess(mode: 'leave' | 'hold' | 'crash'): ChildProcess {
-  const child = new URL('../support/lab-child.ts', import.meta.url);
-  return fork(child, [folder, mode], { execArgv: ['--import', 'tsx'], env: sharedTemporal(), stdio: 'ignore' });
+  const { file, execArgv } = forkOf(import.meta.url, '../support/lab-child');
+  return fork(file, [folder, mode], { execArgv, env: sharedTemporal(), stdio: 'ignore' });
 }
 
 async function ask(url: string, expression: string): Promise<unknown> {

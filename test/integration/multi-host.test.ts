@@ -1,7 +1,4 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
@@ -19,7 +16,7 @@ import { fresh } from '../support/fresh-name.js';
 import { chosenBy } from '../support/libpq.js';
 import { moveOf as emptyMoveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
-import { inputOf, SHORT_LEASE } from '../support/switching.js';
+import { dieAt, inputOf, SHORT_LEASE } from '../support/switching.js';
 import { WRITER_TABLES, Writers } from '../support/writers.js';
 
 let pair: ServerPair;
@@ -54,12 +51,6 @@ const HINT = 'default_transaction_read_only=on';
 
 async function switched(move: DatabaseMove, direction: SwitchInput['direction']): Promise<void> {
   expect(await switchWrites(inputOf(move, direction))).toMatchObject({ kind: 'switched' });
-}
-
-async function dieAt(point: string, input: SwitchInput): Promise<void> {
-  const script = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
-  const died = promisify(execFile)(process.execPath, ['--import', 'tsx', script, JSON.stringify({ input, point })]);
-  await expect(died).rejects.toMatchObject({ signal: 'SIGKILL' });
 }
 
 describe('a driver with both hosts', () => {

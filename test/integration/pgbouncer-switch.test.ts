@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process';
 import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import getPort from 'get-port';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../../activities/contract.js';
@@ -17,6 +14,7 @@ import { connect, refusalOf, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
+import { attempt, dieAt } from '../support/switching.js';
 
 let pair: ServerPair;
 let folder: string;
@@ -494,22 +492,9 @@ test('a switch without any pooler needs none', async () => {
 
 const reasonOf = (outcome: SwitchOutcome): string => (outcome.kind === 'not-now' ? outcome.reason : '');
 
-const SCRIPT = fileURLToPath(new URL('../support/attempt-process.ts', import.meta.url));
-const execute = promisify(execFile);
-
-/** Runs an attempt in a process that dies by SIGKILL right after `point`. */
-async function dieAt(point: string, input: SwitchInput): Promise<void> {
-  const died = execute(process.execPath, ['--import', 'tsx', SCRIPT, JSON.stringify({ input, point })]);
-  await expect(died).rejects.toMatchObject({ signal: 'SIGKILL' });
-}
-
 /** What an attempt complained about that another user of this machine ran. */
 async function attemptAs(uid: number, input: SwitchInput): Promise<string> {
-  const attempt = execute(process.execPath, ['--import', 'tsx', SCRIPT, JSON.stringify({ input, point: 'never' })], {
-    uid,
-    gid: uid,
-  });
-  return attempt.then(
+  return attempt(input, 'never', uid).then(
     () => 'nothing',
     (error: { stderr?: string }) => error.stderr ?? '',
   );

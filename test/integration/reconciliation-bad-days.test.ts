@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dropStreams } from '../../activities/reconciliation/streams.js';
 import type { NormalReconciliation, RunSummary, RunTable } from '../../spec/reconciliation.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -71,7 +72,7 @@ const sessionsLeft = async (world: Reconciled): Promise<string[]> => {
 };
 
 /** The first table is compared first, and the others wait for the pace that it used up. */
-const ONE_AFTER_ANOTHER = { parallelism: 1, rowsPerSecond: 20_000 };
+const ONE_AFTER_ANOTHER = { parallelism: 1, rowsPerSecond: 5_000 };
 const TWO_TABLES = `
   create table large (id bigint primary key, value text);
   create table "Small one" (id bigint primary key, value text)`;
@@ -322,17 +323,124 @@ describe('while a run goes on', () => {
       await expect(first).rejects.toThrow();
       // its table was compared already
       await world.on('target', `update large set value = 'corrupt' where id = 77`);
-      expect(await world.run(normal(), { run })).toMatchObject({ verdict: 'equal', rows: 20_100 });
+      const later = Date.now();
+      const ended = await world.run(normal(), { run });
+      expect(ended).toMatchObject({ verdict: 'equal', rows: 20_100 });
+      // so that it states nothing of a time when that was so
+      expect(Date.parse(ended.at)).toBeLessThan(later);
       const next = await world.run(normal());
+      expect(next).toMatchObject({ incremental: true });
       expect(await world.found(next.run)).toEqual(['large changed 77 (value)']);
+      if (by === 'changes') await dropStreams(normal());
     },
   );
 });
 
-describe('a server that is slow, or full', () => {
-  /** Each row takes 5 ms. */
-  const SLOW = 'pg_sleep(0.005) is not null';
+describe('a run that is begun again', () => {
+  test('at level quick looks at all anew, and tells each finding once', async () => {
+    const world = await apart('quick_again', TWO_TABLES, TWO_TABLES_ROWS);
+    await world.on(
+      'target',
+      `update large set value = 'corrupt' where id = 19999; delete from "Small one" where id = 7`,
+    );
+    const run = randomUUID();
+    const stop = new AbortController();
+    const first = world.run(world.normal({ limits: { ...ONE_AFTER_ANOTHER, rowsPerSecond: 2_000 } }), {
+      run,
+      level: 'quick',
+      signal: stop.signal,
+    });
+    await compared(world, run, 1);
+    stop.abort();
+    await expect(first).rejects.toThrow();
+    // counts that were the same no longer are
+    await world.on('target', 'delete from large where id = 5');
+    const summary = await world.run(world.normal(), { run, level: 'quick' });
+    expect(summary).toMatchObject({ verdict: 'different', tables: 2 });
+    expect(await world.found(run)).toEqual(['Small one missing 7', 'large missing 5']);
+    expect(summary.remaining).toBe(2);
+  });
 
+  test('goes on at the page of a table without an integer key where it was, and finds what was wrong, and no more', async () => {
+    const world = await apart(
+      'on_page',
+      'create table names (word text primary key, value text); create table words (word text primary key, value text)',
+      `insert into words select 'word ' || n, repeat(md5(n::text), 30) from generate_series(1, 300) n;
+       insert into names select * from words; analyze`,
+    );
+    await world.on(
+      'target',
+      `update words set value = 'w' where word in ('word 5', 'word 295'); delete from words where word = 'word 150';
+       delete from names where word in ('word 5', 'word 295')`,
+    );
+    // of rows that are read in bulk, and not when single ones are looked at
+    const slow = `current_setting('statement_timeout') = '0' or ${SLOW}`;
+    const rowFilters = { 'public.words': slow, 'public.names': slow };
+    // who waits for what is kept is not somebody to be gentle with
+    const limits = { statementTimeout: '1s', parallelism: 1, busy: { transactions: 'none' } };
+    const normal = world.normal({ tables: { rowFilters }, limits });
+    const run = randomUUID();
+    const kept = async (): Promise<string[]> => {
+      const rows = await world.on<{ name: string }>(
+        'target',
+        'select table_name as name from godwit.reconciliation_piece where run = $1 and progress is not null order by 1',
+        [run],
+      );
+      return rows.map(({ name }) => name);
+    };
+    const onceKept = (name: string): Promise<void> =>
+      until(async () => {
+        const [state] = await world.on<{ there: boolean }>(
+          'target',
+          `select to_regclass('godwit.reconciliation_watermark') is not null as there`,
+        );
+        return state?.there === true && (await kept()).includes(name);
+      }, `progress of ${name} is kept`);
+    // the worker dies, and may write nothing more
+    const died = expect(world.run(normal, { run, keepProgressEvery: 0 })).rejects.toMatchObject({
+      type: 'DatabaseUnreachable',
+    });
+    await onceKept('names');
+    await world.on(
+      'target',
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'godwit %'`,
+    );
+    await died;
+    // paused: what was read until then is kept, however long ago the last time was
+    const stop = new AbortController();
+    const paused = expect(world.run(normal, { run, signal: stop.signal, keepProgressEvery: 0 })).rejects.toThrow();
+    await onceKept('words');
+    stop.abort();
+    await paused;
+    expect(await kept()).toEqual(['words']);
+    const summary = await world.run(normal, { run });
+    expect(summary).toMatchObject({ verdict: 'different', remaining: 5, suspects: 0, rows: 600 });
+    expect(await world.found(run)).toEqual([
+      'names missing word 295',
+      'names missing word 5',
+      'words changed word 295 (value)',
+      'words changed word 5 (value)',
+      'words missing word 150',
+    ]);
+    expect(await kept()).toEqual([]);
+  });
+
+  test('finds what an older release kept, and adds what it lacks', async () => {
+    const world = await apart('older', TWO_TABLES, TWO_TABLES_ROWS);
+    await world.run(world.normal());
+    await world.on(
+      'target',
+      `alter table godwit.reconciliation_run drop column watermarks, drop column streams;
+       alter table godwit.reconciliation_piece drop column progress`,
+    );
+    expect(await world.run(world.normal())).toMatchObject({ verdict: 'equal', rows: 20_100 });
+  });
+});
+
+/** Each row takes 5 ms. */
+const SLOW = 'pg_sleep(0.005) is not null';
+
+describe('a server that is slow, or full', () => {
   test('statements that time out are cut smaller, and a table that cannot be cut is named', async () => {
     const world = await apart(
       'slow',

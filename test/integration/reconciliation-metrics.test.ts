@@ -2,9 +2,10 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { observed, observeReconciliations } from '../../activities/reconciliation/observer.js';
-import type { FindingCount, RunSummary, RunTable } from '../../spec/reconciliation.js';
+import type { FindingCount, RunTable } from '../../spec/reconciliation.js';
 import { makeMetrics } from '../../workers/metrics.js';
 import { testRules } from '../support/promtool.js';
+import { runSummary } from '../support/run-summary.js';
 
 const RULES = fileURLToPath(new URL('../../docs/alerts/reconciliation.rules.yaml', import.meta.url));
 
@@ -30,32 +31,6 @@ const table = (name: string, how: RunTable['how'], rows: number, findings: RunTa
   tookMs: 100,
 });
 
-const summary = (change: Partial<RunSummary>): RunSummary => ({
-  run: 'run-1',
-  reconciliation: 'shop',
-  level: 'comprehensive',
-  outcome: 'done',
-  why: null,
-  verdict: 'different',
-  primary: 'source',
-  incremental: false,
-  lsn: '0/1',
-  at: '2026-01-01T00:00:00.000Z',
-  tookMs: 2_000,
-  tables: 2,
-  tablesNotCompared: 0,
-  rows: 1_000,
-  bytes: 8_000,
-  late: 0,
-  suspects: 0,
-  found: [],
-  repaired: 0,
-  queued: 0,
-  remaining: 0,
-  certificate: null,
-  ...change,
-});
-
 async function series(metrics: ReturnType<typeof makeMetrics>): Promise<string[]> {
   return (await metrics.registry.metrics())
     .split('\n')
@@ -69,7 +44,7 @@ test('found and repaired are counted; the share that differs and the findings ar
   const metrics = makeMetrics();
   observeReconciliations(metrics.reconciliations);
   observed().ended(
-    summary({
+    runSummary({
       found: [
         count('item', 'changed', 40),
         { ...count('item', 'changed', 10), severity: 'high' },
@@ -97,8 +72,8 @@ test('found and repaired are counted; the share that differs and the findings ar
   expect(first).toContain(`last_run_timestamp_seconds{…} ${Date.parse('2026-01-01T00:00:00Z') / 1_000}`);
 
   // An incremental run finds nothing more: its findings are none, and what share differs it can't say.
-  observed().ended(summary({ verdict: 'equal', incremental: true, rows: 5 }), [table('item', 'touched', 5)]);
-  observed().ended(summary({ outcome: 'skipped', why: 'another run goes on' }), []);
+  observed().ended(runSummary({ verdict: 'equal', incremental: true, rows: 5 }), [table('item', 'touched', 5)]);
+  observed().ended(runSummary({ outcome: 'skipped', why: 'another run goes on' }), []);
   const second = await series(metrics);
   expect(second.filter((line) => line.startsWith('findings'))).toEqual([]);
   expect(second).toContain('found_total{reconciliation="shop",schema="public",table="item",kind="changed"} 50');
@@ -110,6 +85,29 @@ test('found and repaired are counted; the share that differs and the findings ar
 
 const RUN = 'job="godwit",reconciliation="shop",level="comprehensive"';
 const ofRun = { reconciliation: 'shop', level: 'comprehensive' };
+
+test('what was accepted is told apart, and is in nothing that alerts look at', async () => {
+  const metrics = makeMetrics();
+  observeReconciliations(metrics.reconciliations);
+  const item = table('item', 'all', 500, { changed: 150, extra: 2 });
+  observed().ended(runSummary({ found: [count('item', 'changed', 150), count('item', 'extra', 2)], accepted: 150 }), [
+    { ...item, accepted: { changed: 150 } },
+  ]);
+  const first = await series(metrics);
+  expect(first).toContain('found_total{reconciliation="shop",schema="public",table="item",kind="changed"} 150');
+  expect(first).toContain('accepted{…,schema="public",table="item",kind="changed"} 150');
+  expect(first.filter((line) => line.startsWith('findings'))).toEqual([
+    'findings{…,schema="public",table="item",kind="extra"} 2',
+  ]);
+  expect(first).toContain('differing_ratio{…,schema="public",table="item"} 0.004');
+
+  observed().ended(runSummary({ found: [count('item', 'changed', 150)] }), [
+    table('item', 'all', 500, { changed: 150 }),
+  ]);
+  const second = await series(metrics);
+  expect(second.filter((line) => line.startsWith('accepted'))).toEqual([]);
+  expect(second).toContain('findings{…,schema="public",table="item",kind="changed"} 150');
+});
 
 test('more than 100 differences for 5 minutes alert, by the newest run, whichever worker ran it', async () => {
   const findings = (instance: string, kind: string, values: string) => ({

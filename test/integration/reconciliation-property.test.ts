@@ -218,7 +218,8 @@ test('a run under load finds exactly what was injected, and a repair leaves noth
         rows: tables.flatMap(sowing).join('; '),
       });
       const keyed = tables.filter(({ key }) => key !== 'none');
-      const normal = world.normal();
+      // the load counts as others at work, and no hour is to be had
+      const normal = world.normal({ limits: { busy: { share: '50%' } } });
       await underLoad(world, tables, async () => {
         await world.on('target', tables.flatMap(injected).join('; '));
         const first = await world.run(normal);

@@ -2,8 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { injectFaults } from '../../activities/fault.js';
+import { keptCertificate } from '../../activities/reconciliation/kept-certificate.js';
 import { dryRun } from '../../activities/reconciliation/repair.js';
+import { markdownReport, runReport } from '../../activities/reconciliation/report/index.js';
 import { decideReview, listReview, showReview } from '../../activities/reconciliation/review.js';
+import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { Reconciled } from '../support/reconciled.js';
@@ -123,6 +126,41 @@ describe('a repair', () => {
     expect(await world.on('source', `select from customer where id = 2000`)).toHaveLength(0);
     expect(await world.on('target', `select from customer where id = 2000`)).toHaveLength(1);
     expect(await world.on('source', `select from customer where id = 950`)).toHaveLength(1);
+  });
+
+  test('is taken back on the standby only once what was taken back on the primary has arrived', async () => {
+    const world = await Reconciled.start(pair, fresh('overtaken'), {
+      schema: 'create table thing (id bigint primary key); create table stuck (id bigint primary key)',
+      rows: 'insert into thing select generate_series(1, 10)',
+    });
+    await world.on('target', 'insert into thing values (11)');
+    const normal = world.normal({
+      tables: { include: ['public.thing'] },
+      repair: { rules: [{ tables: ['*.*'], kinds: ['extra'], action: 'ask', truth: 'target' }] },
+    });
+    const found = await world.run(normal);
+    const mended = await world.repair(normal, found.run);
+    expect(mended).toMatchObject({ inserted: 1 });
+    const onTarget = (): Promise<unknown[]> => world.on('target', 'select from thing where id = 11');
+    await until(async () => (await onTarget()).length === 1, 'replication brings the row back');
+
+    const holder = await connect(pair.target.url(world.name));
+    try {
+      await holder.query('begin; lock table stuck in share mode');
+      await world.on('source', 'insert into stuck values (1)');
+      for (const attempt of ['the first', 'one that finds the primary as it was']) {
+        await expect(world.undo(normal, mended.repair, 200), attempt).rejects.toThrow(/did not arrive on the target/);
+      }
+    } finally {
+      await holder.end();
+    }
+    expect(await world.undo(normal, mended.repair)).toMatchObject({ outcome: 'undone', inserted: 1, refused: 0 });
+    expect(await world.on('source', 'select from thing where id = 11')).toHaveLength(0);
+    await until(
+      async () => (await world.on('target', 'select from stuck')).length === 1,
+      'all that was undone has arrived',
+    );
+    expect(await onTarget()).toHaveLength(1);
   });
 
   test('refuses rows that changed since, that a constraint or a trigger won’t have, and mends the others', async () => {
@@ -261,11 +299,60 @@ describe('a repair', () => {
       deleted: 0,
     });
     const again = await world.run(normal);
-    expect(again).toMatchObject({ remaining: 14, queued: 13 });
+    expect(again).toMatchObject({ verdict: 'different', remaining: 13, accepted: 1, queued: 13 });
     expect(
       (await listReview(normal, { states: ['accepted', 'repaired'] }))
         .map(({ state, key }) => `${state} ${key[0]}`)
         .sort(),
     ).toEqual(['accepted 22', 'repaired 21']);
+  });
+
+  test('what was accepted stays told apart while both sides stay, at every level and by every rule', async () => {
+    const world = await shop('accepted');
+    await world.on(
+      'target',
+      `set session_replication_role = replica;
+       delete from customer where id = 950; update customer set balance = 0 where id in (21, 22)`,
+    );
+    const asks = world.normal();
+    const mends = world.normal({
+      repair: { rules: [{ tables: ['*.*'], kinds: ['missing', 'changed'], action: 'repair' }] },
+    });
+    const first = await world.run(asks);
+    expect(first).toMatchObject({ verdict: 'different', remaining: 3, accepted: 0, queued: 3 });
+    const decided = (await listReview(asks)).filter(({ key }) => key[0] !== '21').map(({ id }) => id);
+    await decideReview(asks, decided, 'accept', 'ada', 'as agreed');
+    // of the run that found it, at once
+    const report = await runReport(asks, first.run, { keys: 10 });
+    expect(report.summary).toMatchObject({ verdict: 'different', remaining: 1, accepted: 2 });
+    expect(report.keys?.map(({ state, key }) => `${key.join()} ${state}`).sort()).toEqual([
+      '21 confirmed',
+      '22 accepted',
+      '950 accepted',
+    ]);
+    expect(markdownReport(report)).toMatch(/\| changed \| both \| 1 \| accepted \|/);
+
+    // the rules may mend by themselves by now, and what was accepted is nobody's to mend, in old runs either
+    const second = await world.run(mends);
+    expect(second).toMatchObject({ verdict: 'different', remaining: 1, accepted: 2 });
+    expect(await world.repair(mends, second.run, { what: 'policy' })).toMatchObject({ updated: 1, inserted: 0 });
+    expect(await world.repair(mends, first.run)).toMatchObject({ updated: 0, inserted: 0, unneeded: 1 });
+    const quick = await world.run(mends, { level: 'quick' });
+    expect(quick).toMatchObject({ remaining: 0 });
+    expect(quick.found.map(({ kind }) => kind)).toContain('missing');
+    const quiet = await world.run(mends);
+    expect(quiet).toMatchObject({ verdict: 'different', remaining: 0, accepted: 2, queued: 0 });
+    expect((await keptCertificate(mends, quiet.run)).found.reduce((sum, { count }) => sum + count, 0)).toBe(2);
+
+    // either side of it changes
+    await world.on('source', 'update customer set balance = 7 where id = 22');
+    await until(
+      async () => (await world.on('target', 'select from customer where id = 22 and balance = 7')).length === 1,
+      'replication brings it',
+    );
+    await world.on('target', 'update customer set balance = 8 where id = 22');
+    expect(await world.run(asks)).toMatchObject({ remaining: 1, accepted: 1, queued: 1 });
+    await world.on('source', 'update customer set balance = 9 where id = 950');
+    expect(await world.run(asks)).toMatchObject({ remaining: 2, accepted: 0, queued: 2 });
   });
 });

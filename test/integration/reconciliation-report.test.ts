@@ -147,7 +147,7 @@ test('a report holds figures, findings together, repairs and the queue; keys onl
     notChecked: [{ what: 'rule *', why: 'too slow' }],
   });
   expect(markdownReport(report)).toContain('\n## Not checked\n\n- rule \\*: too slow\n');
-  expect(htmlReport(report)).toContain('<td>rule *</td><td>too slow</td>');
+  expect(htmlReport(report)).toContain('<td class="text">rule *</td><td class="text">too slow</td>');
   const all = [JSON.stringify(report), markdownReport(report), htmlReport(report)].join('\n');
   expect(all).not.toContain('example.com');
 

@@ -1,4 +1,5 @@
 /** What a run need not read: rows that nobody touched, rows out of a sample, and, at the quick level, rows at all. */
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dropStreams } from '../../activities/reconciliation/streams.js';
 import { fresh } from '../support/fresh-name.js';
@@ -85,6 +86,104 @@ describe('an incremental run', () => {
     const found = await world.run(normal);
     expect(found).toMatchObject({ verdict: 'different', incremental: true, rows: 52 });
     expect(await world.found(found.run)).toEqual(['account changed 20000 (owner)']);
+  });
+
+  test('by xmin looks in parts of a snapshot where one statement would take too long', async () => {
+    const schema = `
+      create function slow(bigint) returns boolean language plpgsql as $$ begin perform pg_sleep(0.002); return true; end $$;
+      create table wide (id bigint primary key, body text)`;
+    const rows = `insert into wide select i, repeat('x', 1000) from generate_series(1, 300) i`;
+    const world = await Reconciled.start(pair, fresh('xmin_slow'), { schema, rows });
+    const normal = world.normal({
+      incremental: { by: 'xmin' },
+      tables: { include: ['public.wide'], rowFilters: { 'public.wide': 'public.slow(id)' } },
+    });
+    // all rows take 600 ms
+    normal.limits.statementTimeout = 250;
+    expect(await world.run(normal)).toMatchObject({ verdict: 'equal', incremental: false, rows: 300 });
+    await world.on('source', `update wide set body = repeat('y', 1000)`);
+    await until(
+      async () => (await world.on('target', `select from wide where body like 'y%'`)).length === 300,
+      'the standby has caught up',
+    );
+    await world.on('target', `update wide set body = 'corrupt' where id = 200`);
+    await world.on('target', `delete from wide where id = 7`);
+    const found = await world.run(normal);
+    expect(found).toMatchObject({ verdict: 'different', incremental: true, rows: 300 });
+    expect(await world.found(found.run)).toEqual(['wide changed 200 (body)', 'wide missing 7']);
+  });
+
+  test('by xmin finds what a transaction wrote that was open at the last run, however many have begun since', async () => {
+    const world = await bank('xmin_open');
+    const normal = world.normal({ incremental: { by: 'xmin' } });
+    const open = new pg.Client({ connectionString: pair.target.url(world.name) });
+    const later = new pg.Client({ connectionString: pair.target.url(world.name) });
+    await Promise.all([open.connect(), later.connect()]);
+    try {
+      await open.query(`begin; update account set owner = 'corrupt' where id = 20000`);
+      expect(await world.run(normal)).toMatchObject({ verdict: 'equal', incremental: false });
+      // neither over nor seen by anybody, and yet counted when ages are
+      await later.query('begin; select txid_current()');
+      await open.query('commit');
+      const found = await world.run(normal);
+      expect(found).toMatchObject({ verdict: 'different', incremental: true });
+      expect(await world.found(found.run)).toEqual(['account changed 20000 (owner)']);
+    } finally {
+      await Promise.all([open.end(), later.end()]);
+    }
+  });
+
+  test('by changes reads all where the stream was made anew, also when the run that made it has failed', async () => {
+    const world = await bank('anew');
+    const normal = world.normal({ incremental: { by: 'changes' } });
+    await world.run(normal);
+    await world.on('target', `update account set owner = 'corrupt' where id = 20000`);
+    await dropStreams(normal);
+    const stop = new AbortController();
+    const made = world.run(world.normal({ incremental: { by: 'changes' }, limits: { rowsPerSecond: 1_000 } }), {
+      signal: stop.signal,
+    });
+    const failed = expect(made).rejects.toThrow();
+    await until(async () => {
+      const slots = await world.on(
+        'target',
+        `select from pg_replication_slots s join godwit.reconciliation_piece p on p.figures is null
+         where slot_name like 'godwit_reconcile%' and database = current_database()`,
+      );
+      return slots.length > 0;
+    }, 'the stream is there again, and rows are compared');
+    stop.abort();
+    await failed;
+    const found = await world.run(normal);
+    expect(found).toMatchObject({ verdict: 'different', incremental: false });
+    expect(await world.found(found.run)).toEqual(['account changed 20000 (owner)']);
+    await dropStreams(normal);
+  });
+
+  test('compares a table whole again that differed in too many rows to look at all of them', async () => {
+    const world = await Reconciled.start(pair, fresh('too_many'), {
+      schema: 'create table account (id bigint primary key); create table note (id bigint primary key)',
+      rows: 'insert into note select generate_series(1, 100)',
+      replicated: false,
+    });
+    const normal = world.normal({ incremental: { by: 'xmin' }, replication: { none: true } });
+    await world.on('source', 'insert into account select generate_series(1, 100500); analyze account');
+    const first = await world.run(normal);
+    expect(first).toMatchObject({ verdict: 'different', incremental: false });
+    expect(first.remaining).toBeGreaterThanOrEqual(100_000);
+    expect(first.remaining).toBeLessThan(100_500);
+    await world.on('target', 'insert into account select generate_series(1, 100500) on conflict do nothing');
+    const second = await world.run(normal);
+    expect(second).toMatchObject({ verdict: 'equal' });
+    const [stored] = await world.on<{ tables: { name: string; how: string; rows: number }[] }>(
+      'target',
+      'select tables from godwit.reconciliation_run where run = $1',
+      [second.run],
+    );
+    expect(stored?.tables.map(({ name, how, rows }) => `${name} ${how} ${rows}`)).toEqual([
+      'account all 100500',
+      'note touched 0',
+    ]);
   });
 
   test('by a column reads the rows that it says were changed, and those of tables without it as a whole', async () => {

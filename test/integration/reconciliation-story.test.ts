@@ -130,7 +130,17 @@ test('differences are found, shown, decided, mended, taken back, certified and f
   const words = ['reconcile', 'repair', file, rest.run, '--all', '--delete', '--confirm', name, ...started];
   const mended = await godwit(...words);
   expect(mended.stdout).toContain('repaired  2 inserted, 1 updated, 1 deleted');
-  expect(await reconciled()).toMatchObject({ remaining: 1, found: [{ kind: 'changed', table: 'customer', count: 1 }] });
+  // it still differs, and no schedule needs to alarm anybody
+  expect(await reconciled()).toMatchObject({
+    exitCode: 0,
+    verdict: 'different',
+    remaining: 0,
+    accepted: 1,
+    found: [{ kind: 'changed', table: 'customer', count: 1 }],
+  });
+  const told = await godwit('reconcile', 'status', file);
+  expect(told.stdout).toContain('accepted  comprehensive');
+  expect(told.stdout).toContain('1 finding accepted in the review');
   await shop.on('target', 'update purchase set amount = 1 where id = 20');
   const undone = await godwit('reconcile', 'undo', file, repairIn(mended), ...started);
   expect(undone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('1 refused') as string });
@@ -139,6 +149,7 @@ test('differences are found, shown, decided, mended, taken back, certified and f
   // an accepted difference that became another one is asked about again
   await shop.on('target', `update customer set name = 'Trent' where id = 7`);
   const last = await reconciled();
+  expect(last).toMatchObject({ exitCode: 1, accepted: 0 });
   expect((await items()).filter((line) => line.startsWith('customer 7'))).toEqual([
     'customer 7 changed accepted',
     'customer 7 changed waiting',

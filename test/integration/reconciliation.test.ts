@@ -91,19 +91,22 @@ describe('a comprehensive run', () => {
     const slow = shop.normal({ limits: { rowsPerSecond: 20_000 } });
     const first = shop.run(slow, { run, signal: stop.signal });
     await expect
-      .poll(async () => {
-        const known = await shop.on<{ known: boolean }>(
-          'target',
-          `select to_regclass('godwit.reconciliation_watermark') is not null as known`,
-        );
-        if (known[0]?.known !== true) return 0;
-        const done = await shop.on<{ done: number }>(
-          'target',
-          'select count(*)::int as done from godwit.reconciliation_piece where run = $1 and figures is not null',
-          [run],
-        );
-        return done[0]?.done ?? 0;
-      })
+      .poll(
+        async () => {
+          const known = await shop.on<{ known: boolean }>(
+            'target',
+            `select to_regclass('godwit.reconciliation_watermark') is not null as known`,
+          );
+          if (known[0]?.known !== true) return 0;
+          const done = await shop.on<{ done: number }>(
+            'target',
+            'select count(*)::int as done from godwit.reconciliation_piece where run = $1 and figures is not null',
+            [run],
+          );
+          return done[0]?.done ?? 0;
+        },
+        { timeout: 30_000 },
+      )
       .toBeGreaterThan(0);
     stop.abort();
     await expect(first).rejects.toThrow();
@@ -114,5 +117,33 @@ describe('a comprehensive run', () => {
     expect(after.map(({ id }) => id)).toEqual(expect.arrayContaining(before.map(({ id }) => id)));
     // asked again, since its answer was lost
     expect(await shop.run(shop.normal(), { run })).toEqual(summary);
+  });
+
+  test('puts a thousand of a kind into the queue, however many there are and however often it is run', async () => {
+    const shop = await Reconciled.start(pair, fresh('queue'), {
+      schema: 'create table item (id int primary key); create table place (name text primary key)',
+      rows: `insert into item select generate_series(1, 2000); insert into place select 'p' || n from generate_series(1, 50) n`,
+      replicated: false,
+    });
+    await shop.on('target', `delete from item where id > 700; delete from place where name = 'p7'`);
+    const normal = shop.normal({ replication: { none: true } });
+    const queued = (): Promise<{ line: string }[]> =>
+      shop.on(
+        'target',
+        `select concat_ws(' ', f.table_name, v.state, count(*)) as line
+         from godwit.reconciliation_review v join godwit.reconciliation_finding f on f.id = v.finding
+         group by f.table_name, v.state order by 1`,
+      );
+    const thousand = [{ line: 'item waiting 1000' }, { line: 'place waiting 1' }];
+    expect(await shop.run(normal)).toMatchObject({ verdict: 'different', remaining: 1_301, queued: 1_001 });
+    expect(await queued()).toEqual(thousand);
+    expect(await shop.run(normal)).toMatchObject({ verdict: 'different', remaining: 1_301, queued: 1_001 });
+    expect(await queued()).toEqual(thousand);
+    // what was decided makes room for others
+    await shop.on(
+      'target',
+      `update godwit.reconciliation_review set state = 'rejected' where id in (select min(id) from godwit.reconciliation_review)`,
+    );
+    expect(await shop.run(normal)).toMatchObject({ queued: 1_001 });
   });
 });

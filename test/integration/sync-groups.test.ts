@@ -28,14 +28,14 @@ afterEach(() => injectFaults(null));
 const TABLES = `
   ${WRITER_TABLES}
   create table first (id bigint primary key, name text);
-  insert into first select i, repeat(md5(i::text), 8) from generate_series(1, 30000) i;
+  insert into first select i, repeat(md5(i::text), 4) from generate_series(1, 30000) i;
   create table item (id bigint primary key, name text);
-  insert into item select i, repeat(md5(i::text), 8) from generate_series(1, 20000) i;
+  insert into item select i, repeat(md5(i::text), 4) from generate_series(1, 20000) i;
   create table part_of_item (id bigint primary key, item bigint references item);
   insert into part_of_item select i, i from generate_series(1, 100) i;
   create index on first (name);
 `;
-const COPY = { parallelism: 2, rangeSize: 256 * 1024, rateLimit: 3_000_000 };
+const COPY = { parallelism: 2, rangeSize: 128 * 1024, rateLimit: 3_000_000 };
 
 async function begun(name: string, copy = COPY): Promise<DatabaseMove> {
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);

@@ -8,6 +8,7 @@ import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import type { DatabaseMove } from '../../activities/contract.js';
+import { moduleCommand } from '../../lab/module-command.js';
 import type { Progress } from '../../spec/status.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -38,10 +39,8 @@ async function database(name: string): Promise<void> {
 }
 
 function child(move: DatabaseMove): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', 'test/support/sync-child.ts', JSON.stringify(move)], {
-    stdio: 'ignore',
-    env: process.env,
-  });
+  const { command, args } = moduleCommand(import.meta.url, '../support/sync-child');
+  return spawn(command, [...args, JSON.stringify(move)], { stdio: 'ignore', env: process.env });
 }
 
 async function killed(process: ChildProcess): Promise<void> {

@@ -1,22 +1,19 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { check } from '../../lab/check.js';
 import { ask } from '../../lab/dns/ask.js';
-import { ensurePrometheus } from '../../lab/components.js';
 import { Load, type LoadOptions } from '../../lab/load.js';
 import { forkOf } from '../../lab/module-command.js';
-import { createShopDatabase, fillShop, SHOP, SMALL_SIZE } from '../../lab/shop/create.js';
+import { SHOP } from '../../lab/shop/create.js';
 import { forward, LoadBalancers } from '../../lab/traffic/load-balancers.js';
-import { TrafficWorld } from '../../lab/traffic-world.js';
+import type { TrafficWorld } from '../../lab/traffic-world.js';
 import { identityOf } from '../../lab/world/process-identity.js';
-import { newAccount, startAws } from '../support/aws.js';
-import { say } from '../support/progress.js';
-import { startPair, type ServerPair } from '../support/postgres.js';
+import type { ServerPair } from '../support/postgres.js';
+import { ShopWorld } from '../support/shop-world.js';
 
+let shop: ShopWorld;
 let pair: ServerPair;
 let folder: string;
 let world: TrafficWorld;
@@ -24,21 +21,8 @@ let elb: LoadBalancers;
 let records = 0;
 
 beforeAll(async () => {
-  pair = await startPair();
-  await createShopDatabase(pair.source);
-  await fillShop(pair.source, SMALL_SIZE);
-  folder = await mkdtemp(join(tmpdir(), 'godwit-traffic-'));
-  // Moto answers when this does.
-  await (await startAws()).stop();
-  world = await TrafficWorld.start({
-    folder,
-    moto: inject('motoUrl'),
-    account: newAccount(),
-    database: pair.source.url(SHOP.database),
-    prometheus: await ensurePrometheus({ onProgress: say }),
-    edge: { secondMs: 50, refreshEveryMs: 500 },
-    names: { refreshEveryMs: 500 },
-  });
+  shop = await ShopWorld.start({ scraped: true, edge: { secondMs: 50, refreshEveryMs: 500 } });
+  ({ pair, folder, traffic: world } = shop);
   elb = await LoadBalancers.in(world.account);
 });
 
@@ -46,9 +30,7 @@ afterAll(async () => {
   elb?.close();
   const pids = world ? [world.edge, world.blue, world.green].map(({ process: part }) => part.pid) : [];
   pids.push(world?.prometheus?.pid ?? -1);
-  await world?.stop();
-  await pair?.destroy();
-  await rm(folder, { recursive: true, force: true });
+  await shop?.stop();
   expect(pids.filter((pid) => identityOf(pid) !== null)).toEqual([]);
 });
 

@@ -30,8 +30,10 @@ import { Writers } from '../support/writers.js';
 const MATRIX: readonly (readonly [PostgresMajor, PostgresMajor])[] = [
   [13, 15],
   [13, 18],
+  [14, 17],
   [14, 18],
   [15, 15],
+  [15, 18],
   [16, 17],
   [17, 18],
   [18, 18],

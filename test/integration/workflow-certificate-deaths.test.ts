@@ -8,10 +8,9 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import type { AwsWorld } from '../../lab/aws/world.js';
 import { QUERIES } from '../../spec/messages.js';
-import type { MigrationDocument } from '../../spec/schema.js';
 import type { StatusDocument } from '../../spec/status.js';
 import { startAws } from '../support/aws.js';
-import { CertificateEyes, QUICK_ACM } from '../support/certificates.js';
+import { certificateDocument, CertificateEyes, QUICK_ACM } from '../support/certificates.js';
 import { Faults } from '../support/faults.js';
 import { newWorld, useAccount } from '../support/traffic.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -52,28 +51,6 @@ async function addWorker(): Promise<void> {
   workers.push(await WorkerProcess.start({ folder, address, faults: faults.folder, queues: [QUEUE] }));
 }
 
-const document = (): MigrationDocument => ({
-  apiVersion: 'godwit.dev/v1alpha1',
-  kind: 'Migration',
-  metadata: { name: 'shop-certificate' },
-  spec: {
-    traffic: {
-      web: {
-        alb: {
-          listener: world.listener,
-          settings: 'ignore',
-          certificate: { domain: `shop.${eyes.domain}`, zone: world.zone.id, listener },
-        },
-        blue: { targetGroup: world.blue.arn },
-        green: { targetGroup: world.green.arn },
-        aws: { endpoint: aws.url },
-        every: '200ms',
-        taskQueue: QUEUE,
-      },
-    },
-  },
-});
-
 /** Right after these took effect; each kills the worker that comes there, and another one goes on. */
 const FORWARD = ['certificate.requested', 'certificate.validation', 'certificate.served'];
 const BACK = ['certificate.unserved', 'certificate.unvalidated', 'certificate.deleted'];
@@ -85,7 +62,7 @@ test('a worker that dies after each of the calls that change something leaves on
   const handle = await client.workflow.start('certificate', {
     workflowId: `certificate-${randomUUID().slice(0, 8)}`,
     taskQueue: QUEUE,
-    args: [document()],
+    args: [certificateDocument(eyes, QUEUE, { domain: `shop.${eyes.domain}`, listener })],
   });
   const ended = handle.result().then(
     () => 'served',

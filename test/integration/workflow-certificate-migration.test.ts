@@ -1,30 +1,25 @@
 /** A certificate as part of a migration, over the whole world of traffic: load balancer, name servers, the shop as blue and green. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { activities } from '../../activities/index.js';
 import type { AwsWorld } from '../../lab/aws/world.js';
-import { createShopDatabase, fillShop, SHOP, SMALL_SIZE } from '../../lab/shop/create.js';
-import { TrafficWorld, ZONE } from '../../lab/traffic-world.js';
+import type { TrafficWorld } from '../../lab/traffic-world.js';
+import { ZONE } from '../../lab/traffic-world.js';
 import { QUERIES } from '../../spec/messages.js';
 import type { MigrationDocument } from '../../spec/schema.js';
 import type { StatusDocument } from '../../spec/status.js';
 import { makeLog } from '../../workers/log.js';
 import { startWorkers, type Workers } from '../../workers/run.js';
 import type { migration } from '../../workflows/migration.js';
-import { newAccount, startAws } from '../support/aws.js';
 import { CertificateEyes, QUICK_ACM } from '../support/certificates.js';
-import { startPair, type ServerPair } from '../support/postgres.js';
+import { ShopWorld } from '../support/shop-world.js';
 import { hurry } from '../support/traffic.js';
 
 const QUEUE = `certificate-${randomUUID().slice(0, 8)}`;
 const DOMAIN = `new.${ZONE}`;
 
-let pair: ServerPair;
-let folder: string;
+let shop: ShopWorld;
 let world: TrafficWorld;
 let eyes: CertificateEyes;
 let listener: string;
@@ -34,20 +29,8 @@ let workers: Workers;
 
 beforeAll(async () => {
   hurry();
-  pair = await startPair();
-  await createShopDatabase(pair.source);
-  await fillShop(pair.source, SMALL_SIZE);
-  folder = await mkdtemp(join(tmpdir(), 'godwit-certificate-'));
-  // Moto answers when this does.
-  await (await startAws()).stop();
-  world = await TrafficWorld.start({
-    folder,
-    moto: inject('motoUrl'),
-    account: newAccount(),
-    database: pair.source.url(SHOP.database),
-    edge: { secondMs: 100, refreshEveryMs: 300 },
-    names: { refreshEveryMs: 500 },
-  });
+  shop = await ShopWorld.start({ edge: { secondMs: 100, refreshEveryMs: 300 } });
+  world = shop.traffic;
   world.aws.tell({ acm: QUICK_ACM });
   Object.assign(process.env, world.environment);
   eyes = new CertificateEyes(world.aws, seen(world));
@@ -61,9 +44,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await workers?.stop();
   await connection?.close();
-  await world?.stop();
-  await pair?.destroy();
-  await rm(folder, { recursive: true, force: true });
+  await shop?.stop();
 });
 
 /** What the estate is called elsewhere. */

@@ -17,7 +17,7 @@ import type { ServerCertificate, StatusDocument } from '../../spec/status.js';
 import { makeLog } from '../../workers/log.js';
 import { startWorkers, type Workers } from '../../workers/run.js';
 import { startAws } from '../support/aws.js';
-import { CertificateEyes, QUICK_ACM } from '../support/certificates.js';
+import { certificateDocument, CertificateEyes, QUICK_ACM } from '../support/certificates.js';
 import { hurry, newWorld, useAccount } from '../support/traffic.js';
 
 const QUEUE = `certificate-${randomUUID().slice(0, 8)}`;
@@ -64,29 +64,8 @@ afterEach(() => {
   aws.tell({ staleness: {}, pageSize: null, acm: { ...DEFAULT_SETTINGS.acm, ...QUICK_ACM } });
 });
 
-function documentOf(certificate: object = {}): MigrationDocument {
-  return {
-    apiVersion: 'godwit.dev/v1alpha1',
-    kind: 'Migration',
-    metadata: { name: 'shop-certificate' },
-    spec: {
-      traffic: {
-        web: {
-          alb: {
-            listener: world.listener,
-            settings: 'ignore',
-            certificate: { domain, zone: world.zone.id, listener, ...certificate },
-          },
-          blue: { targetGroup: world.blue.arn },
-          green: { targetGroup: world.green.arn },
-          aws: { endpoint: aws.url },
-          every: '200ms',
-          taskQueue: QUEUE,
-        },
-      },
-    },
-  };
-}
+const documentOf = (certificate: object = {}): MigrationDocument =>
+  certificateDocument(eyes, QUEUE, { domain, listener, ...certificate });
 
 async function begin(document = documentOf()): Promise<WorkflowHandle> {
   const handle = await client.workflow.start('certificate', {

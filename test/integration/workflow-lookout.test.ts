@@ -201,6 +201,19 @@ describe.concurrent('while watching', () => {
     expect(migration.model.primaries).toEqual(['target']);
   });
 
+  it('a way back that a look finds lost while a person gives it up needs no second word', async () => {
+    const migration = await watched();
+    migration.model.lost = 'the replication slot on the target is lost';
+    await migration.reaches('needs-attention');
+    const look = migration.model.hold('observe');
+    await look.reached;
+    await migration.send('retry');
+    look.release();
+    await migration.reachesGate('finalize');
+    await migration.approve('finalize');
+    expect((await migration.result()).state).toBe('migrated');
+  });
+
   it('DDL on the target holds; retry adopts it and compares', async () => {
     const migration = await watched();
     const before = migration.model.count('validate');

@@ -140,7 +140,7 @@ describe.concurrent('a message', () => {
 async function rawSignal(id: string, name: string, encoding: string, data: string): Promise<void> {
   const { metadata } = defaultPayloadConverter.toPayload('') ?? {};
   const payload = { metadata: { ...metadata, encoding: Buffer.from(encoding) }, data: Buffer.from(data) };
-  await lab.connection.workflowService.signalWorkflowExecution({
+  await lab.client.workflowService.signalWorkflowExecution({
     namespace: 'default',
     workflowExecution: { workflowId: id },
     signalName: name,

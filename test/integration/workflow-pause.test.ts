@@ -58,7 +58,7 @@ describe.concurrent('pause', () => {
   });
 
   it('stops the clock of the watch and of the wait between attempts', async () => {
-    const watch = { for: 600, every: 100, validateEvery: null, onFailure: 'hold' } as const;
+    const watch = { for: 6_000, every: 1_000, validateEvery: null, onFailure: 'hold' } as const;
     const migration = await lab.migrate({ gates: [], databases: [{ name: 'orders', watch }] });
     await migration.until('watch', ({ stage }) => stage === 'watch');
     await migration.send('pause');

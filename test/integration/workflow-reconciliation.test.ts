@@ -1,8 +1,8 @@
 /** Runs of a reconciliation: started by people, by schedules, paused, aborted, failed, and with repairs. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { moduleCommand } from '../../lab/module-command.js';
 import type { RepairSummary } from '../../spec/reconciliation.js';
 import { finding } from '../support/model-reconciliation.js';
 import { ReconciliationLab, untilFact } from '../support/reconciliations.js';
@@ -232,8 +232,8 @@ describe('a worker that is killed when it begins to compare', () => {
     const { document, model } = await lab.reconciliation();
     await lab.stopWorkers();
     const { light, bulk } = lab.queues;
-    const script = fileURLToPath(new URL('../support/dying-run.ts', import.meta.url));
-    const doomed = spawn(process.execPath, ['--import', 'tsx', script, light, bulk], {
+    const { command, args } = moduleCommand(import.meta.url, '../support/dying-run');
+    const doomed = spawn(command, [...args, light, bulk], {
       env: { ...process.env, TEMPORAL_ADDRESS: lab.address },
       stdio: 'ignore',
     });

@@ -1,7 +1,5 @@
 /** Traffic moved by the real workflows over real parts: the shop as blue and green, under load, judged by a real Prometheus. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DescribeListenersCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
@@ -11,24 +9,23 @@ import { PATIENCE } from '../../activities/aws/patience.js';
 import { trafficActivities } from '../../activities/aws/traffic.js';
 import { activities } from '../../activities/index.js';
 import { check } from '../../lab/check.js';
-import { ensurePrometheus } from '../../lab/components.js';
 import { Load } from '../../lab/load.js';
-import { createShopDatabase, fillShop, SHOP, SMALL_SIZE } from '../../lab/shop/create.js';
+import { SHOP } from '../../lab/shop/create.js';
 import { forward, LoadBalancers } from '../../lab/traffic/load-balancers.js';
-import { TrafficWorld } from '../../lab/traffic-world.js';
+import type { TrafficWorld } from '../../lab/traffic-world.js';
 import { QUERIES } from '../../spec/messages.js';
 import type { MigrationDocument } from '../../spec/schema.js';
 import type { StatusDocument } from '../../spec/status.js';
 import { makeLog } from '../../workers/log.js';
 import { startWorkers, type Workers } from '../../workers/run.js';
 import type { migration } from '../../workflows/migration.js';
-import { newAccount, startAws } from '../support/aws.js';
-import { say } from '../support/progress.js';
-import { startPair, type ServerPair } from '../support/postgres.js';
+import type { ServerPair } from '../support/postgres.js';
+import { ShopWorld } from '../support/shop-world.js';
 import { recordMoveOf } from '../support/traffic.js';
 
 const QUEUE = `traffic-${randomUUID().slice(0, 8)}`;
 
+let shop: ShopWorld;
 let pair: ServerPair;
 let folder: string;
 let world: TrafficWorld;
@@ -40,21 +37,11 @@ let records = 0;
 
 beforeAll(async () => {
   Object.assign(PATIENCE, { stale: 400, secondLook: 20, readBack: 5_000 });
-  pair = await startPair();
-  await createShopDatabase(pair.source);
-  await fillShop(pair.source, SMALL_SIZE);
-  folder = await mkdtemp(join(tmpdir(), 'godwit-traffic-'));
-  // Moto answers when this does.
-  await (await startAws()).stop();
-  world = await TrafficWorld.start({
-    folder,
-    moto: inject('motoUrl'),
-    account: newAccount(),
-    database: pair.source.url(SHOP.database),
-    prometheus: await ensurePrometheus({ onProgress: say }),
+  shop = await ShopWorld.start({
+    scraped: true,
     edge: { secondMs: 100, refreshEveryMs: 300, cloudWatchEveryMs: 1_000 },
-    names: { refreshEveryMs: 500 },
   });
+  ({ pair, folder, traffic: world } = shop);
   Object.assign(process.env, world.environment);
   elb = new ElasticLoadBalancingV2Client(world.account);
   const address = inject('temporalAddress');
@@ -68,9 +55,7 @@ afterAll(async () => {
   await workers?.stop();
   await connection?.close();
   elb?.destroy();
-  await world?.stop();
-  await pair?.destroy();
-  await rm(folder, { recursive: true, force: true });
+  await shop?.stop();
 });
 
 interface Change {

@@ -1,7 +1,7 @@
 /** The way of a migration: forward through its stages, back, and forward again. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Finding } from '../../spec/findings.js';
-import { gate, Lab, NO_GATES } from '../support/migrations.js';
+import { gate, Lab, NO_GATES, RULED } from '../support/migrations.js';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -306,5 +306,80 @@ describe.concurrent('the watch', () => {
     await migration.reaches('running');
     await migration.send('abort');
     await migration.result();
+  });
+});
+
+describe.concurrent('rules of the user', () => {
+  it('hold a migration before its switch while one is broken or proves nothing, and let it go once all hold', async () => {
+    const migration = await lab.migrate({ databases: [{ name: 'orders', validation: RULED }] }, (model) => {
+      model.brokenRules = ['rule paid: 3 rows on the source, where none should be (high)'];
+    });
+    const held = await migration.reaches('needs-attention');
+    expect(held.units[0]?.problem).toMatchObject({
+      type: 'ValidationDiffers',
+      message: 'rules of your own are broken: rule paid: 3 rows on the source, where none should be (high)',
+      next: expect.stringContaining('retry') as string,
+    });
+    expect(held.units[0]?.certificate).toMatchObject({ verdict: 'equal', rules: { asked: 1, held: 0 } });
+    migration.model.brokenRules = [];
+    migration.model.rulesNotAsked = ['rule paid on the source: permission denied'];
+    await migration.send('retry');
+    const unproven = await migration.until('no evidence', ({ reason }) => reason?.includes('proves nothing') === true);
+    expect(unproven.units[0]?.problem).toMatchObject({ type: 'ValidationDiffers' });
+    migration.model.rulesNotAsked = [];
+    await migration.send('set', { path: 'databases.orders.validation.ruleTimeout', value: '5m' });
+    await migration.send('retry');
+    const ready = await migration.reachesGate('switch');
+    expect(ready.units[0]?.certificate?.rules).toMatchObject({ asked: 1, held: 1, primary: 'source', lsn: '0/2' });
+    expect(migration.model.count('checkRules')).toBe(3);
+
+    // days may pass until somebody approves
+    migration.model.brokenRules = ['rule paid: 1 row on the source, where none should be (high)'];
+    await migration.approve('switch');
+    const late = await migration.reaches('needs-attention');
+    expect(late.units[0]?.problem).toMatchObject({
+      type: 'ValidationDiffers',
+      message: 'rules of your own are broken: rule paid: 1 row on the source, where none should be (high)',
+    });
+    expect(migration.model.count('switchWrites')).toBe(0);
+    migration.model.brokenRules = [];
+    await migration.send('retry');
+    await migration.until('the switch', () => migration.model.count('switchWrites') === 1);
+    await migration.send('abort');
+    await migration.result();
+  });
+
+  it('are asked while watching: one that is broken holds, whatever onFailure says; one that proves nothing is said', async () => {
+    const watch = { ...LONG_WATCH, validateEvery: 40, onFailure: 'undo' } as const;
+    const migration = await lab.migrate({ gates: [], databases: [{ name: 'orders', watch, validation: RULED }] });
+    await migration.until('rules of the target', ({ units }) => units[0]?.certificate?.rules?.primary === 'target');
+    migration.model.rulesNotAsked = ['rule paid on the target: it took too long'];
+    const noted = await migration.until('a note', ({ reason }) => reason?.includes('it took too long') === true);
+    expect([noted.state, noted.units[0]?.problem]).toEqual(['running', null]);
+    migration.model.rulesNotAsked = [];
+    migration.model.brokenRules = ['rule paid: 1 row on the target, where none should be (high)'];
+    const held = await migration.reaches('needs-attention');
+    expect(held.units[0]?.problem).toMatchObject({ type: 'ValidationDiffers' });
+    migration.model.brokenRules = [];
+    await migration.send('retry');
+    await migration.reaches('running');
+    expect(migration.model.primaries).toEqual(['target']);
+    await migration.send('abort');
+    await migration.result();
+  });
+
+  it('are not asked where there are none, nor while rows differ', async () => {
+    const bare = await lab.migrate();
+    await bare.reachesGate('switch');
+    expect(bare.model.count('checkRules')).toBe(0);
+    await bare.send('abort');
+    await bare.result();
+    const different = await lab.migrate({ databases: [{ name: 'orders', validation: RULED }] }, (model) => {
+      model.verdict = 'different';
+    });
+    await different.reaches('needs-attention');
+    expect(different.model.count('checkRules')).toBe(0);
+    await different.send('abort');
+    await different.result();
   });
 });
