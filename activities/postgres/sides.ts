@@ -40,15 +40,29 @@ export async function eachSide<T>(work: (side: Primary) => Promise<T>): Promise<
   return { source, target };
 }
 
-/** Opens both sides; if one can't be reached, the other is closed again. */
+/** All that is being opened, closed all at once; if some of it can't be opened, the rest is closed again. */
+export async function allOpen<T extends AsyncDisposable[]>(opening: {
+  [I in keyof T]: Promise<T[I]>;
+}): Promise<T & AsyncDisposable> {
+  const opened = await Promise.allSettled<AsyncDisposable>(opening);
+  const failed = opened.find((one) => one.status === 'rejected');
+  if (failed !== undefined) {
+    await closeAll(opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+    throw failed.reason;
+  }
+  const all = await Promise.all(opening);
+  return Object.assign(all, { [Symbol.asyncDispose]: () => closeAll(all) });
+}
+
+async function closeAll(all: AsyncDisposable[]): Promise<void> {
+  await Promise.all(all.map(async (one) => one[Symbol.asyncDispose]()));
+}
+
 export async function bothSides(pair: Pair, purpose: string): Promise<Sides> {
   const options = { purpose: `${pair.key} ${purpose}` };
-  const [source, target] = await Promise.allSettled([
+  const [source, target] = await allOpen<[Session, Session]>([
     Session.open('source', pair.database.source, options),
     Session.open('target', pair.database.target, options),
   ]);
-  if (source.status === 'fulfilled' && target.status === 'fulfilled') return new Sides(source.value, target.value);
-  if (source.status === 'fulfilled') await source.value.close();
-  if (target.status === 'fulfilled') await target.value.close();
-  throw source.status === 'rejected' ? source.reason : (target as PromiseRejectedResult).reason;
+  return new Sides(source, target);
 }

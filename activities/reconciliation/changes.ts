@@ -37,7 +37,7 @@ const UNCHANGED = 0x75;
 const ZERO = 0x30;
 /** Texts that a number is again as it was: without a sign, without leading zeros, and exact. */
 const DIGITS = /^(0|[1-9][0-9]{0,14})$/;
-/** Of each message in an answer: two lengths and a hash. */
+/** Of each message in an answer: its place in it, its length before it was cut, and a hash of eight bytes. */
 const FRAME_BYTES = 16;
 
 /** A table as one side's stream tells of it. */
@@ -108,32 +108,59 @@ async function changesWithin(
   const keyed = long === WHOLE_BYTES ? [] : tables;
   const leading = keyed.filter((table) => leads(keyNames(table, session), facts.get(nameOf(table))?.columns));
   const whole = long === WHOLE_BYTES || [...facts.values()].some(({ toldWhole }) => toldWhole);
-  const short = leading.length === tables.length;
   const bytes = leading.map((table) => keyBytes(statementsOn(table, session).shape.key));
-  const relations = leading.flatMap((table) => facts.get(nameOf(table))?.relation ?? []);
+  const cut: Cut = {
+    short: HEADER_BYTES + Math.max(0, ...bytes),
+    long,
+    leading:
+      leading.length === tables.length
+        ? 'all'
+        : new Set(leading.flatMap((table) => facts.get(nameOf(table))?.relation.readInt32BE() ?? [])),
+  };
+  const atOnce = whole ? WHOLE_AT_ONCE : cut.leading === 'all' ? SHORT_AT_ONCE : LONG_AT_ONCE;
   const row = 'substring(data from 7)';
   const changes = fill(CHANGES, {
     slot: literal(name),
     publication: literal(identifier(name)),
     position: literal(position),
-    leading: `array[${relations.map((relation) => literal(`\\x${relation.toString('hex')}`)).join(', ')}]`,
-    short: `${HEADER_BYTES + Math.max(0, ...bytes)}`,
-    long: `${long}`,
-    portion: `${whole ? WHOLE_AT_ONCE : short ? SHORT_AT_ONCE : LONG_AT_ONCE}`,
+    cut: cutExpression(cut),
+    portion: `${atOnce}`,
     hash: dialect === 'text' ? `hashtextextended(encode(${row}, 'hex'), 0)` : `hash_record_extended(row(${row}), 0)`,
   });
-  const read = new Changes(new Map(tables.map((table) => [nameOf(table), keyNames(table, session)])));
+  const read = new Changes(new Map(tables.map((table) => [nameOf(table), keyNames(table, session)])), cut, atOnce);
+  const fetch = 'fetch 1 from changes';
   // the server decodes the whole stream up to a position at once; here it comes in portions
-  const few = await session.transaction(async () => {
-    await session.run(`declare changes no scroll cursor for ${changes}`);
-    for (;;) {
-      const [portion] = await session.rows<{ messages: Buffer }>('fetch 1 from changes');
-      if (portion === undefined) return true;
-      read.take(portion.messages);
-      if (read.count > KEYS_AT_MOST) return false;
-    }
-  });
+  const few = await session.transactionAfter(
+    [`declare changes no scroll cursor for ${changes}`, fetch],
+    async (first: Portion[]) => {
+      for (let [portion] = first; portion !== undefined; [portion] = await session.rows<Portion>(fetch)) {
+        read.take(portion.messages);
+        if (read.count > KEYS_AT_MOST) return false;
+      }
+      return true;
+    },
+  );
   return few ? read.tables : null;
+}
+
+interface Portion extends Record<string, unknown> {
+  messages: Buffer;
+}
+
+/** How much comes of a message that holds nothing but the row as it is now. */
+interface Cut {
+  /** Bytes, of tables whose key comes first. */
+  short: number;
+  /** Bytes, of the others. */
+  long: number;
+  /** Tables whose key comes first, by their numbers. */
+  leading: 'all' | Set<number>;
+}
+
+function cutExpression({ short, long, leading }: Cut): string {
+  if (leading === 'all') return `${short}`;
+  const relations = [...leading].map((relation) => `int4send(${relation})`).join(', ');
+  return `case when substring(data from 2 for 4) = any (array[${relations}]::bytea[]) then ${short} else ${long} end`;
 }
 
 const leads = (key: string[], columns: string[] = []): boolean =>
@@ -157,6 +184,9 @@ interface Relation {
 export class Changes {
   readonly tables = new Map<string, StreamedTable>();
   readonly #keys: Map<string, string[]>;
+  readonly #cut: Cut;
+  /** Messages of a portion, at the most. */
+  readonly #atOnce: number;
   readonly #plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [] });
   /** By the number that messages have; null: it isn't compared by key. */
   readonly #relations = new Map<number, Relation | null>();
@@ -164,8 +194,10 @@ export class Changes {
   readonly #described = new Map<string, string>();
 
   /** @param keys columns of the key, by table */
-  constructor(keys: Map<string, string[]>) {
+  constructor(keys: Map<string, string[]>, cut: Cut, atOnce: number) {
     this.#keys = keys;
+    this.#cut = cut;
+    this.#atOnce = atOnce;
   }
 
   get count(): number {
@@ -176,22 +208,34 @@ export class Changes {
 
   /** An answer of changes.sql. Throws where a message was cut off before its key ends. */
   take(messages: Buffer): void {
-    for (let at = 0; at < messages.length;) {
-      const start = at + FRAME_BYTES;
-      const end = start + messages.readInt32BE(at);
-      const kind = messages[start];
-      if ((kind === INSERT || kind === UPDATE) && messages[start + 5] === NEW_ROW) {
-        const relation = this.#relationOf(messages.readInt32BE(start + 1));
-        if (relation !== null) {
-          const { table, positions, tellsOldKey } = relation;
-          const cut = end - start < messages.readInt32BE(at + 4);
-          const key = positions === null ? null : keyIn(messages, start + 6, end, cut, positions);
-          if (key === null || (kind === UPDATE && !tellsOldKey)) table.whole = true;
-          else table.rows.hashed(key, messages.readInt32BE(at + 8), messages.readInt32BE(at + 12));
-        }
-      } else this.#note(this.#plugin.parse(messages.subarray(start, end)));
-      at = end;
-    }
+    // a server that has no memory for a whole portion doesn't keep the order in it
+    const places = new Int32Array(this.#atOnce).fill(-1);
+    for (let at = 0; at < messages.length; at = this.#endOf(messages, at)) places[messages.readInt32BE(at)] = at;
+    for (const at of places) if (at >= 0) this.#takeOne(messages, at);
+  }
+
+  #endOf(messages: Buffer, at: number): number {
+    const start = at + FRAME_BYTES;
+    const length = messages.readInt32BE(at + 4);
+    return start + (isCut(messages, start) ? Math.min(length, this.#bytesOf(messages.readInt32BE(start + 1))) : length);
+  }
+
+  #takeOne(messages: Buffer, at: number): void {
+    const start = at + FRAME_BYTES;
+    const end = this.#endOf(messages, at);
+    if (!isCut(messages, start)) return this.#note(this.#plugin.parse(messages.subarray(start, end)));
+    const relation = this.#relationOf(messages.readInt32BE(start + 1));
+    if (relation === null) return;
+    const { table, positions, tellsOldKey } = relation;
+    const cut = end - start < messages.readInt32BE(at + 4);
+    const key = positions === null ? null : keyIn(messages, start + 6, end, cut, positions);
+    if (key === null || (messages[start] === UPDATE && !tellsOldKey)) table.whole = true;
+    else table.rows.hashed(key, messages.readInt32BE(at + 8), messages.readInt32BE(at + 12));
+  }
+
+  #bytesOf(relation: number): number {
+    const { short, long, leading } = this.#cut;
+    return leading === 'all' || leading.has(relation) ? short : long;
   }
 
   #relationOf(number: number): Relation | null {
@@ -272,6 +316,10 @@ function keyName(key: string[]): KeyName {
   const name = nameOfKey(key);
   return typeof name === 'string' && DIGITS.test(name) ? Number(name) : name;
 }
+
+/** It holds nothing but a row as it is now. */
+const isCut = (messages: Buffer, start: number): boolean =>
+  (messages[start] === INSERT || messages[start] === UPDATE) && messages[start + 5] === NEW_ROW;
 
 /** The key of a row in a message; null where it isn't told: it is null, or stored apart and was left alone. */
 function keyIn(messages: Buffer, from: number, end: number, cut: boolean, positions: number[]): KeyName | null {

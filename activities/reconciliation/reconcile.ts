@@ -15,7 +15,7 @@ import { cancellation, counting, heartbeat, stoppable } from '../activity-contex
 import { failure } from '../failure.js';
 import { matches } from '../postgres/scope.js';
 import { Session } from '../postgres/session.js';
-import { bothSides, type Pair, type Sides } from '../postgres/sides.js';
+import { allOpen, bothOver, bothSides, eachSide, type Pair, type Sides } from '../postgres/sides.js';
 import { nameOf, type TableName } from '../postgres/statements.js';
 import { backendOf, cancelledBy } from '../postgres/validation/cancel.js';
 import type { ComparedTable } from '../postgres/validation/compared-table.js';
@@ -23,7 +23,7 @@ import { describeComparable } from '../postgres/validation/describe.js';
 import { dialectOf, type Dialect } from '../postgres/validation/expression.js';
 import { pin, PINNED_SETTINGS } from '../postgres/validation/lanes.js';
 import { requireCaughtUp, type Ends, type Proof } from '../postgres/validation/proof.js';
-import { serverOf, type ComparedServer } from '../postgres/validation/server.js';
+import { serverOf, type Server } from '../postgres/validation/server.js';
 import type { ReconcileRun } from '../reconciliation-contract.js';
 import { CERTIFICATE_KIND, certified, type RunCertificate } from './certificate.js';
 import { checksOf, looksAtStructure } from './checks/checks.js';
@@ -98,16 +98,19 @@ export async function reconcileUntil(
 ): Promise<RunSummary> {
   signal.throwIfAborted();
   const pair = pairOf(run.normal);
-  await using sides = await bothSides(pair, 'reconciliation');
-  const backends = await Promise.all([backendOf(sides.source, 'source'), backendOf(sides.target, 'target')]);
+  await using open = await allOpen<[Sides, Session]>([
+    bothSides(pair, 'reconciliation'),
+    // holds the turn, so it lives as long as the run, with no statement of its own under way
+    Session.open('target', run.normal.target.url, { purpose: `${pair.key} state` }),
+  ]);
+  const [sides, keeping] = open;
+  const backends = await eachSide((side) => backendOf(sides.of(side), side));
   await haveState(sides.target);
-  // holds the turn, so it lives as long as the run, with no statement of its own under way
-  await using keeping = await Session.open('target', run.normal.target.url, { purpose: `${pair.key} state` });
   const busy = await takeTurn(keeping, run.run);
   if (busy !== null) return skipped(run, busy);
   const ended = await beginRun(keeping, run);
   if (ended !== null) return ended;
-  return await cancelledBy(signal, pair, backends, () =>
+  return await cancelledBy(signal, pair, [backends.source, backends.target], () =>
     new Run(run, pair, sides, new Keeper(keeping), signal, keepProgressEvery).whole(),
   );
 }
@@ -194,11 +197,11 @@ class Run {
     await using watch = this.run.level === 'business' ? null : pace.watch(this.pair, this.signal);
     await this.keeper.run((session) => expire(session, this.#normal.name));
     const ends = this.#ends;
-    for (const session of [ends.primary, ends.standby]) await pin(session);
+    await bothOver(pin(ends.primary), pin(ends.standby));
     // a position is no proof without its commit, and needs no synchronous standby's word
     await ends.primary.run('set synchronous_commit = local');
-    const servers = { source: await serverOf(this.sides.source), target: await serverOf(this.sides.target) };
-    this.#refuseTheSame(servers.source.identity, servers.target.identity, await this.#databases());
+    const servers = await eachSide((side) => serverOf(this.sides.of(side)));
+    this.#refuseTheSame(servers.source, servers.target);
     const dialect = dialectOf(servers.source, servers.target);
     const proof = await proofOf(this.#normal.replication, ends);
     const moment: Moment = { lsn: await positionOf(ends.primary), startedAt: this.#started };
@@ -207,7 +210,11 @@ class Run {
     await requireCaughtUp(proof, ends, CATCH_UP_TIMEOUT_MS, this.signal);
     const chosen = await chooseTables(this.sides, this.#normal.primary, this.#normal);
     if (!looksAtStructure(this.run.level)) this.#findings.push(...chosen.findings);
-    if (watch !== null) await this.#compare(chosen.tables, dialect, proof, first, { pace, watch });
+    if (watch !== null) {
+      await this.#compare(chosen.tables, dialect, proof, first, { pace, watch });
+      // nobody is to be spared any more: its connections end while the rest goes on
+      void watch[Symbol.asyncDispose]();
+    }
     await this.#check(chosen.tables, proof);
     this.signal.throwIfAborted();
     // rows that an earlier attempt compared are as they were then; other levels look at all anew
@@ -221,19 +228,14 @@ class Run {
   }
 
   /** Equal to itself is everything. */
-  #refuseTheSame(source: ComparedServer, target: ComparedServer, [here, there]: [string, string]): void {
-    if (source.systemIdentifier !== target.systemIdentifier || here !== there) return;
+  #refuseTheSame(source: Server, target: Server): void {
+    if (source.identity.systemIdentifier !== target.identity.systemIdentifier || source.database !== target.database)
+      return;
     throw failure(
       'InvalidSpec',
-      `source and target are the same database ${here} of one server, or a physical standby of it`,
+      `source and target are the same database ${source.database} of one server, or a physical standby of it`,
       'Correct source.url or target.url; a physical standby to read from is `replica`',
     );
-  }
-
-  async #databases(): Promise<[string, string]> {
-    const name = async (session: Session): Promise<string> =>
-      (await session.row<{ name: string }>('select current_database() as name'))?.name ?? '';
-    return [await name(this.sides.source), await name(this.sides.target)];
   }
 
   async #compare(
@@ -584,7 +586,7 @@ class Run {
   }
 
   async #end(
-    servers: Record<'source' | 'target', { identity: ComparedServer }>,
+    servers: Record<Primary, Server>,
     proof: Proof,
     { lsn, startedAt }: Moment,
     chosen: ChosenTable[],

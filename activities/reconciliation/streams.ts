@@ -18,7 +18,7 @@ import { changesOf, streamedFacts, type StreamedFacts, type StreamedTable } from
 import { keyOfName, LeftRows } from './left-rows.js';
 import { pairOf } from './pair.js';
 
-const IDENTIFIED = statement(import.meta.url, './sql/identified_tables.sql');
+const STREAM = statement(import.meta.url, './sql/stream.sql');
 const SIDES = ['source', 'target'] as const;
 
 /** Names hold 63 bytes; a reconciliation's may be as long. */
@@ -49,22 +49,22 @@ async function haveStream(
   tables: ComparedTable[],
 ): Promise<Set<string>> {
   const name = streamName(normal);
-  const level = await session.row<{ level: string }>(`select current_setting('wal_level') as level`);
-  if (level?.level !== 'logical')
-    throw new NoStream(`wal_level of the ${session.side} is ${level?.level}, not logical`);
-  const identified = await session.rows<TableName & Record<string, unknown>>(IDENTIFIED, [
-    JSON.stringify(tables.map(({ schema, name: table }) => ({ schema, name: table }))),
-  ]);
+  const found = await session.row<{ level: string; slot: boolean; tables: TableName[]; published: boolean | null }>(
+    STREAM,
+    [JSON.stringify(tables.map(({ schema, name: table }) => ({ schema, name: table }))), name],
+  );
+  if (found === undefined) throw new Error(`the ${session.side} does not tell what streams it has`);
+  const identified = found.tables;
+  if (found.level !== 'logical') throw new NoStream(`wal_level of the ${session.side} is ${found.level}, not logical`);
   if (identified.length === 0) throw new NoStream(`no table of the ${session.side} has a replica identity`);
+  if (found.slot && found.published === true) return new Set(identified.map(nameOf));
   // a slot waits for transactions that are open; those may be for hours
   await session.run(`set statement_timeout = ${normal.limits.statementTimeout}`);
   try {
     const list = identified.map((table) => `only ${qualified(table)}`).join(', ');
-    const known = await session.row('select from pg_publication where pubname = $1', [name]);
-    if (known === undefined) await session.run(`create publication ${identifier(name)} for table ${list}`);
-    else await session.run(`alter publication ${identifier(name)} set table ${list}`);
-    const slot = await session.row('select from pg_replication_slots where slot_name = $1', [name]);
-    if (slot === undefined) await session.rows(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
+    if (found.published === null) await session.run(`create publication ${identifier(name)} for table ${list}`);
+    else if (!found.published) await session.run(`alter publication ${identifier(name)} set table ${list}`);
+    if (!found.slot) await session.rows(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
   } catch (error) {
     if (sqlState(error) === undefined || !(error instanceof Error)) throw error;
     throw new NoStream(`the ${session.side} gives this role no change stream: ${error.message}`);

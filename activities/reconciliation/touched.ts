@@ -2,9 +2,10 @@
 import type { Milliseconds } from '../../spec/normal.js';
 import type { Primary } from '../../spec/status.js';
 import type { Session } from '../postgres/session.js';
+import { bothOver } from '../postgres/sides.js';
 import { identifier, literal, nameOf, type TableName } from '../postgres/statements.js';
 import { unequalWritten } from '../postgres/validation/buckets.js';
-import { statementsOn, type ComparedTable, type Key } from '../postgres/validation/compared-table.js';
+import { statementsOn, type ComparedTable, type Key, type Within } from '../postgres/validation/compared-table.js';
 import { bothRead, differing, isTimeout, rowsIn, type Candidates } from '../postgres/validation/differing.js';
 import type { Lane } from '../postgres/validation/lanes.js';
 import { watermarkOf, writtenSince } from '../postgres/validation/watermark.js';
@@ -28,8 +29,9 @@ export function knownAlready(since: Since | null): number | null {
   return since.keys.length + since.open.length === 0 ? since.alike : null;
 }
 
-/** The same row by its hash, in buckets: as many as a statement groups at no cost. */
-const MASK = 65_535;
+/** The same row by its hash, in buckets: so many that telling of them costs nothing, and as many as a statement groups at no cost. */
+const COARSE = 1_023;
+const FINE = 65_535;
 /** Keys whose rows are compared as one sum; of a sum that differs they are compared one by one. */
 const KEYS_OF_A_SUM = 64;
 
@@ -69,12 +71,11 @@ async function compareNamed(
   const { primary, standby } = lane.readers;
   const [here, there] = [conditionOf(primary, since), conditionOf(standby, since)];
   const sums = byKey ? null : await differingSums(lane, table, [here, there]);
-  const within = sums === null ? undefined : { mask: MASK, buckets: sums.buckets };
   const named =
-    sums?.buckets.length === 0
+    sums !== null && sums.within.buckets.length === 0
       ? []
       : await bothRead(lane, table, lengthOf, (session) =>
-          statementsOn(table, session).keysWhere(session, session === primary ? here : there, within),
+          statementsOn(table, session).keysWhere(session, session === primary ? here : there, sums?.within),
         );
   const read = await compareKeys(lane, table, [...since.open, ...named.flat()], candidates);
   return sums === null ? read : sums.rows + since.open.length;
@@ -100,17 +101,33 @@ async function compareWritten(
 async function differingSums(
   lane: Lane,
   table: ComparedTable,
+  conditions: [string, string],
+): Promise<{ rows: number; within: Within }> {
+  const coarse = await sumsWithin(lane, table, conditions, COARSE);
+  const within = { mask: COARSE, buckets: coarse.buckets };
+  if (coarse.inDiffering <= KEYS_AT_ONCE) return { rows: coarse.rows, within };
+  const { buckets } = await sumsWithin(lane, table, conditions, FINE, within);
+  return { rows: coarse.rows, within: { mask: FINE, buckets } };
+}
+
+async function sumsWithin(
+  lane: Lane,
+  table: ComparedTable,
   [here, there]: [string, string],
-): Promise<{ rows: number; buckets: string[] }> {
+  mask: number,
+  within?: Within,
+): Promise<{ rows: number; inDiffering: number; buckets: string[] }> {
+  const { primary } = lane.readers;
   const read = await bothRead(lane, table, rowsIn, (session) =>
-    statementsOn(table, session).passWhere(session, MASK, session === lane.readers.primary ? here : there),
+    statementsOn(table, session).passWhere(session, mask, session === primary ? here : there, within),
   );
   const found = differing(...read);
-  const onOneSideAlone = found.differing.reduce(
-    (sum, { bucket, rows }) => sum + rows - (read[0].get(bucket)?.count ?? 0),
-    0,
-  );
-  return { rows: found.rows + onOneSideAlone, buckets: found.differing.map(({ bucket }) => bucket) };
+  let [inDiffering, onOneSideAlone] = [0, 0];
+  for (const { bucket, rows } of found.differing) {
+    inDiffering += rows;
+    onOneSideAlone += rows - (read[0].get(bucket)?.count ?? 0);
+  }
+  return { rows: found.rows + onOneSideAlone, inDiffering, buckets: found.differing.map(({ bucket }) => bucket) };
 }
 
 const lengthOf = ({ length }: unknown[]): number => length;
@@ -159,7 +176,7 @@ export async function watermarksNow(primary: Session, standby: Session): Promise
     `select least(clock_timestamp(), min(xact_start), (select min(prepared) from pg_prepared_xacts))::text as at
      from pg_stat_activity where datname = current_database()`,
   );
-  const [here, there] = [await watermarkOf(primary), await watermarkOf(standby)];
+  const [here, there] = await bothOver(watermarkOf(primary), watermarkOf(standby));
   return {
     xmin: primary.side === 'source' ? { source: here, target: there } : { source: there, target: here },
     at: oldest?.at ?? '-infinity',

@@ -154,6 +154,21 @@ describe('a change stream tells the key of a row', () => {
   });
 });
 
+test('messages of a change stream come in their order where they need more memory than a statement has', async () => {
+  const rows = 30_000;
+  const found = await streamed('set search_path = public; create table t (id integer primary key, v text)', [
+    `set work_mem = '64kB'`,
+    `insert into t select i, repeat('a', 100) from generate_series(1, ${rows}) i`,
+    `update t set v = repeat('b', 100)`,
+    'delete from t where id % 2 = 0',
+  ]);
+  const gone = new LeftRows();
+  for (let id = 2; id <= rows; id += 2) gone.gone(id);
+  const { keys, alike } = tableOf(found).rows.unlike(gone, true);
+  expect(alike).toBe(rows / 2);
+  expect(keys.sort((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: rows / 2 }, (_, i) => 2 * i + 1));
+});
+
 describe('a change stream that tells no key makes all rows of the table be looked at', () => {
   test.each([
     ['TRUNCATE', 'create table t (id integer primary key)', 'truncate t'],

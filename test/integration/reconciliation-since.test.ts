@@ -200,6 +200,22 @@ describe('an incremental run', () => {
     expect(found).toMatchObject({ verdict: 'different', incremental: true, rows: 51 });
     expect(await world.found(found.run)).toEqual(['account changed 120 (owner)']);
   });
+
+  test('by a column finds each of many rows that differ among many that were changed', async () => {
+    const world = await bank('column_many');
+    const normal = world.normal({ incremental: { by: 'column', column: 'changed_at' } });
+    expect(await world.run(normal)).toMatchObject({ verdict: 'equal', incremental: false });
+    await world.on('source', `update account set changed_at = clock_timestamp()`);
+    await arrived(world);
+    await world.on('target', `update account set owner = 'lost' where id % 60 = 7`);
+    await world.on('target', 'delete from account where id % 600 = 8');
+    const found = await world.run(normal);
+    expect(found).toMatchObject({ verdict: 'different', incremental: true, rows: 30_000 + 1 });
+    const wanted = Array.from({ length: 30_000 }, (_, index) => index + 1).flatMap((id) =>
+      id % 60 === 7 ? [`account changed ${id} (owner)`] : id % 600 === 8 ? [`account missing ${id}`] : [],
+    );
+    expect((await world.found(found.run)).sort()).toEqual(wanted.sort());
+  });
 });
 
 describe('a sample', () => {

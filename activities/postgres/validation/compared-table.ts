@@ -68,6 +68,12 @@ export interface Listed {
   hash: string;
 }
 
+/** Some of the buckets of `passWhere`. */
+export interface Within {
+  mask: number;
+  buckets: string[];
+}
+
 /** Half-open on either end with null. Bounds are of the integer key. */
 export interface KeyRange {
   low: bigint | null;
@@ -175,9 +181,9 @@ export class TableStatements {
     return buckets(await session.rows<BucketRow>(fill(PASS, { rows: this.#rows, hash: this.hash, bucket, range })));
   }
 
-  /** In buckets by the hash of the key, like `passBuckets`; only rows for which a condition on `r` holds. */
-  async passWhere(session: Session, mask: number, condition: string): Promise<Map<string, Bucket>> {
-    return this.#pass(session, `${this.seed} & ${mask}`, condition);
+  /** In buckets by the hash of the key, like `passBuckets`; only rows for which a condition on `r` holds, with `within` only those in these. */
+  async passWhere(session: Session, mask: number, condition: string, within?: Within): Promise<Map<string, Bucket>> {
+    return this.#pass(session, `${this.seed} & ${mask}`, `${condition}${this.#inside(within)}`);
   }
 
   /** The rows of these keys, `size` keys a bucket: 0, 1, 2 … in their order. Of a table with a key only. */
@@ -221,15 +227,16 @@ export class TableStatements {
    * Keys of the rows for which a condition on `r` holds; with `within` only those in these buckets of `passWhere`.
    * Of a table with a key only.
    */
-  async keysWhere(session: Session, condition: string, within?: { mask: number; buckets: string[] }): Promise<Key[]> {
-    const inside =
-      within === undefined
-        ? ''
-        : ` and (${this.seed} & ${within.mask}) = any ('{${within.buckets.join(',')}}'::bigint[])`;
+  async keysWhere(session: Session, condition: string, within?: Within): Promise<Key[]> {
     const rows = await session.rows<{ key: Key }>(
-      `select array[${this.#names['key']}]::text[] as key from ${this.#rows} as r where ${condition}${inside}`,
+      `select array[${this.#names['key']}]::text[] as key from ${this.#rows} as r where ${condition}${this.#inside(within)}`,
     );
     return rows.map(({ key }) => key);
+  }
+
+  #inside(within: Within | undefined): string {
+    if (within === undefined) return '';
+    return ` and (${this.seed} & ${within.mask}) = any ('{${within.buckets.join(',')}}'::bigint[])`;
   }
 
   /** Rows by key, each column as text by its type's own output; null where there is none. Of a table with a key only. */

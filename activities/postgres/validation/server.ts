@@ -8,17 +8,23 @@ export interface ComparedServer {
   timeline: number;
 }
 
-/** `number`: server_version_num; `encoding`: of the database. */
-export async function serverOf(
-  session: Session,
-): Promise<{ number: number; encoding: string; identity: ComparedServer }> {
-  const row = await session.row<ComparedServer & { number: number; encoding: string }>(
-    `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
+/** A database, and the server that it is in. */
+export interface Server {
+  database: string;
+  encoding: string;
+  /** server_version_num */
+  number: number;
+  identity: ComparedServer;
+}
+
+export async function serverOf(session: Session): Promise<Server> {
+  const row = await session.row<ComparedServer & Omit<Server, 'identity'>>(
+    `select current_database() as database, current_setting('server_version_num')::int as number, current_setting('server_version') as version,
             current_setting('server_encoding') as encoding,
             (select system_identifier::text from pg_control_system()) as "systemIdentifier",
             (select timeline_id from pg_control_checkpoint()) as timeline`,
   );
   if (row === undefined) throw failure('Unexpected', `the ${session.side} does not tell its version`);
-  const { number, encoding, version, systemIdentifier, timeline } = row;
-  return { number, encoding, identity: { version, systemIdentifier, timeline } };
+  const { database, number, encoding, version, systemIdentifier, timeline } = row;
+  return { database, number, encoding, identity: { version, systemIdentifier, timeline } };
 }
