@@ -84,6 +84,11 @@ export class PostgresServer {
     return this.#process?.pid ?? -1;
   }
 
+  /** False once it was stopped, or has ended by itself. */
+  get running(): boolean {
+    return this.#process?.running ?? false;
+  }
+
   /** URL of one database for the superuser, or for the user given. */
   url(database = 'postgres', user = PostgresServer.user, password = PostgresServer.password): string {
     return `postgres://${user}:${password}@127.0.0.1:${this.port}/${encodeURIComponent(database)}`;

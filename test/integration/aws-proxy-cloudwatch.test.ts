@@ -9,7 +9,7 @@ import {
   type MetricDatum,
 } from '@aws-sdk/client-cloudwatch';
 import { CreateSecretCommand, GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import { newAccount, ONCE, startAws } from '../support/aws.js';
 
@@ -30,6 +30,7 @@ beforeEach(() => {
   account = newAccount();
   client = new CloudWatchClient({ ...aws.client({ account }), ...ONCE });
 });
+afterEach(() => aws.tell({ pageSize: null, cloudwatch: { visibleAfterMs: 0 } }));
 afterAll(() => aws.stop());
 
 /** @param minute since `begin` */
@@ -107,7 +108,6 @@ test('pages have to be followed', async () => {
   for await (const page of paginateGetMetricData({ client }, question([['RequestCount', 'Sum']]))) {
     pages.push(page.MetricDataResults?.[0]?.Values);
   }
-  aws.tell({ pageSize: null });
   expect(pages).toEqual([[2, 1], [0]]);
 });
 

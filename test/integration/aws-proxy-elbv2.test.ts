@@ -40,6 +40,7 @@ beforeAll(async () => {
   client = new ElasticLoadBalancingV2Client({ ...aws.client(world), ...ONCE });
 });
 afterAll(() => aws.stop());
+afterEach(() => aws.tell({ pageSize: null }));
 
 const toBlue = () => [{ Type: 'forward' as const, TargetGroupArn: world.blue.arn }];
 const onPath = (...Values: string[]) => [{ Field: 'path-pattern', PathPatternConfig: { Values } }];

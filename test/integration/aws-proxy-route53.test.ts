@@ -14,7 +14,7 @@ import {
   type Change,
   type ResourceRecordSet,
 } from '@aws-sdk/client-route-53';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import { newAccount, ONCE, startAws } from '../support/aws.js';
 
@@ -26,6 +26,10 @@ beforeAll(async () => {
   aws = await startAws({ rates: { route53: null } });
 });
 afterAll(() => aws.stop());
+afterEach(() => {
+  aws.heal();
+  aws.tell({ pageSize: null, route53: { oneChangeAtATime: false, inSyncAfterMs: 300 } });
+});
 
 beforeEach(async () => {
   client = new Route53Client({ ...aws.client({ account: newAccount() }), ...ONCE });
@@ -254,11 +258,11 @@ describe('a change', () => {
   });
 
   test('is refused while another of the zone is PENDING, where AWS is told to be slow', async () => {
+    // The zone itself is a change.
     aws.heal();
     aws.tell({ route53: { oneChangeAtATime: true, inSyncAfterMs: 600_000 } });
     await change(create(simple()));
     await expect(change(create(simple('api.example.com')))).rejects.toMatchObject({ name: 'PriorRequestNotComplete' });
-    aws.tell({ route53: { oneChangeAtATime: false, inSyncAfterMs: 300 } });
   });
 });
 
@@ -285,7 +289,6 @@ describe('lists', () => {
         ...(page.NextRecordIdentifier === undefined ? {} : { StartRecordIdentifier: page.NextRecordIdentifier }),
       };
     }
-    aws.tell({ pageSize: null });
     expect(seen).toEqual([
       ['example.com.', 'NS', undefined],
       ['example.com.', 'SOA', undefined],

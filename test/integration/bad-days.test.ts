@@ -16,7 +16,7 @@ import { Session } from '../../activities/postgres/session.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import type { NormalDatabase } from '../../spec/normal.js';
-import type { PostgresServer } from '../../lab/postgres.js';
+import { PostgresServer } from '../../lab/postgres.js';
 import { unprivilegedUser } from '../../lab/user.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -60,8 +60,6 @@ async function synced(name: string, change: Partial<NormalDatabase> = {}): Promi
 }
 
 describe('a full disk on the target', () => {
-  let attempts = 0;
-
   async function smallDisk(name: string): Promise<SmallDisk> {
     const disk = await SmallDisk.mount(pair.target, name, join(folder, name), '24m');
     await pair.target.query(`create database ${name} tablespace ${name}`);
@@ -72,11 +70,12 @@ describe('a full disk on the target', () => {
     `insert into item select n, repeat(md5(n::text), 30) from generate_series(${from}, ${to}) n`;
 
   test('while rows are copied is said, and the copy goes on where it was once there is space', async () => {
-    const disk = await smallDisk('full_copy');
+    const name = fresh('full_copy');
+    const disk = await smallDisk(name);
     try {
-      await pair.source.createDatabase('full_copy');
-      await pair.source.query(`create table item (id int primary key, text text); ${rows(1, 30_000)}`, [], 'full_copy');
-      const move = moveOf(pair, 'full_copy', { copy: { parallelism: 1, rangeSize: 2 ** 20, rateLimit: null } });
+      await pair.source.createDatabase(name);
+      await pair.source.query(`create table item (id int primary key, text text); ${rows(1, 30_000)}`, [], name);
+      const move = moveOf(pair, name, { copy: { parallelism: 1, rangeSize: 2 ** 20, rateLimit: null } });
       await prepareReplication(move);
       await expect(initialSync(move)).rejects.toMatchObject({
         type: 'DiskFull',
@@ -94,13 +93,12 @@ describe('a full disk on the target', () => {
       expect(await validate(move)).toMatchObject({ verdict: 'equal' });
       await undoInitialSync(move);
     } finally {
-      await disk.remove('full_copy');
+      await disk.remove(name);
     }
   });
 
   test('while changes are applied is a problem that names it, and goes by itself once there is space', async () => {
-    attempts += 1;
-    const name = `full_apply_${attempts}`;
+    const name = fresh('full_apply');
     const disk = await smallDisk(name);
     try {
       await pair.source.createDatabase(name);
@@ -125,36 +123,39 @@ describe('a full disk on the target', () => {
 
 describe('time-outs', () => {
   test('of the role and of the database hurt neither the copy, nor the comparison, nor a switch there and back', async () => {
+    const name = fresh('hasty');
     await databases(
-      'hasty',
+      name,
       `create table item (id int primary key, text text);
       insert into item select n, repeat('x', 1000) from generate_series(1, 2000) n`,
     );
     for (const server of [pair.source, pair.target]) {
-      await server.query(`create role hasty superuser login password 'hasty'`);
-      for (const name of [
+      await server.query(`create role ${name} superuser login password 'hasty'`);
+      for (const timeout of [
         'statement_timeout',
         'lock_timeout',
         'idle_in_transaction_session_timeout',
         'idle_session_timeout',
       ]) {
-        await server.query(`alter role hasty set ${name} = '150ms'`);
-        await server.query(`alter database hasty set ${name} = '150ms'`);
+        await server.query(`alter role ${name} set ${timeout} = '150ms'`);
+        await server.query(`alter database ${name} set ${timeout} = '150ms'`);
+        // But for what the test itself asks.
+        await server.query(`alter role ${PostgresServer.user} in database ${name} set ${timeout} = 0`);
       }
     }
-    const move = moveOf(pair, 'hasty', { copy: { parallelism: 1, rangeSize: 2 ** 18, rateLimit: 1_000_000 } });
+    const move = moveOf(pair, name, { copy: { parallelism: 1, rangeSize: 2 ** 18, rateLimit: 1_000_000 } });
     for (const side of ['source', 'target'] as const) {
       const url = move.database[side];
-      if ('env' in url) process.env[url.env] = pair[side].url('hasty', 'hasty', 'hasty');
+      if ('env' in url) process.env[url.env] = pair[side].url(name, name, 'hasty');
     }
     await prepareReplication(move);
     expect((await initialSync(move)).copyMs).toBeGreaterThan(150);
     await catchUp(move);
     expect(await validate(move)).toMatchObject({ verdict: 'equal' });
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
-    await pair.target.query(`insert into item values (5000, 'new')`, [], 'hasty');
+    await pair.target.query(`insert into item values (5000, 'new')`, [], name);
     expect(await switchWrites(inputOf(move, 'back'))).toMatchObject({ kind: 'switched' });
-    expect(await pair.source.query('select from item where id = 5000', [], 'hasty')).toHaveLength(1);
+    expect(await pair.source.query('select from item where id = 5000', [], name)).toHaveLength(1);
   });
 });
 
@@ -343,6 +344,9 @@ describe('TLS', () => {
       type: 'DatabaseUnreachable',
       message: expect.stringContaining('certificate has expired') as string,
     });
+  });
+
+  afterAll(async () => {
     await pair.source.query('alter system reset ssl');
     await pair.source.query('select pg_reload_conf()');
   });

@@ -14,6 +14,7 @@ import { readCertificate, type Certificate } from '../../activities/postgres/val
 import { Session } from '../../activities/postgres/session.js';
 import type { NormalDatabase } from '../../spec/normal.js';
 import { catalogOf } from '../support/catalog.js';
+import { underway } from '../support/underway.js';
 import { connect, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -63,6 +64,10 @@ async function count(side: 'source' | 'target', name: string, table: string): Pr
   const [row] = await pair[side].query<{ n: number }>(`select count(*)::int as n from ${table}`, [], name);
   return row?.n ?? -1;
 }
+
+const pausing = (maxPause: number): Pick<NormalDatabase, 'cutover'> => ({
+  cutover: { maxPause, maxLag: 5_000, attempts: 3, waitBetweenAttempts: 1_000, window: null },
+});
 
 const SWITCHED = expect.objectContaining({ kind: 'switched' }) as unknown;
 
@@ -134,8 +139,8 @@ describe('unlogged tables', () => {
 
   test('that take longer than the pause may last let the attempt undo itself, and nobody has lost anything', async () => {
     const name = fresh('slow');
-    const move = await copied(name, HIT_TABLES, { cutover: { ...moveOf(pair, name).database.cutover, maxPause: 600 } });
-    await pair.source.query(`insert into entry select gen_random_uuid(), 1 from generate_series(1, 200)`, [], name);
+    const move = await copied(name, HIT_TABLES, pausing(3_000));
+    await pair.source.query(`insert into entry select gen_random_uuid(), 1 from generate_series(1, 400)`, [], name);
     await catchUp(move);
     // Each row that is taken in costs 20 ms.
     await pair.target.query(
@@ -150,24 +155,25 @@ describe('unlogged tables', () => {
       reason: expect.stringMatching(/unlogged tables \(public\.hit\) took longer/) as unknown,
     });
     await pair.source.query(`insert into entry values (gen_random_uuid(), 1)`, [], name);
-    expect(await hits(pair.source, name)).toMatchObject({ entries: 201, missing: 0 });
+    expect(await hits(pair.source, name)).toMatchObject({ entries: 401, missing: 0 });
     expect(await count('target', name, 'hit')).toBe(0);
     expect(await settle(move)).toEqual({ primary: 'source' });
 
     // A source that is slow to tell them.
     await pair.target.query('alter table hit drop constraint slow', [], name);
     injectFaults(async (point) => {
-      if (point === 'switch.unlogged-emptied') await new Promise((resolve) => setTimeout(resolve, 700));
+      if (point === 'switch.unlogged-emptied') await new Promise((resolve) => setTimeout(resolve, 3_100));
     });
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'not-now' });
     injectFaults(null);
+    move.database.cutover = pausing(30_000).cutover;
     expect(await switchWrites(inputOf(move, 'forward'))).toEqual(SWITCHED);
-    expect(await hits(pair.target, name)).toMatchObject({ entries: 201, missing: 0 });
+    expect(await hits(pair.target, name)).toMatchObject({ entries: 401, missing: 0 });
   });
 
   test('that somebody reads on the new side are waited for no longer than the pause, and the reader is named', async () => {
     const name = fresh('read');
-    const move = await copied(name, HIT_TABLES, { cutover: { ...moveOf(pair, name).database.cutover, maxPause: 500 } });
+    const move = await copied(name, HIT_TABLES, pausing(3_000));
     const reader = await connect(pair.target.url(name), 'nightly report');
     await reader.query('begin; select count(*) from hit');
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({
@@ -175,6 +181,7 @@ describe('unlogged tables', () => {
       reason: expect.stringMatching(/could not be emptied: .*nightly report/) as unknown,
     });
     await reader.end();
+    move.database.cutover = pausing(30_000).cutover;
     expect(await switchWrites(inputOf(move, 'forward'))).toEqual(SWITCHED);
   });
 
@@ -294,10 +301,11 @@ describe('materialized views', () => {
        create materialized view slow as select id, pg_sleep(delay) is null as slept from pace`,
     );
     await pair.source.query('update pace set delay = 300', [], name);
-    const refreshing = async (): Promise<{ ended: Promise<unknown> }> => {
-      const ended = expect(refreshViews({ move, side: 'target' })).rejects.toMatchObject({
-        type: 'DatabaseUnreachable',
-      });
+    const refreshing = async (): Promise<{ ended: () => Promise<void> }> => {
+      const refresh = underway(refreshViews({ move, side: 'target' }));
+      const ended = async (): Promise<void> => {
+        await expect(refresh).rejects.toMatchObject({ type: 'DatabaseUnreachable' });
+      };
       await until(pair.target, name, `select from pg_stat_activity where query like 'refresh%' and state = 'active'`);
       return { ended };
     };
@@ -305,7 +313,7 @@ describe('materialized views', () => {
     const first = await refreshing();
     await undoSwitch(move);
     await undoPreparation(move);
-    await first.ended;
+    await first.ended();
 
     await pair.source.query('update pace set delay = 0', [], name);
     await prepared(move);
@@ -313,7 +321,7 @@ describe('materialized views', () => {
     expect(await switchWrites(inputOf(move, 'forward'))).toEqual(SWITCHED);
     const second = await refreshing();
     await finalizeDatabase(move);
-    await second.ended;
+    await second.ended();
   });
 
   test('of roles that Godwit may not act as stay stale, and are named with their owner', async () => {

@@ -132,7 +132,7 @@ async function thereAndBack(move: DatabaseMove): Promise<void> {
 /** The row that was written on the target is on the source. */
 async function catchUpBack(move: DatabaseMove): Promise<void> {
   await expect
-    .poll(() => pair.source.query('select from item where id = 1000', [], move.database.name), { timeout: 20_000 })
+    .poll(() => pair.source.query('select from item where id = 1000', [], move.database.name), { timeout: 60_000 })
     .toHaveLength(1);
 }
 
@@ -142,7 +142,7 @@ describe('a password file', () => {
     await writeFile(passfile, '*:*:*:postgres:lab-postgres\n');
     await belongsToServers(passfile);
     const path = { url: null, passfile };
-    const move = await replicating('by_file', { source: path, target: path });
+    const move = await replicating(fresh('by_file'), { source: path, target: path });
     expect(await find(move, 'password-in-catalog')).toBeUndefined();
     expect(await find(move, 'passfile-refused')).toBeUndefined();
     const forward = await connectionOf(pair.target, move, 'source');
@@ -154,20 +154,21 @@ describe('a password file', () => {
 
   test('is refused beforehand where the role is no superuser, and a password asked for', async () => {
     const name = fresh('plain_file');
+    const plain = fresh('plain');
     for (const server of [pair.source, pair.target]) {
       await server.createDatabase(name);
-      await server.query(`create role plain login password 'plain'`);
+      await server.query(`create role ${plain} login password 'plain'`);
     }
     const path = { url: null, passfile: join(folder, 'pgpass') };
     const move = moveOf(pair, name, {
-      source: reference(pair.source.url(name, 'plain', 'plain')),
-      target: reference(pair.target.url(name, 'plain', 'plain')),
+      source: reference(pair.source.url(name, plain, 'plain')),
+      target: reference(pair.target.url(name, plain, 'plain')),
       replication: { source: path, target: { url: null, passfile: null } },
     });
     expect(await find(move, 'passfile-refused')).toMatchObject({ severity: 'error', side: 'target' });
     expect(await find(move, 'password-in-catalog', 'source')).toMatchObject({ severity: 'info', repair: [] });
     move.database.replication = {
-      source: { url: reference(`postgres://plain@127.0.0.1:${pair.source.port}/${name}`), passfile: null },
+      source: { url: reference(`postgres://${plain}@127.0.0.1:${pair.source.port}/${name}`), passfile: null },
       target: path,
     };
     expect(await find(move, 'password-needed')).toMatchObject({ severity: 'error', side: 'target' });
@@ -177,15 +178,16 @@ describe('a password file', () => {
 describe('an address of its own', () => {
   test('is what the other server connects to, with its own user, and its own verified TLS', async () => {
     const name = fresh('by_address');
+    const follower = fresh('follower');
     const login = async (server: PostgresServer): Promise<void> => {
-      await server.query(`create role follower login replication password 'it''s \\ "follower"'`);
+      await server.query(`create role ${follower} login replication password 'it''s \\ "follower"'`);
     };
     await login(pair.source);
     await login(pair.target);
     // Paths are the server's, so the worker need not have such a file; here both have.
     const query = `sslmode=verify-full&sslrootcert=${encodeURIComponent(authority())}`;
     const password = encodeURIComponent(`it's \\ "follower"`);
-    const url = (server: PostgresServer): string => `${server.url(name, 'follower', password)}?${query}`;
+    const url = (server: PostgresServer): string => `${server.url(name, follower, password)}?${query}`;
     const move = await replicating(name, {
       source: { url: reference(url(pair.source)), passfile: null },
       target: { url: reference(url(pair.target)), passfile: null },
@@ -195,8 +197,8 @@ describe('an address of its own', () => {
     const followers = (server: PostgresServer): Promise<unknown[]> =>
       server.query(
         `select from pg_stat_replication r join pg_stat_ssl s using (pid)
-         where r.usename = 'follower' and s.ssl and r.application_name = any ($1::text[])`,
-        [[scopeNames(move.key).slot('source'), scopeNames(move.key).slot('target')]],
+         where r.usename = $2 and s.ssl and r.application_name = any ($1::text[])`,
+        [[scopeNames(move.key).slot('source'), scopeNames(move.key).slot('target')], follower],
       );
     expect(await followers(pair.source)).toHaveLength(1);
     await thereAndBack(move);
@@ -339,7 +341,8 @@ describe('a way that is closed', () => {
 describe('names of databases', () => {
   test.each(['a:b', 'a/b', 'a?b', 'a#b', 'a&b', 'a%b', 'a%2Fb', 'a b', 'a+b', 'ä@é', `it's "mine"`, 'a=b;c,d$e'])(
     '%s is reached, copied and replicated',
-    async (name) => {
+    async (wanted) => {
+      const name = fresh(wanted);
       const direct = { url: null, passfile: null };
       const move = await replicating(name, { source: direct, target: direct });
       await using session = await Session.open('source', pair.source.url(name), { purpose: 'test' });

@@ -6,7 +6,7 @@ import {
   ModifyListenerCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ResourceRecordSet } from '@aws-sdk/client-route-53';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { forgetClients } from '../../activities/aws/clients.js';
 import { preflightTraffic } from '../../activities/aws/preflight/preflight.js';
 import { trafficActivities } from '../../activities/aws/traffic.js';
@@ -17,7 +17,7 @@ import { DEFAULT_SETTINGS } from '../../lab/aws/settings.js';
 import type { AwsWorld } from '../../lab/aws/world.js';
 import type { NormalCertificate } from '../../spec/normal-traffic.js';
 import { startAws } from '../support/aws.js';
-import { CertificateEyes, QUICK_ACM } from '../support/certificates.js';
+import { CertificateEyes, QUICK_ACM, SOON } from '../support/certificates.js';
 import { NameServers } from '../support/name-servers.js';
 import { albMoveOf, hurry, newWorld, retried, useAccount } from '../support/traffic.js';
 
@@ -38,15 +38,17 @@ let world: AwsWorld;
 let eyes: CertificateEyes;
 let listener: string;
 let tests = 0;
+let port = 443;
 let domain: string;
 let request: CertificateMove;
 beforeAll(async () => {
-  hurry();
+  // No test waits for the end of this; a busy machine may need it.
+  hurry({ readBack: 10_000, inSync: 20_000 });
   account = useAccount();
   aws = await startAws({ rates: {}, route53: { inSyncAfterMs: 10 }, acm: QUICK_ACM });
   world = await newWorld(aws, account);
   eyes = new CertificateEyes(aws, world);
-  listener = await eyes.listenHttps(443);
+  listener = await eyes.listenHttps(port);
 });
 afterAll(() => aws.stop());
 beforeEach(() => {
@@ -59,6 +61,9 @@ afterEach(() => {
   aws.heal();
   aws.tell({ pageSize: null, quotas: DEFAULT_SETTINGS.quotas, acm: { ...DEFAULT_SETTINGS.acm, ...QUICK_ACM } });
 });
+
+/** Another listener, at a port that none has had. */
+const anotherListener = (): Promise<string> => eyes.listenHttps((port += 1));
 
 const like = (text: RegExp): string => expect.stringMatching(text) as string;
 
@@ -81,7 +86,7 @@ async function validated(ref: CertificateRef): Promise<ValidationRecord[]> {
 async function served(): Promise<{ ref: CertificateRef; records: ValidationRecord[] }> {
   const ref = await requested();
   const records = await validated(ref);
-  await expect.poll(async () => (await lookAtCertificate(ref)).issued, { timeout: 5_000 }).toBe(true);
+  await expect.poll(async () => (await lookAtCertificate(ref)).issued, SOON).toBe(true);
   await retried(() => serveCertificate(ref));
   return { ref, records };
 }
@@ -95,7 +100,7 @@ async function undoAll(records: ValidationRecord[] = []): Promise<void> {
 describe('a request', () => {
   test('is found again by its tag, however often and late it is made', async () => {
     const { arn } = await requested();
-    await expect.poll(() => eyes.made(), { timeout: 5_000 }).toContain(arn);
+    await expect.poll(() => eyes.made(), SOON).toContain(arn);
     const before = aws.callsOf('RequestCertificate', account).length;
     expect(await requestCertificate(request)).toEqual({ arn });
     expect(aws.callsOf('RequestCertificate', account)).toHaveLength(before);
@@ -115,7 +120,7 @@ describe('a request', () => {
     aws.tell({ acm: { refused: {} } });
     const { arn } = await requestCertificate(request);
     expect(arn).not.toBe(ref.arn);
-    await expect.poll(() => eyes.made(), { timeout: 5_000 }).toContain(arn);
+    await expect.poll(() => eyes.made(), SOON).toContain(arn);
     expect(await eyes.made()).not.toContain(ref.arn);
     await undoAll();
     expect(await eyes.made()).not.toContain(arn);
@@ -193,7 +198,7 @@ describe('a listener', () => {
     aws.tell({ quotas: { certificatesOfLoadBalancer: 0 } });
     const ref = await requested();
     const records = await validated(ref);
-    await expect.poll(async () => (await lookAtCertificate(ref)).issued, { timeout: 5_000 }).toBe(true);
+    await expect.poll(async () => (await lookAtCertificate(ref)).issued, SOON).toBe(true);
     await expect(retried(() => serveCertificate(ref))).rejects.toMatchObject({
       type: 'AwsRefused',
       message: like(/has as many certificates as its quota allows/),
@@ -202,7 +207,7 @@ describe('a listener', () => {
   });
 
   test('that is gone by then leaves nothing to be taken off', async () => {
-    const passing = await eyes.listenHttps(444);
+    const passing = await anotherListener();
     request = requestOf({ listener: passing });
     const { ref, records } = await served();
     await eyes.elsewhere.elb.send(new DeleteListenerCommand({ ListenerArn: passing }));
@@ -211,7 +216,7 @@ describe('a listener', () => {
   });
 
   test('of somebody else that has it too keeps the certificate, and the undo says whose it is', async () => {
-    const other = await eyes.listenHttps(445);
+    const other = await anotherListener();
     const { ref, records } = await served();
     const Certificates = [{ CertificateArn: ref.arn }];
     await eyes.elsewhere.elb.send(new AddListenerCertificatesCommand({ ListenerArn: other, Certificates }));
@@ -248,6 +253,13 @@ describe('preflight', () => {
     dns = await NameServers.start(world.zone.name, world.zone.nameServers);
   });
   afterAll(() => dns.stop());
+  afterEach(async () => {
+    dns.delegated = world.zone.nameServers;
+    // What a test that failed has left would be found by the others.
+    const left = (await eyes.elsewhere.records()).filter(({ Type }) => Type === 'CAA');
+    if (left.length === 0) return;
+    await eyes.elsewhere.changeRecords(...left.map((one) => ({ Action: 'DELETE' as const, ResourceRecordSet: one })));
+  });
 
   const found = async (change: Partial<NormalCertificate> = {}, settings = {}): Promise<[string, string][]> =>
     (await preflightTraffic(requestOf(change, settings).move)).map(({ id, evidence }) => [id, evidence]);
@@ -312,7 +324,11 @@ describe('preflight', () => {
     aws.tell({ quotas: { certificatesOfLoadBalancer: 100 } });
     const names = Array.from({ length: 9 }, (_, index) => `n${index}.${domain}`);
     const arns = await Promise.all(names.map((name) => eyes.issue(name)));
-    for (const ListenerArn of [listener, await eyes.listenHttps(447), await eyes.listenHttps(448)]) {
+    const listeners = [await anotherListener(), await anotherListener(), await anotherListener()];
+    onTestFinished(async () => {
+      for (const ListenerArn of listeners) await eyes.elsewhere.elb.send(new DeleteListenerCommand({ ListenerArn }));
+    });
+    for (const ListenerArn of listeners) {
       for (const CertificateArn of arns) {
         const add = new AddListenerCertificatesCommand({ ListenerArn, Certificates: [{ CertificateArn }] });
         await eyes.elsewhere.elb.send(add);
@@ -323,12 +339,12 @@ describe('preflight', () => {
 
   test('finds certificates that end soon, asked for or not, and says where it can not know', async () => {
     aws.tell({ acm: { validDays: 20 } });
-    const ends = await eyes.listenHttps(446);
+    const ends = await anotherListener();
     aws.tell({ acm: { validDays: 395 } });
     const without = { listener: ends, certificate: undefined };
     const soon = [
       'listener-certificate-ends',
-      like(/has arn:.* for main446\..*, which ends \d{4}-\d\d-\d\d, in 19 days/),
+      like(/has arn:.* for main\d+\..*, which ends \d{4}-\d\d-\d\d, in 19 days/),
     ];
     aws.tell({ acm: { validDays: 20 } });
     expect((await found({}, without)).filter(([id]) => id.startsWith('listener-'))).toEqual([soon]);

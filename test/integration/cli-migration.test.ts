@@ -274,7 +274,7 @@ describe('finding migrations', () => {
   test('list shows them by state', async () => {
     const id = await world.atTheSwitch();
     await expect
-      .poll(async () => (await world.cli(['list', '--state', 'awaiting-approval'])).stdout, { timeout: 10_000 })
+      .poll(async () => (await world.cli(['list', '--state', 'awaiting-approval'])).stdout, { timeout: 60_000 })
       .toMatch(new RegExp(`${id} +awaiting-approval +switch`));
     expect((await world.cli(['list', '--state', 'failed'])).stdout).not.toContain(id);
   });
@@ -282,7 +282,7 @@ describe('finding migrations', () => {
   test('a wrong id is answered with the one that was probably meant', async () => {
     const id = await world.atTheSwitch();
     await expect
-      .poll(async () => (await world.cli(['status', id.slice(0, -1)])).stderr, { timeout: 10_000 })
+      .poll(async () => (await world.cli(['status', id.slice(0, -1)])).stderr, { timeout: 60_000 })
       .toContain(`did you mean \`${id}\``);
   });
 });
@@ -302,7 +302,7 @@ describe('completion', () => {
 
   test('offers migrations, their gates and units', async () => {
     const id = await world.atTheSwitch();
-    await expect.poll(() => completed('status', ''), { timeout: 10_000 }).toContain(`${id}\tawaiting-approval`);
+    await expect.poll(() => completed('status', ''), { timeout: 60_000 }).toContain(`${id}\tawaiting-approval`);
     expect(await completed('approve', id, '')).toContain('switch\topen');
     expect(await completed('pause', id, '--unit', '')).toContain('database/orders');
   });

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { run } from '../../clients/command-line.js';
 import { makeLog } from '../../workers/log.js';
 import { startWorkers, type Workers } from '../../workers/run.js';
@@ -13,14 +13,29 @@ import { captureTerminal } from '../support/terminal.js';
 
 const own = randomUUID().slice(0, 8);
 const taskQueue = `godwit-cli-${own}`;
-const database = fresh('cli_reconciled');
 let pair: ServerPair;
 let workers: Workers;
 let folder: string;
+let database: string;
+let name: string;
 let file: string;
 
 beforeAll(async () => {
   pair = await startPair();
+  folder = await mkdtemp(join(tmpdir(), 'godwit-cli-'));
+  workers = await startWorkers({
+    address: inject('temporalAddress'),
+    queues: [taskQueue, `${taskQueue}-bulk`],
+    workflowQueue: taskQueue,
+    log: makeLog('silent'),
+    graceMs: 200,
+  });
+});
+
+/** Each has a shop, and a reconciliation, that nobody has repaired before. */
+beforeEach(async () => {
+  database = fresh('cli_reconciled');
+  name = fresh(`shop-${own}`).replaceAll('_', '-');
   for (const side of ['source', 'target'] as const) {
     await pair[side].createDatabase(database);
     await pair[side].query('create table customer (id int primary key, name text, phone text)', [], database);
@@ -34,13 +49,12 @@ beforeAll(async () => {
   await pair.target.query(`delete from customer where id = 8`, [], database);
   process.env[`CLI_SOURCE_${own}`] = pair.source.url(database);
   process.env[`CLI_TARGET_${own}`] = pair.target.url(database);
-  folder = await mkdtemp(join(tmpdir(), 'godwit-cli-'));
-  file = join(folder, 'shop.yaml');
+  file = join(folder, `${name}.yaml`);
   await writeFile(
     file,
     `apiVersion: godwit.dev/v1alpha1
 kind: Reconciliation
-metadata: { name: shop-${own} }
+metadata: { name: ${name} }
 spec:
   source: { url: { env: CLI_SOURCE_${own} } }
   target: { url: { env: CLI_TARGET_${own} } }
@@ -49,13 +63,6 @@ spec:
   taskQueue: ${taskQueue}
 `,
   );
-  workers = await startWorkers({
-    address: inject('temporalAddress'),
-    queues: [taskQueue, `${taskQueue}-bulk`],
-    workflowQueue: taskQueue,
-    log: makeLog('silent'),
-    graceMs: 200,
-  });
 });
 
 afterAll(async () => {
@@ -79,8 +86,9 @@ describe('a new user', () => {
     const { run: id, remaining } = JSON.parse(first.stdout) as { run: string; remaining: number };
     expect(remaining).toBe(2);
 
-    const status = await cli('reconcile', 'status', file);
-    expect(status.stdout).toContain('public.customer');
+    // Lists of runs follow by a moment.
+    const status = async () => (await cli('reconcile', 'status', file)).stdout;
+    await expect.poll(status, { timeout: 60_000 }).toContain('public.customer');
     const listed = await cli('review', 'list', '-f', file, '-o', 'json');
     const items = JSON.parse(listed.stdout) as { id: number; kind: string }[];
     expect(items.map(({ kind }) => kind).sort()).toEqual(['changed', 'missing']);
@@ -96,18 +104,7 @@ describe('a new user', () => {
     expect(dry.stderr).toContain('2 rows would change; nothing was changed.');
     expect((await pair.target.query('select from customer', [], database)).length).toBe(999);
 
-    const repaired = await cli(
-      'reconcile',
-      'repair',
-      file,
-      id,
-      '--all',
-      '--confirm',
-      `shop-${own}`,
-      '-o',
-      'json',
-      ...onQueue,
-    );
+    const repaired = await cli('reconcile', 'repair', file, id, '--all', '--confirm', name, '-o', 'json', ...onQueue);
     expect(repaired.exitCode).toBe(0);
     const { repair, inserted, updated } = JSON.parse(repaired.stdout) as Record<string, unknown>;
     expect([inserted, updated]).toEqual([1, 1]);

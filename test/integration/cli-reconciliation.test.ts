@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { certified, type RunCertificateBody } from '../../activities/reconciliation/certificate.js';
 import { finding } from '../support/model-reconciliation.js';
-import { ReconciliationLab } from '../support/reconciliations.js';
+import { ReconciliationLab, untilFact } from '../support/reconciliations.js';
 
 let lab: ReconciliationLab;
 beforeAll(async () => {
@@ -77,15 +77,20 @@ describe.concurrent('godwit reconcile', () => {
     await reached;
     expect((await lab.cli(['pause', id, '--wait'])).exitCode).toBe(0);
     expect((await lab.cli(['status', id])).stdout).toContain('paused');
-    const running = await lab.cli(['reconcile', 'list', '--running']);
-    expect(running.stdout).toContain(id);
+    // Lists follow by a moment.
+    await untilFact('its place in the list', async () =>
+      (await lab.cli(['reconcile', 'list', '--running'])).stdout.includes(id),
+    );
     const aborted = await lab.cli(['abort', id, '--yes', '--wait']);
     expect(aborted.stderr).toContain('aborted');
     const again = await lab.cli(['abort', id, '--yes']);
     expect(again).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('has nothing to undo') as string });
+    const ended = new RegExp(`${id} +comprehensive +aborted `);
+    await untilFact('the list that says it', async () =>
+      ended.test((await lab.cli(['reconcile', 'status', file])).stdout),
+    );
     const status = await lab.cli(['reconcile', 'status', file]);
     expect(status.stdout).toContain(`${name}  no run has ended yet`);
-    expect(status.stdout).toMatch(new RegExp(`${id} +comprehensive +aborted `));
   });
 
   it('refuses a migration, and says what takes one', async () => {
@@ -98,6 +103,10 @@ describe.concurrent('godwit reconcile', () => {
     const { file, model, name } = await lab.reconciliation();
     model.found = [finding()];
     await lab.cli(['reconcile', file, ...queue()]);
+    const [run] = model.runs();
+    await untilFact('the list that has the run', async () =>
+      (await lab.cli(['reconcile', 'list', '-o', 'json', '--limit', '100'])).stdout.includes(`"${run?.run}"`),
+    );
     const { exitCode, stdout } = await lab.cli(['reconcile', 'status', file]);
     expect(exitCode).toBe(0);
     expect(stdout).toContain(`${name}  different`);
@@ -105,7 +114,7 @@ describe.concurrent('godwit reconcile', () => {
     expect(stdout).toContain("what waits for a person can't be told from here");
     const listed = await lab.cli(['reconcile', 'list', '-o', 'json', '--limit', '100']);
     const runs = JSON.parse(listed.stdout) as { run: string }[];
-    expect(runs.map(({ run }) => run)).toContain(model.runs()[0]?.run);
+    expect(runs.map((one) => one.run)).toContain(run?.run);
   });
 });
 

@@ -4,6 +4,7 @@ import { heartbeat } from '../../activities/activity-context.js';
 import { registerSearchAttributes } from '../../clients/search-attributes.js';
 import { connect } from '../../clients/connection.js';
 import type { Progress } from '../../spec/status.js';
+import { underway } from '../support/underway.js';
 import { CliWorld } from '../support/cli-world.js';
 
 const PROGRESS: Progress = {
@@ -46,7 +47,7 @@ describe('status', () => {
     const { id, file } = await world.specification();
     await world.cli(['start', file, '--task-queue', world.queues.light]);
     await expect
-      .poll(async () => (await world.cli(['status', id])).stdout, { timeout: 30_000 })
+      .poll(async () => (await world.cli(['status', id])).stdout, { timeout: 60_000 })
       .toContain('25 %  25 of 100 rows  250 MB of 1 GB  50 MB/s  ETA 15s  public.orders');
     const document: unknown = JSON.parse((await world.cli(['status', id, '-o', 'json'])).stdout);
     expect(document).toMatchObject({
@@ -91,7 +92,9 @@ describe('worker', () => {
   test('serves the queues it is told to, and stops when asked', async () => {
     const stop = new AbortController();
     const queue = `worker-${randomUUID()}`;
-    const running = world.cli(['worker', '--queues', queue, '--log-level', 'error'], { interrupt: stop.signal });
+    const running = underway(
+      world.cli(['worker', '--queues', queue, '--log-level', 'error'], { interrupt: stop.signal }),
+    );
     const temporal = await connect({ address: world.address }, {});
     try {
       await expect
@@ -104,13 +107,13 @@ describe('worker', () => {
             });
             return answer.pollers?.length ?? 0;
           },
-          { timeout: 30_000 },
+          { timeout: 60_000 },
         )
         .toBeGreaterThan(0);
     } finally {
+      stop.abort();
       await temporal.connection.close();
     }
-    stop.abort();
     expect((await running).exitCode).toBe(0);
   });
 });

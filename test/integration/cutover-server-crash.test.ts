@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites } from '../../activities/postgres/cutover.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 import { accepts, inputOf, SHORT_LEASE } from '../support/switching.js';
@@ -30,7 +31,7 @@ describe('a server that crashes inside the switch', () => {
 });
 
 async function crashOf(side: 'source' | 'target', point: string): Promise<void> {
-  const name = `crash_${side}_${point}`;
+  const name = fresh(`crash_${side}_${point}`);
   const move = await replicatedMove(pair, name, WRITER_TABLES, SHORT_LEASE);
   const writers = Writers.start(pair, name);
   await writers.progress(20);

@@ -2,13 +2,15 @@
 import { Agent } from 'node:http';
 import { once } from 'node:events';
 import { DescribeTargetHealthCommand, ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EdgeControl } from '../../lab/edge/control.js';
 import { Edge } from '../../lab/edge/edge.js';
 import type { AwsProxy, ClientConfiguration } from '../../lab/aws/proxy.js';
 import { TcpEdge } from '../../lab/tcp-edge.js';
 import { newAccount, startAws } from '../support/aws.js';
+import { underway } from '../support/underway.js';
 import { EdgeWorld, SECOND_MS } from '../support/edge-world.js';
+import { TargetServer } from '../support/target-server.js';
 
 /** Longer than any test. */
 const LONG_DELAY = { 'deregistration_delay.timeout_seconds': '3000' };
@@ -49,8 +51,13 @@ describe('health', () => {
   });
 
   test('a target that never answered well goes from initial to unhealthy', async () => {
-    const target = await world.target(world.blue, BLUE);
+    // A port where nobody listens any more.
+    const target = await TargetServer.start(BLUE);
+    const { address } = target;
     await target.stop();
+    world.edge.place({ [`${BLUE}:8080`]: address });
+    await world.elb.register(world.blue, { id: BLUE, port: 8080 });
+    await world.edge.refresh();
     await world.becomes(BLUE, 'unhealthy');
     expect(world.healthOf(BLUE)?.reason).toBe('Target.FailedHealthChecks');
   });
@@ -111,7 +118,7 @@ describe('a target that is deregistered', () => {
     const [one] = await world.targets([world.blue, BLUE], [world.blue, OTHER]);
     if (one) one.behaviour = { kind: 'wait' };
     const asked = [world.ask(), world.ask()];
-    await expect.poll(() => one?.waiting).toBe(1);
+    await expect.poll(() => one?.waiting, { timeout: 60_000 }).toBe(1);
     await world.elb.deregister(world.blue, { id: BLUE, port: 8080 });
     await world.edge.refresh();
     expect(world.healthOf(BLUE)).toMatchObject({ state: 'draining', reason: 'Target.DeregistrationInProgress' });
@@ -127,7 +134,7 @@ describe('a target that is deregistered', () => {
     const [one] = await world.targets([world.blue, BLUE]);
     if (one) one.behaviour = { kind: 'wait' };
     const asked = world.ask();
-    await expect.poll(() => one?.waiting).toBe(1);
+    await expect.poll(() => one?.waiting, { timeout: 60_000 }).toBe(1);
     await world.elb.deregister(world.blue, { id: BLUE, port: 8080 });
     await world.edge.refresh();
     expect((await asked.answer).status).toBe(502);
@@ -135,10 +142,11 @@ describe('a target that is deregistered', () => {
   });
 
   test('keeps an open WebSocket until then', async () => {
-    await world.elb.setGroupAttributes(world.blue, { 'deregistration_delay.timeout_seconds': '10' });
+    // 3 s: time enough to look at the socket.
+    await world.elb.setGroupAttributes(world.blue, { 'deregistration_delay.timeout_seconds': '150' });
     await world.targets([world.blue, BLUE]);
     const socket = await world.webSocket();
-    const closed = once(socket, 'close');
+    const closed = underway(once(socket, 'close'));
     await world.elb.deregister(world.blue, { id: BLUE, port: 8080 });
     await world.edge.refresh();
     expect(socket.readyState).toBe(socket.OPEN);
@@ -217,10 +225,10 @@ test('while the API does not answer, the edge goes on with what it knew, and say
     cloudWatchEveryMs: null,
     onProblem: (problem) => broken.push(problem),
   });
-  await expect.poll(() => edge.targetHealth(world.blue)?.[0]?.state, { timeout: 20_000 }).toBe('healthy');
+  onTestFinished(() => edge.stop());
+  await expect.poll(() => edge.targetHealth(world.blue)?.[0]?.state, { timeout: 60_000 }).toBe('healthy');
   await api.stop();
-  await expect.poll(() => broken.length, { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(() => broken.length, { timeout: 60_000 }).toBeGreaterThan(0);
   const [at] = edge.listeners;
   expect(await (await fetch(`http://${at?.host}:${at?.port}`)).text()).toBe(BLUE);
-  await edge.stop();
 });

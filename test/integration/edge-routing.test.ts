@@ -165,7 +165,7 @@ describe('stickiness', () => {
     await world.setWeights(100, 0, 1);
     const short = { cookie: (await world.get()).cookies.join('; ') };
     await world.setWeights(0, 100, 1);
-    await expect.poll(async () => (await world.get({ headers: short })).body, { timeout: 20_000 }).toBe('10.0.0.2');
+    await expect.poll(async () => (await world.get({ headers: short })).body, { timeout: 60_000 }).toBe('10.0.0.2');
   });
 
   test('a user whose group is no longer named by the action is weighed anew', async () => {
@@ -225,7 +225,7 @@ describe('the algorithm of a group', () => {
     await world.edge.refresh();
     if (one) one.behaviour = { kind: 'wait' };
     const busy = [world.ask(), world.ask()];
-    await expect.poll(() => one?.waiting).toBe(1);
+    await expect.poll(() => one?.waiting, { timeout: 60_000 }).toBe(1);
     expect(await world.spread(20)).toEqual({ '10.0.0.2': 20 });
     one?.release();
     await Promise.all(busy.map(({ answer }) => answer));

@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { switchWrites } from '../../activities/postgres/cutover.js';
 import { DRIVER_TABLE } from '../../lab/load/drivers.js';
+import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
 import { inputOf } from '../support/switching.js';
@@ -20,7 +21,7 @@ afterAll(() => pair.destroy());
 const example = (name: string): string => fileURLToPath(new URL(`../../examples/clients/${name}`, import.meta.url));
 
 test('the client for node-postgres goes with the writes there and back, and every row it was told of is there', async () => {
-  const name = 'node_client';
+  const name = fresh('node_client');
   const move = await replicatedMove(pair, name, DRIVER_TABLE, {
     endpoints: [{ kind: 'multiHost', name: 'drivers', roles: null, applications: null }],
   });
@@ -28,13 +29,14 @@ test('the client for node-postgres goes with the writes there and back, and ever
   const client = spawn(process.execPath, [example('pg.mjs'), pair.target.url(name), pair.source.url(name)], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  onTestFinished(() => void client.kill());
   let complaint = '';
   client.stderr.on('data', (text: Buffer) => (complaint += text.toString()));
   const told: string[] = [];
   createInterface({ input: client.stdout }).on('line', (line) => told.push(line));
   const more = async (count: number): Promise<void> => {
     const goal = told.length + count;
-    await expect.poll(() => told.length, { timeout: 30_000 }).toBeGreaterThan(goal);
+    await expect.poll(() => told.length, { timeout: 60_000 }).toBeGreaterThan(goal);
   };
   await more(20);
   for (const direction of ['forward', 'back'] as const) {
@@ -42,7 +44,8 @@ test('the client for node-postgres goes with the writes there and back, and ever
     await more(20);
   }
   client.stdin.end();
-  await once(client, 'exit');
+  // Not its exit: what it said last may come after that.
+  await once(client, 'close');
   expect(complaint).toBe(`${told.length} written\n`);
   const rows = await pair.source.query<{ id: string }>('select id from driver_write', [], name);
   const there = new Set(rows.map(({ id }) => id));

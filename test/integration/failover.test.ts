@@ -137,6 +137,8 @@ describe('the source fails over', () => {
   test('to a standby that never heard of the switch: both are said to take writes, and accepting it is refused', async () => {
     const { pair, standby, move } = await world('source');
     await standby.stop();
+    const left = `select where not exists (select from pg_stat_replication where application_name = 'standby-1')`;
+    await until(async () => (await pair.source.query(left)).length > 0, 'the primary has noticed');
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
     await failOverAlone(pair.source, standby, move);
     const seen = await observe(move);
@@ -208,13 +210,16 @@ describe('a standby of the side that cedes', () => {
       hung = true;
       process.kill(pid, 'SIGSTOP');
     });
-    await expect(switchWrites(inputOf(move, 'forward'))).rejects.toMatchObject({
-      type: 'StandbyBehind',
-      message: expect.stringContaining('standby-1 (127.0.0.1)') as string,
-    });
-    expect(hung).toBe(true);
-    expect([await accepts(pair.source, 'shop'), await accepts(pair.target, 'shop')]).toEqual([false, false]);
-    process.kill(pid, 'SIGCONT');
+    try {
+      await expect(switchWrites(inputOf(move, 'forward'))).rejects.toMatchObject({
+        type: 'StandbyBehind',
+        message: expect.stringContaining('standby-1 (127.0.0.1)') as string,
+      });
+      expect(hung).toBe(true);
+      expect([await accepts(pair.source, 'shop'), await accepts(pair.target, 'shop')]).toEqual([false, false]);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
     expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
     expect([await accepts(pair.source, 'shop'), await accepts(pair.target, 'shop')]).toEqual([false, true]);
   });

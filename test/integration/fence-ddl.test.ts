@@ -186,16 +186,19 @@ describe('DDL during replication', () => {
     'on the %s (%s) makes the switch refuse before anything is paused, and is fine once undone',
     async (side, _, ddl, undo) => {
       await pair[side].query(ddl, [], name);
-      const points: string[] = [];
-      injectFaults((point) => void points.push(point));
-      await expect(switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 })).rejects.toMatchObject({
-        type: 'SchemaMismatch',
-      });
-      expect(points).not.toContain('switch.pause');
-      expect(await accepts(pair.source, name)).toBeUndefined();
-      expect(await accepts(pair.target, name)).toBe(READ_ONLY);
-      await pair[side].query(undo, [], name);
-      injectFaults(null);
+      try {
+        const points: string[] = [];
+        injectFaults((point) => void points.push(point));
+        await expect(switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 })).rejects.toMatchObject({
+          type: 'SchemaMismatch',
+        });
+        expect(points).not.toContain('switch.pause');
+        expect(await accepts(pair.source, name)).toBeUndefined();
+        expect(await accepts(pair.target, name)).toBe(READ_ONLY);
+      } finally {
+        await pair[side].query(undo, [], name);
+        injectFaults(null);
+      }
       expect(await switchWrites({ move, direction: 'forward', mode: 'rehearse', attempt: 1 })).toMatchObject({
         kind: 'rehearsed',
       });
@@ -204,7 +207,7 @@ describe('DDL during replication', () => {
 });
 
 test('DETACH CONCURRENTLY on a closed side, which is half done when it is refused, keeps the writes from going there', async () => {
-  const name = 'ddl_detach_concurrently';
+  const name = fresh('ddl_detach_concurrently');
   const move = await replicatedMove(pair, name, TABLES, SCOPE);
   await switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 });
   const detach = 'alter table measure detach partition measure_low concurrently';
@@ -216,7 +219,7 @@ test('DETACH CONCURRENTLY on a closed side, which is half done when it is refuse
 });
 
 test('a column that the target lacks is named as such, also once it has stopped replication', async () => {
-  const name = 'ddl_stopped_apply';
+  const name = fresh('ddl_stopped_apply');
   const move = await replicatedMove(pair, name, TABLES, SCOPE);
   await pair.source.query('alter table account add column more int; update account set more = 1', [], name);
   await expect(switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 })).rejects.toMatchObject({
@@ -250,18 +253,23 @@ describe('where the role may make no event trigger', () => {
       'alter table outside_root detach partition lone',
     ],
   ])('%s after the fence makes the cede itself refuse; the source takes the writes again', async (_, ddl, undo) => {
-    injectFaults(async (point) => {
-      if (point === 'switch.ready') await pair.source.query(ddl, [], name);
-    });
-    await expect(switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 })).rejects.toMatchObject({
-      type: 'SchemaMismatch',
-    });
-    injectFaults(null);
-    expect(await accepts(pair.source, name)).toBeUndefined();
-    expect(await accepts(pair.target, name)).toBe(READ_ONLY);
     const { trigger, truncateTrigger } = scopeNames(move.key);
     const enable = `alter table account enable always trigger ${trigger}; alter table account enable always trigger ${truncateTrigger}`;
-    await pair.source.query(undo === ':enable' ? enable : undo, [], name);
+    let changed = false;
+    injectFaults(async (point) => {
+      if (point !== 'switch.ready') return;
+      await pair.source.query(ddl, [], name);
+      changed = true;
+    });
+    try {
+      await expect(switchWrites({ move, direction: 'forward', mode: 'switch', attempt: 1 })).rejects.toMatchObject({
+        type: 'SchemaMismatch',
+      });
+      expect(await accepts(pair.source, name)).toBeUndefined();
+      expect(await accepts(pair.target, name)).toBe(READ_ONLY);
+    } finally {
+      if (changed) await pair.source.query(undo === ':enable' ? enable : undo, [], name);
+    }
   });
 
   test('the switch works as anywhere else when nobody changed anything', async () => {

@@ -53,13 +53,13 @@ describe('a hook', () => {
       database: name,
       endpoint: 'edge',
       primary: 'target',
-      place: { host: 'new.internal', port: 6000, database: 'called' },
+      place: { host: 'new.internal', port: 6000, database: name },
       epoch: 2,
       attempt: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
     });
     expect(back).toMatchObject({
       primary: 'source',
-      place: { host: '127.0.0.1', port: pair.source.port, database: 'called' },
+      place: { host: '127.0.0.1', port: pair.source.port, database: name },
       epoch: 3,
     });
     expect(hook.posts()).toHaveLength(2);
@@ -78,7 +78,7 @@ describe('a hook', () => {
 
   test('whose call was lost is asked, and called again', async () => {
     const name = fresh('lost_call');
-    const move = await moveOf(name);
+    const move = await moveOf(name, { timeout: 2_000 });
     hook.next('POST /primary', { kind: 'drop the connection' });
     hook.next('POST /primary', { kind: 'answer', status: 503 });
     hook.next('POST /primary', { kind: 'hang' });
@@ -265,7 +265,9 @@ describe('a hook that can hold its clients', () => {
     expect(hook.held).toBe(false);
     const order = hook.seen.filter(({ method }) => method === 'POST').map(({ path }) => path);
     expect(order).toEqual(['/pause', '/primary', '/resume']);
-    expect(hook.posts('/pause')).toMatchObject([{ action: 'pause', primary: 'source', atMostMs: 2_000 }]);
+    expect(hook.posts('/pause')).toMatchObject([
+      { action: 'pause', primary: 'source', atMostMs: SHORT_LEASE.cutover.maxPause },
+    ]);
     expect(hook.posts('/resume')).toMatchObject([{ action: 'resume', primary: 'target' }]);
   });
 

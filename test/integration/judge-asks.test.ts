@@ -70,13 +70,13 @@ async function verdictOf(provider: NormalProvider, gate: object): Promise<GateVe
 
 describe('smoke tests', () => {
   const smoke = (check: object): NormalProvider =>
-    providerOf({ smoke: { timeout: '2s', checks: [{ name: 'front-page', ...check }] } });
+    providerOf({ smoke: { timeout: '30s', checks: [{ name: 'front-page', ...check }] } });
   const look = (check: object): Promise<GateVerdict> => verdictOf(smoke(check), { availability: { absolute: '100%' } });
 
   test('pass where status, headers, body and time are as expected', async () => {
     answer = (_, response) =>
       response.setHeader('content-type', 'text/html; charset=utf-8').end('<h1>Add to cart</h1>');
-    const expected = { body: 'Add to cart', headers: { 'content-type': 'text/html' }, within: '2s' };
+    const expected = { body: 'Add to cart', headers: { 'content-type': 'text/html' }, within: '20s' };
     expect(await look({ http: { url: 'http://{host}/', expect: expected } })).toMatchObject({
       verdict: 'pass',
       explanation: 'now 1 of 1 = 100 %, least 100 %: passes',
@@ -138,8 +138,8 @@ describe('smoke tests', () => {
 });
 
 describe('a web hook', () => {
-  const hook = (): NormalProvider =>
-    providerOf({ webhook: { url: `http://${host()}/verdict`, token: { env: 'TEST_JUDGE_TOKEN' }, timeout: '300ms' } });
+  const hook = (timeout = '30s'): NormalProvider =>
+    providerOf({ webhook: { url: `http://${host()}/verdict`, token: { env: 'TEST_JUDGE_TOKEN' }, timeout } });
   const says = (text: string, status = 200): void => {
     answer = (_, response) => response.writeHead(status).end(text);
   };
@@ -184,6 +184,6 @@ describe('a web hook', () => {
 
   test('that does not answer holds', async () => {
     answer = () => undefined;
-    expect((await verdictOf(hook(), { query: { absolute: 1 } })).explanation).toMatch(/no answer within 300 ms/);
+    expect((await verdictOf(hook('300ms'), { query: { absolute: 1 } })).explanation).toMatch(/no answer within 300 ms/);
   });
 });

@@ -162,11 +162,11 @@ describe('what the containers start with', () => {
   });
 
   test("a real PgBouncer takes the containers' configuration, and clients reach the shop through it", async () => {
-    const bouncer = join(folder, 'bouncer');
+    const bouncer = await mkdtemp(join(folder, 'bouncer-'));
     const users = await readFile('lab/compose/users.txt', 'utf8');
     const ini = await readFile('lab/compose/pgbouncer.ini', 'utf8');
     const port = await getPort({ host: '127.0.0.1' });
-    await execa('mkdir', [bouncer]);
+    await chmod(bouncer, 0o755);
     await writeFile(join(bouncer, 'users.txt'), users);
     await writeFile(
       join(bouncer, 'pgbouncer.ini'),

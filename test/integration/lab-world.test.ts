@@ -73,7 +73,7 @@ test('a lab may stand under load, which ends with it', async () => {
   const lab = await Lab.up({ folder, size: SMALL_SIZE, load: 50, env: sharedTemporal() });
   const muchAsked = (): Promise<unknown> =>
     ask(lab.environment.SHOP_URL, `(select count(*) from shop.event where server <> 'seed') > 20`);
-  await expect.poll(muchAsked, { timeout: 30_000 }).toBe(true);
+  await expect.poll(muchAsked, { timeout: 60_000 }).toBe(true);
   expect(await lab.down()).toBe(4);
 });
 
@@ -140,7 +140,7 @@ test('up starts only what has ended', async () => {
   const before = await Lab.status(folder);
   const bouncer = before.components.find(({ name }) => name === 'pgbouncer');
   process.kill(bouncer?.pid ?? -1, 'SIGKILL');
-  await expect.poll(async () => (await Lab.status(folder)).state).toBe('partly');
+  await expect.poll(async () => (await Lab.status(folder)).state, { timeout: 60_000 }).toBe('partly');
   expect(statesOf(await Lab.status(folder))).toMatchObject({ source: 'running', pgbouncer: 'stopped' });
 
   await up();
@@ -161,7 +161,7 @@ test.each([
   else maker.send('now');
   await ended;
   expect(pids.length).toBeGreaterThan(0);
-  await expect.poll(() => pids.filter((pid) => identityOf(pid) !== null), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => pids.filter((pid) => identityOf(pid) !== null), { timeout: 60_000 }).toEqual([]);
 });
 
 test('down never touches a process that only has the number of one of ours', async () => {

@@ -1,5 +1,5 @@
 /** What one look at two real servers tells: DDL, a slot near its end, an apply that fails, references that dangle. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { checkReferences } from '../../activities/postgres/references.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
@@ -9,6 +9,7 @@ import { observe } from '../../activities/postgres/replication/observe.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { lookoutOf, type NormalDatabase } from '../../spec/normal.js';
+import { underway } from '../support/underway.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { prepareReplication, until } from '../support/sync.js';
@@ -223,7 +224,7 @@ describe('what waits for the copy', () => {
     const move = moveOf(pair, name);
     await prepareReplication(move);
     const holder = await holding(move);
-    const waiting = onSource(name, 'alter table item add column colour text');
+    const waiting = underway(onSource(name, 'alter table item add column colour text'));
     await until(async () => ((await observe(move)).warnings ?? []).length > 0, 'the DDL that waits is told');
     expect((await observe(move)).warnings?.[0]).toContain('for the copy to give a table back');
     await holder();
@@ -235,6 +236,7 @@ describe('what waits for the copy', () => {
 async function holding(move: DatabaseMove): Promise<() => Promise<void>> {
   const { Session } = await import('../../activities/postgres/session.js');
   const session = await Session.open('source', move.database.source, { purpose: `${move.key} sync test read 1` });
+  onTestFinished(() => session.close());
   await session.run('begin');
   await session.run('lock table public.item in access share mode');
   return () => session.close();

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DatabaseMove, SwitchInput } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { claim, undoClaim } from '../../activities/postgres/authority.js';
@@ -11,6 +11,7 @@ import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { prepareSchema, undoSchema } from '../../activities/postgres/schema/prepare.js';
 import { Session } from '../../activities/postgres/session.js';
 import type { NormalMultiHost } from '../../spec/normal.js';
+import { underway } from '../support/underway.js';
 import { connect, READ_ONLY, refusalOf, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { chosenBy } from '../support/libpq.js';
@@ -119,19 +120,20 @@ describe('sessions on the side that has closed', () => {
 
   test('of other roles, applications and databases stay', async () => {
     const name = fresh('chosen_few');
+    const [app, report, neighbour] = [fresh('app'), fresh('report'), fresh('neighbour')];
     await Promise.all(
       [pair.source, pair.target].map((server) =>
-        server.query(`create role app login password 'app'; create role report login password 'report'`),
+        server.query(`create role ${app} login password '${app}'; create role ${report} login password '${report}'`),
       ),
     );
-    await pair.source.createDatabase('neighbour');
-    const move = await moveOf(name, { roles: ['app'], applications: ['shop'] });
+    await pair.source.createDatabase(neighbour);
+    const move = await moveOf(name, { roles: [app], applications: ['shop'] });
     const url = (role: string, database = name): string => pair.source.url(database, role, role);
-    const shop = await connect(url('app'), 'shop');
+    const shop = await connect(url(app), 'shop');
     const others = await Promise.all([
-      connect(url('app'), 'cron'),
-      connect(url('report'), 'shop'),
-      connect(url('app', 'neighbour'), 'shop'),
+      connect(url(app), 'cron'),
+      connect(url(report), 'shop'),
+      connect(url(app, neighbour), 'shop'),
     ]);
     await switched(move, 'forward');
     expect(await refusalOf(shop.query('select 1'))).toBeDefined();
@@ -142,21 +144,22 @@ describe('sessions on the side that has closed', () => {
   test('are ended by a role that may signal and see, but for those of superusers, which it may not', async () => {
     const name = fresh('signalled');
     const move = await moveOf(name);
+    const [clients, signals] = [fresh('client'), fresh('signaller')];
     await pair.source.query(
-      `create role client login password 'client'; create role signaller login password 'signaller';
-       grant usage on schema godwit to signaller; grant select on godwit.read_only_hint to signaller;
+      `create role ${clients} login password 'client'; create role ${signals} login password 'signaller';
+       grant usage on schema godwit to ${signals}; grant select on godwit.read_only_hint to ${signals};
        insert into godwit.read_only_hint values ('${move.key}', 'infinity')`,
       [],
       name,
     );
-    const client = await connect(pair.source.url(name, 'client', 'client'));
+    const client = await connect(pair.source.url(name, clients, 'client'));
     const superuser = await connect(pair.source.url(name));
-    await using signaller = await Session.open('source', pair.source.url(name, 'signaller', 'signaller'), {
+    await using signaller = await Session.open('source', pair.source.url(name, signals, 'signaller'), {
       purpose: 'test',
     });
     const end = async (): Promise<unknown> => (await signaller.rows(END_SESSIONS, [move.key, null, null]))[0];
     expect(await end()).toEqual({ ended: 0 });
-    await pair.source.query('grant pg_signal_backend, pg_read_all_stats to signaller');
+    await pair.source.query(`grant pg_signal_backend, pg_read_all_stats to ${signals}`);
     expect(await end()).toEqual({ ended: 1 });
     expect(await refusalOf(client.query('select 1'))).toBeDefined();
     expect(await refusalOf(superuser.query('select 1'))).toBeUndefined();
@@ -269,8 +272,8 @@ describe('the settings of both databases', () => {
         });
       });
     });
-    const late = switchWrites(inputOf(move, 'back'));
-    late.catch(() => undefined);
+    const late = underway(switchWrites(inputOf(move, 'back')));
+    onTestFinished(() => wake());
     await asleep;
     await settle(move);
     await switched(move, 'forward');
@@ -283,26 +286,27 @@ describe('the settings of both databases', () => {
 
   test('that the role may not change end the preparation by name, before anything is set', async () => {
     const name = fresh('not_mine');
+    const mover = fresh('mover');
     const url: Record<string, { env: string }> = {};
     for (const side of ['source', 'target'] as const) {
       const server = pair[side];
       await server.createDatabase(name);
       await server.query(
-        `create role mover login replication password 'mover'; grant create on database ${name} to mover;
-         grant execute on function pg_control_system(), pg_control_checkpoint(), pg_replication_origin_session_is_setup() to mover;
-         set role mover; create schema mine; create table mine.thing (id int primary key)`,
+        `create role ${mover} login replication password 'mover'; grant create on database ${name} to ${mover};
+         grant execute on function pg_control_system(), pg_control_checkpoint(), pg_replication_origin_session_is_setup() to ${mover};
+         set role ${mover}; create schema mine; create table mine.thing (id int primary key)`,
         [],
         name,
       );
       url[side] = { env: `TEST_MOVER_${side}` };
-      process.env[`TEST_MOVER_${side}`] = server.url(name, 'mover', 'mover');
+      process.env[`TEST_MOVER_${side}`] = server.url(name, mover, 'mover');
     }
     const move = emptyMoveOf(pair, name, { ...url, endpoints: [CLIENTS] });
     await claim(move);
     await expect(prepareSchema(move)).rejects.toMatchObject({
       type: 'PermissionDenied',
       message: expect.stringMatching(
-        /database not_mine of the source.*ALTER DATABASE not_mine OWNER TO mover/,
+        new RegExp(`database ${name} of the source.*ALTER DATABASE ${name} OWNER TO ${mover}`),
       ) as string,
     });
     expect(await settings(name)).toEqual({ source: [], target: [] });

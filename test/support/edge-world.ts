@@ -108,11 +108,11 @@ export class EdgeWorld {
   async all(state: string): Promise<void> {
     const states = () =>
       [this.blue, this.green].flatMap((group) => (this.edge.targetHealth(group) ?? []).map((one) => one.state));
-    await expect.poll(() => states().every((one) => one === state), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => states().every((one) => one === state), { timeout: 60_000 }).toBe(true);
   }
 
   async becomes(name: string, state: string | null): Promise<void> {
-    await expect.poll(() => this.stateOf(name), { timeout: 20_000, interval: 10 }).toBe(state);
+    await expect.poll(() => this.stateOf(name), { timeout: 60_000, interval: 10 }).toBe(state);
   }
 
   get url(): string {

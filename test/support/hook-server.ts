@@ -54,7 +54,8 @@ export class HookServer {
       token: null,
       check: { url: `${this.url}/primary`, status: null },
       hold: null,
-      timeout: 500,
+      // Those of a test that says nothing of it are answered at once; a call that a busy machine took for lost would come twice.
+      timeout: 5_000,
       hosts: { source: null, target: null },
       ...change,
     };
