@@ -24,6 +24,8 @@ const REAL = {
   sequence: { groupOrder: 1 },
   testTimeout: 180_000,
   hookTimeout: 600_000,
+  // The default of 1 s is less than a busy machine may stand still.
+  expect: { poll: { timeout: 60_000 } },
 };
 
 export default defineConfig({

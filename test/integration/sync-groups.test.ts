@@ -10,6 +10,7 @@ import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import type { PostgresServer } from '../../lab/postgres.js';
+import { begun } from '../support/begun.js';
 import { catalogOf } from '../support/catalog.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -37,7 +38,7 @@ const TABLES = `
 `;
 const COPY = { parallelism: 2, rangeSize: 128 * 1024, rateLimit: 3_000_000 };
 
-async function begun(name: string, copy = COPY): Promise<DatabaseMove> {
+async function prepared(name: string, copy = COPY): Promise<DatabaseMove> {
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(TABLES, [], name);
   const move = moveOf(pair, name, { copy });
@@ -73,6 +74,25 @@ function running(work: (signal: AbortSignal) => Promise<void>): Running {
 
 const holder = (move: DatabaseMove): Running => running((signal) => holdUntil(move, signal));
 const copier = (move: DatabaseMove, number = 0): Running => running((signal) => copyUntil(move, number, signal));
+
+/** Until `goOn` copiers stand still after their next range once `isSo`; answers when the first of them does. */
+async function standstill(isSo: () => Promise<boolean>): Promise<{ goOn: () => void }> {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  await new Promise<void>((stands) => {
+    injectFaults(async (point) => {
+      if (point !== 'sync.range' || !(await isSo())) return;
+      stands();
+      await released;
+    });
+  });
+  return {
+    goOn: () => {
+      injectFaults(null);
+      release();
+    },
+  };
+}
 
 /** As if the process had died: its connections are gone, and nothing of it cleans up. */
 async function kill(move: DatabaseMove, role: string): Promise<void> {
@@ -125,13 +145,14 @@ async function expectWhole(move: DatabaseMove, name: string): Promise<void> {
 describe('while the snapshot lives', () => {
   test('a copier that dies costs the ranges it was at; several share the work', async () => {
     const name = fresh('copier_dies');
-    const move = await begun(name);
+    const move = await prepared(name);
     const held = holder(move);
     const first = copier(move, 0);
     const second = copier(move, 1);
-    await until(async () => (await finishedRanges(pair, name)) >= 6, '6 ranges are copied');
+    const { goOn } = await standstill(async () => (await finishedRanges(pair, name)) >= 6);
     const before = await groups(name);
     await kill(move, 'copy0');
+    goOn();
     expect(await first.ended).toBeInstanceOf(Error);
     await changes(name, 1);
     const again = copier(fast(move), 0);
@@ -145,10 +166,10 @@ describe('while the snapshot lives', () => {
 
   test('a holder that dies is succeeded by another, as long as a copier keeps the snapshot', async () => {
     const name = fresh('holder_dies');
-    const move = await begun(name);
+    const move = await prepared(name);
     const held = holder(move);
     const copying = copier(move);
-    await until(async () => (await finishedRanges(pair, name)) >= 4, '4 ranges are copied');
+    const { goOn } = await standstill(async () => (await finishedRanges(pair, name)) >= 4);
     const before = await groups(name);
     await kill(move, 'hold');
     expect(await held.ended).toBeInstanceOf(Error);
@@ -160,6 +181,7 @@ describe('while the snapshot lives', () => {
     }, 'the successor exports the snapshot, too');
     // Now the successor is the only one that holds it.
     await kill(move, 'copy0');
+    goOn();
     expect(await copying.ended).toBeInstanceOf(Error);
     const again = copier(fast(move));
     expect(await again.ended).toBeNull();
@@ -171,7 +193,7 @@ describe('while the snapshot lives', () => {
 
   test('a pause stops the copiers, and nothing is copied twice after it', async () => {
     const name = fresh('paused');
-    const move = await begun(name);
+    const move = await prepared(name);
     const held = holder(move);
     const copying = copier(move);
     await until(async () => (await finishedRanges(pair, name)) >= 4, '4 ranges are copied');
@@ -191,11 +213,11 @@ describe('while the snapshot lives', () => {
 describe('a TRUNCATE that waits for the holder', () => {
   test('when a copier comes is let through: the copy begins again out of another snapshot', async () => {
     const name = fresh('truncating');
-    const move = await begun(name);
+    const move = await prepared(name);
     const held = holder(fast(move));
     await until(async () => (await groups(name)).length === 1, 'the snapshot is held');
     let truncated = false;
-    const truncating = pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true));
+    const truncating = begun(pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true)));
     await until(async () => {
       const waiting = await pair.source.query(
         `select from pg_stat_activity where datname = $1 and wait_event_type = 'Lock' and query like 'truncate%'`,
@@ -218,12 +240,13 @@ describe('a TRUNCATE that waits for the holder', () => {
 async function allDie(name: string, move: DatabaseMove): Promise<void> {
   const held = holder(move);
   const copying = copier(move);
-  await until(
-    async () => (await ranges(name, 'item', 'planned')) > 0 && (await ranges(name, 'first', 'planned')) === 0,
-    'the first table is whole, and the second is not',
+  const { goOn } = await standstill(
+    async () => (await ranges(name, 'item', 'done')) > 0 && (await ranges(name, 'first', 'planned')) === 0,
   );
+  expect(await ranges(name, 'item', 'planned')).toBeGreaterThan(0);
   await kill(move, 'hold');
   await kill(move, 'copy');
+  goOn();
   expect(await held.ended).toBeInstanceOf(Error);
   expect(await copying.ended).toBeInstanceOf(Error);
   await changes(name, 2);
@@ -232,7 +255,7 @@ async function allDie(name: string, move: DatabaseMove): Promise<void> {
 describe('when all that held the snapshot has died', () => {
   test('tables that were whole stay as a group of their own, the rest is copied anew, and all come together', async () => {
     const name = fresh('all_die');
-    const move = await begun(name);
+    const move = await prepared(name);
     const before = { source: await catalogOf(pair.source, name), target: await catalogOf(pair.target, name) };
     const writers = Writers.start(pair, name, 2);
     await allDie(name, move);
@@ -305,7 +328,7 @@ describe('when all that held the snapshot has died', () => {
     'sync.merged',
   ])('and whoever brings them together dies at %s, the next one completes it', async (point) => {
     const name = fresh(`dies_${point.replace(/\W/g, '_')}`);
-    const move = await begun(name);
+    const move = await prepared(name);
     await allDie(name, move);
     let deaths = 0;
     injectFaults((reached) => {
@@ -323,7 +346,7 @@ describe('when all that held the snapshot has died', () => {
 
   test('and the slot of the whole tables has lost its WAL, they are compared with the new snapshot instead', async () => {
     const name = fresh('slot_lost');
-    const move = await begun(name);
+    const move = await prepared(name);
     await allDie(name, move);
     await pair.source.query('select pg_drop_replication_slot($1)', [`godwit_${move.key}_forward`]);
     const { rangesKept } = await initialSync(fast(move));

@@ -23,7 +23,7 @@ import { Elsewhere } from './traffic.js';
 /** As quick as the lab can be, and still with each of AWS's delays. */
 export const QUICK_ACM = { issuedAfterMs: 50, retrievableAfterMs: 50, usableAfterMs: 50, releasedAfterMs: 200 };
 
-const SOON = { timeout: 5_000, interval: 20 };
+export const SOON = { timeout: 60_000, interval: 20 };
 
 /** Serves a certificate of its own at `listener`; nothing else of the world is to move. */
 export function certificateDocument(

@@ -46,7 +46,7 @@ export async function digestOf(server: PostgresServer, database: string): Promis
 }
 
 /** Waits until `fact` holds; a test that waits for it isn't one that sleeps. */
-export async function until(fact: () => Promise<boolean>, what: string, timeoutMs = 30_000): Promise<void> {
+export async function until(fact: () => Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await fact())) {
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { onTestFinished } from 'vitest';
 import type { PostgresServer } from '../../lab/postgres.js';
 import type { ServerPair } from './postgres.js';
 
@@ -67,6 +68,8 @@ export class Writers {
   static start(pair: ServerPair, database: string, clients = 4, place: WriterPlace = {}): Writers {
     const writers = new Writers(pair, database, place);
     writers.#running = Array.from({ length: clients }, (_, index) => writers.#write(index));
+    // Those of a test that failed would write on beside all that follow.
+    onTestFinished(() => void (writers.#stopping = true));
     return writers;
   }
 
