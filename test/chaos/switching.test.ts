@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { SwitchWindow } from '../../lab/check.js';
 import type { Load } from '../../lab/load.js';
 import type { Primary } from '../../spec/status.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { during, RealWorld } from '../support/real-world.js';
 
 const SEED = Number(process.env['GODWIT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -43,7 +43,7 @@ test(
         blows.push(await strike(random));
       }
     };
-    const destruction = begun(destroy().finally(() => (over = true)));
+    const destruction = underway(destroy().finally(() => (over = true)));
     // A test that failed takes no more blows.
     onTestFinished(() => void (over = true));
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { switchWindows } from '../../lab/check.js';
 import type { Primary } from '../../spec/status.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { accepts } from '../support/shop-writes.js';
 import { NOTHING_LOST, RealWorld } from '../support/real-world.js';
 
@@ -28,7 +28,7 @@ beforeEach(() => {
   replacements = [];
 });
 function replace(): void {
-  replacements.push(begun(world.addFaultyWorker()));
+  replacements.push(underway(world.addFaultyWorker()));
 }
 
 describe('a worker killed', () => {

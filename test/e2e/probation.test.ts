@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { switchWindows } from '../../lab/check.js';
 import { ensurePrometheus } from '../../lab/components.js';
 import { Prometheus } from '../../lab/prometheus.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { MeteredApp } from '../support/metered-app.js';
 import { say } from '../support/progress.js';
 import { NOTHING_LOST, RealWorld } from '../support/real-world.js';
@@ -27,7 +27,7 @@ beforeAll(async () => {
     binary,
     jobs: { shop: [{ address: app.address }] },
   });
-  served = begun(serve());
+  served = underway(serve());
 });
 afterAll(async () => {
   serving = false;

@@ -10,7 +10,7 @@ import { adoptShape } from '../../activities/postgres/replication/drift.js';
 import { observe } from '../../activities/postgres/replication/observe.js';
 import { adoptPartitions } from '../../activities/postgres/replication/partitions.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { catalogOf } from '../support/catalog.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -45,7 +45,7 @@ class EventWriter {
   #written = 0;
 
   constructor(readonly name: string) {
-    this.#running = begun(this.#run());
+    this.#running = underway(this.#run());
     onTestFinished(() => void (this.#stopping = true));
   }
 

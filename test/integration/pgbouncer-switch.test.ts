@@ -10,7 +10,7 @@ import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cuto
 import { observe } from '../../activities/postgres/replication/observe.js';
 import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
 import type { NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect, refusalOf, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -102,7 +102,7 @@ class Clients {
 
   static start(url: string, count = 4): Clients {
     const clients = new Clients();
-    clients.#running = Array.from({ length: count }, () => begun(clients.#write(url)));
+    clients.#running = Array.from({ length: count }, () => underway(clients.#write(url)));
     onTestFinished(() => void (clients.#stopping = true));
     return clients;
   }
@@ -236,7 +236,7 @@ describe('a pause', () => {
     const move = await moveBehind(name, [endpoint(one, name)]);
     const holder = await connect(one.url(name));
     await holder.query('begin; select 1');
-    const outcome = begun(switching(move, 'forward'));
+    const outcome = underway(switching(move, 'forward'));
     await expect.poll(() => shown(one, name), { interval: 20 }).toMatchObject({ paused: 1 });
     await one.command(`resume ${name}`);
     expect(await outcome).toMatchObject({ kind: 'not-now' });

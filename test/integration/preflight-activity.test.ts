@@ -4,7 +4,7 @@ import type { DatabaseMove } from '../../activities/contract.js';
 import type { NormalDatabase } from '../../spec/normal.js';
 import { preflightWith } from '../../activities/preflight/preflight.js';
 import { transactionsWithin } from '../../activities/preflight/transactions.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { find, repair } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -91,7 +91,7 @@ test.each(['source', 'target'] as const)(
 test('an index build on a table is said', async () => {
   await (await client('source', 'writer')).query(`begin; insert into customer values (1, 'x')`);
   const builder = await client('source', 'builder');
-  const building = begun(builder.query('create index concurrently on customer (name)'));
+  const building = underway(builder.query('create index concurrently on customer (name)'));
   await expect
     .poll(() => find(move(), 'maintenance-running'))
     .toMatchObject({ severity: 'info', evidence: expect.stringMatching(/^index build of public\.customer/) as string });

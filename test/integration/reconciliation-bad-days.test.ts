@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dropStreams } from '../../activities/reconciliation/streams.js';
 import type { NormalReconciliation, RunSummary, RunTable } from '../../spec/reconciliation.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { Reconciled } from '../support/reconciled.js';
@@ -73,7 +73,7 @@ const sessionsLeft = async (world: Reconciled): Promise<string[]> => {
 };
 
 /** The first table is compared first, and the others wait for the pace that it used up: for some eight seconds. */
-const ONE_AFTER_ANOTHER = { parallelism: 1, rowsPerSecond: 2_500 };
+const ONE_AFTER_ANOTHER = { parallelism: 1, rowsPerSecond: 5_000 };
 const TWO_TABLES = `
   create table large (id bigint primary key, value text);
   create table "Small one" (id bigint primary key, value text)`;
@@ -264,7 +264,7 @@ describe('while a run goes on', () => {
   test.each(['comprehensive', 'deep'] as const)('a table that is dropped is named, at level %s', async (level) => {
     const world = await apart('dropped', TWO_TABLES, TWO_TABLES_ROWS);
     const run = randomUUID();
-    const running = begun(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run, level }));
+    const running = underway(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run, level }));
     await compared(world, run, 1);
     for (const side of ['target', 'source'] as const) await world.on(side, `drop table "Small one"`);
     const summary = await running;
@@ -275,7 +275,7 @@ describe('while a run goes on', () => {
   test('a second one is skipped, and names the first', async () => {
     const world = await apart('twice', TWO_TABLES, TWO_TABLES_ROWS);
     const run = randomUUID();
-    const running = begun(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run }));
+    const running = underway(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run }));
     await compared(world, run, 1);
     const second = await world.run(world.normal());
     expect(second).toMatchObject({ outcome: 'skipped', verdict: 'incomplete', tables: 0, certificate: null });
@@ -291,7 +291,7 @@ describe('while a run goes on', () => {
       const world = await apart('killed', TWO_TABLES, TWO_TABLES_ROWS);
       await world.on('target', `delete from "Small one" where id = 7`);
       const run = randomUUID();
-      const running = begun(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run }));
+      const running = underway(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run }));
       await compared(world, run, 1);
       await world.on(
         side,
@@ -315,7 +315,7 @@ describe('while a run goes on', () => {
       const normal = (limits = {}): NormalReconciliation => world.normal({ incremental: { by }, limits });
       const run = randomUUID();
       const stop = new AbortController();
-      const first = begun(world.run(normal(ONE_AFTER_ANOTHER), { run, signal: stop.signal }));
+      const first = underway(world.run(normal(ONE_AFTER_ANOTHER), { run, signal: stop.signal }));
       await compared(world, run, 1);
       stop.abort();
       await expect(first).rejects.toThrow();
@@ -344,7 +344,7 @@ describe('a run that is begun again', () => {
     const run = randomUUID();
     const stop = new AbortController();
     const limits = { ...ONE_AFTER_ANOTHER, rowsPerSecond: 2_000 };
-    const first = begun(world.run(world.normal({ limits }), { run, level: 'quick', signal: stop.signal }));
+    const first = underway(world.run(world.normal({ limits }), { run, level: 'quick', signal: stop.signal }));
     await compared(world, run, 1);
     stop.abort();
     await expect(first).rejects.toThrow();
@@ -392,7 +392,7 @@ describe('a run that is begun again', () => {
         return state?.there === true && (await kept()).includes(name);
       }, `progress of ${name} is kept`);
     // the worker dies, and may write nothing more
-    const dying = begun(world.run(normal, { run, keepProgressEvery: 0 }));
+    const dying = underway(world.run(normal, { run, keepProgressEvery: 0 }));
     await onceKept('names');
     await world.on(
       'target',
@@ -401,7 +401,7 @@ describe('a run that is begun again', () => {
     await expect(dying).rejects.toMatchObject({ type: 'DatabaseUnreachable' });
     // paused: what was read until then is kept, however long ago the last time was
     const stop = new AbortController();
-    const pausing = begun(world.run(normal, { run, signal: stop.signal, keepProgressEvery: 0 }));
+    const pausing = underway(world.run(normal, { run, signal: stop.signal, keepProgressEvery: 0 }));
     await onceKept('words');
     stop.abort();
     await expect(pausing).rejects.toThrow();

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { identifier } from '../../activities/postgres/statements.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -200,7 +200,7 @@ async function underLoad<T>(world: Reconciled, tables: Table[], work: () => Prom
       await session.end();
     }
   };
-  const writing = begun(client());
+  const writing = underway(client());
   try {
     return await work();
   } finally {

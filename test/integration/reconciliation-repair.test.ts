@@ -6,7 +6,7 @@ import { keptCertificate } from '../../activities/reconciliation/kept-certificat
 import { dryRun } from '../../activities/reconciliation/repair.js';
 import { markdownReport, runReport } from '../../activities/reconciliation/report/index.js';
 import { decideReview, listReview, showReview } from '../../activities/reconciliation/review.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -208,7 +208,7 @@ describe('a repair', () => {
         await world.on('source', `update purchase set note = note || '.' where id % 100 = $1`, [i % 100]);
       }
     };
-    const writing = begun(write());
+    const writing = underway(write());
     try {
       const found = await world.run(normal);
       // what the writers write anew, replication has mended

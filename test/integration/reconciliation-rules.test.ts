@@ -7,7 +7,7 @@ import { duplicates } from '../../activities/reconciliation/checks/duplicates.js
 import { temporal } from '../../activities/reconciliation/checks/temporal.js';
 import { judged, severityOf, type Finding } from '../../activities/reconciliation/findings.js';
 import type { BusinessRule, NormalChecks } from '../../spec/reconciliation.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -189,7 +189,7 @@ test('a gap that an open transaction fills is none; one that stays is', async ()
   const other = await connect(pair.source.url(move.database.name));
   // As one that has asked a sequence for its number: it has written nothing yet.
   await other.query('begin; select 1');
-  const looking = begun(temporal(run));
+  const looking = underway(temporal(run));
   // It asks again and again until that transaction is over.
   const waiting = `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and query like '%virtualxid%'`;
   await until(pair.source, move.database.name, waiting);

@@ -1,7 +1,7 @@
 /** What a run need not read: rows that nobody touched, rows out of a sample, and, at the quick level, rows at all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dropStreams } from '../../activities/reconciliation/streams.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -141,7 +141,7 @@ describe('an incremental run', () => {
     await dropStreams(normal);
     const stop = new AbortController();
     const slow = world.normal({ incremental: { by: 'changes' }, limits: { rowsPerSecond: 1_000 } });
-    const made = begun(world.run(slow, { signal: stop.signal }));
+    const made = underway(world.run(slow, { signal: stop.signal }));
     await until(async () => {
       const slots = await world.on(
         'target',

@@ -1,7 +1,7 @@
 /** One run over two databases of a user's own: what differs is found, and nothing else. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { Reconciled } from '../support/reconciled.js';
@@ -90,7 +90,7 @@ describe('a comprehensive run', () => {
     const run = randomUUID();
     const stop = new AbortController();
     const slow = shop.normal({ limits: { rowsPerSecond: 2_000 } });
-    const first = begun(shop.run(slow, { run, signal: stop.signal }));
+    const first = underway(shop.run(slow, { run, signal: stop.signal }));
     await expect
       .poll(
         async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import type { Progress } from '../../spec/status.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -37,7 +37,7 @@ class Writer {
   #done: Promise<void>;
 
   constructor(name: string) {
-    this.#done = begun(this.#run(name));
+    this.#done = underway(this.#run(name));
     onTestFinished(() => void (this.#stop = true));
   }
 
@@ -98,7 +98,7 @@ describe('initial sync', () => {
     await database(name, ITEMS);
     const move = moveOf(pair, name, { copy: { ...SMALL, rateLimit: 4_000_000 } });
     await prepareReplication(move);
-    const copying = begun(initialSync(move));
+    const copying = underway(initialSync(move));
     await until(async () => (await finishedRanges(pair, name)) > 0, 'a range is copied');
     const truncating = pair.source.query(`truncate item; insert into item (id, name) values (1, 'after')`, [], name);
     await Promise.all([copying, truncating]);
@@ -120,7 +120,7 @@ describe('initial sync', () => {
     await prepareReplication(move);
     const holder = await connect(pair.source.url(name));
     await holder.query('begin; insert into other values (1)');
-    const copying = begun(initialSync(move));
+    const copying = underway(initialSync(move));
     await until(async () => {
       const slots = await pair.source.query(`select from pg_replication_slots where slot_name ~ $1`, [move.key]);
       return slots.length > 0;
@@ -227,7 +227,7 @@ describe('initial sync', () => {
     };
     onTestFinished(end);
     let done = false;
-    const copying = begun(initialSync(move).then(() => (done = true)));
+    const copying = underway(initialSync(move).then(() => (done = true)));
     // What passed before its first look, and what was on its way then.
     let early = -1;
     await until(async () => {

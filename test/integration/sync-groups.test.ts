@@ -10,7 +10,7 @@ import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import type { PostgresServer } from '../../lab/postgres.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { catalogOf } from '../support/catalog.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -38,7 +38,7 @@ const TABLES = `
 `;
 const COPY = { parallelism: 2, rangeSize: 128 * 1024, rateLimit: 3_000_000 };
 
-async function prepared(name: string, copy = COPY): Promise<DatabaseMove> {
+async function begun(name: string, copy = COPY): Promise<DatabaseMove> {
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(TABLES, [], name);
   const move = moveOf(pair, name, { copy });
@@ -145,7 +145,7 @@ async function expectWhole(move: DatabaseMove, name: string): Promise<void> {
 describe('while the snapshot lives', () => {
   test('a copier that dies costs the ranges it was at; several share the work', async () => {
     const name = fresh('copier_dies');
-    const move = await prepared(name);
+    const move = await begun(name);
     const held = holder(move);
     const first = copier(move, 0);
     const second = copier(move, 1);
@@ -166,7 +166,7 @@ describe('while the snapshot lives', () => {
 
   test('a holder that dies is succeeded by another, as long as a copier keeps the snapshot', async () => {
     const name = fresh('holder_dies');
-    const move = await prepared(name);
+    const move = await begun(name);
     const held = holder(move);
     const copying = copier(move);
     const { goOn } = await standstill(async () => (await finishedRanges(pair, name)) >= 4);
@@ -193,7 +193,7 @@ describe('while the snapshot lives', () => {
 
   test('a pause stops the copiers, and nothing is copied twice after it', async () => {
     const name = fresh('paused');
-    const move = await prepared(name);
+    const move = await begun(name);
     const held = holder(move);
     const copying = copier(move);
     await until(async () => (await finishedRanges(pair, name)) >= 4, '4 ranges are copied');
@@ -213,11 +213,11 @@ describe('while the snapshot lives', () => {
 describe('a TRUNCATE that waits for the holder', () => {
   test('when a copier comes is let through: the copy begins again out of another snapshot', async () => {
     const name = fresh('truncating');
-    const move = await prepared(name);
+    const move = await begun(name);
     const held = holder(fast(move));
     await until(async () => (await groups(name)).length === 1, 'the snapshot is held');
     let truncated = false;
-    const truncating = begun(pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true)));
+    const truncating = underway(pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true)));
     await until(async () => {
       const waiting = await pair.source.query(
         `select from pg_stat_activity where datname = $1 and wait_event_type = 'Lock' and query like 'truncate%'`,
@@ -255,7 +255,7 @@ async function allDie(name: string, move: DatabaseMove): Promise<void> {
 describe('when all that held the snapshot has died', () => {
   test('tables that were whole stay as a group of their own, the rest is copied anew, and all come together', async () => {
     const name = fresh('all_die');
-    const move = await prepared(name);
+    const move = await begun(name);
     const before = { source: await catalogOf(pair.source, name), target: await catalogOf(pair.target, name) };
     const writers = Writers.start(pair, name, 2);
     await allDie(name, move);
@@ -328,7 +328,7 @@ describe('when all that held the snapshot has died', () => {
     'sync.merged',
   ])('and whoever brings them together dies at %s, the next one completes it', async (point) => {
     const name = fresh(`dies_${point.replace(/\W/g, '_')}`);
-    const move = await prepared(name);
+    const move = await begun(name);
     await allDie(name, move);
     let deaths = 0;
     injectFaults((reached) => {
@@ -346,7 +346,7 @@ describe('when all that held the snapshot has died', () => {
 
   test('and the slot of the whole tables has lost its WAL, they are compared with the new snapshot instead', async () => {
     const name = fresh('slot_lost');
-    const move = await prepared(name);
+    const move = await begun(name);
     await allDie(name, move);
     await pair.source.query('select pg_drop_replication_slot($1)', [`godwit_${move.key}_forward`]);
     const { rangesKept } = await initialSync(fast(move));

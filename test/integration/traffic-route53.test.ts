@@ -11,7 +11,7 @@ import type { Fault } from '../../lab/aws/faults.js';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import type { AwsWorld } from '../../lab/aws/world.js';
 import { startAws } from '../support/aws.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { NameServers } from '../support/name-servers.js';
 import { Elsewhere, hurry, newWorld, recordMoveOf, retried, throughHistory, useAccount } from '../support/traffic.js';
 
@@ -201,7 +201,7 @@ describe('a simple record', () => {
       times: Infinity,
       when: () => !there,
     });
-    const setting = begun(set(image, 25, 50));
+    const setting = underway(set(image, 25, 50));
     await expect.poll(() => given.met, { interval: 5 }).toBeGreaterThan(0);
     await upsert(theirs);
     there = true;

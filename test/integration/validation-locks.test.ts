@@ -9,7 +9,7 @@ import { recheckSuspects } from '../../activities/postgres/validation/recheck.js
 import { settle, type Settled } from '../../activities/postgres/validation/settle.js';
 import { validate, validateUntil } from '../../activities/postgres/validation/validate.js';
 import type { DatabaseMove } from '../../activities/contract.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { follow, replicated, type Replicated } from '../support/replicated.js';
@@ -84,7 +84,7 @@ test('a commit that waits for a synchronous standby is a suspect and no differen
       );
       return row?.on ?? false;
     });
-    committing = begun(
+    committing = underway(
       app.run(`begin; insert into items values (5000, 'new'); update items set v = 'new' where id = 7; commit`),
     );
     await until(async () => (await scene.target.row('select from items where id = 5000')) !== undefined);
@@ -208,9 +208,9 @@ test('while a table lock is waited for, writers wait for a tenth of a second and
     ...scene.move,
     database: { ...scene.move.database, validation: { ...scene.move.database.validation, lockTimeout } },
   };
-  const validation = begun(validate(patient));
+  const validation = underway(validate(patient));
   let over = false;
-  void begun(validation.finally(() => (over = true)));
+  void underway(validation.finally(() => (over = true)));
   let longest = 0;
   while (!over) {
     const began = performance.now();
@@ -246,7 +246,7 @@ test.each([
     );
     return row !== undefined;
   };
-  const validation = begun(validateUntil(scene.move, stop.signal));
+  const validation = underway(validateUntil(scene.move, stop.signal));
   await until(running);
   stop.abort();
   // The lock is held until after that.
@@ -277,7 +277,7 @@ test('nothing is compared while no replication runs, in the middle of a switch, 
 
 test('a switch in the middle of it certifies nothing', async () => {
   await app.run('begin; lock table items in access exclusive mode');
-  const validation = begun(validate(scene.move));
+  const validation = underway(validate(scene.move));
   await until(
     async () =>
       (await scene.source.row(`select from pg_locks where not granted and relation = 'items'::regclass`)) !== undefined,

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vi
 import { readCertificate } from '../../activities/postgres/validation/certificate.js';
 import { Session } from '../../activities/postgres/session.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -91,7 +91,7 @@ function writers(most = 200_000): Load {
       await client.end();
     }
   };
-  const clients = Array.from({ length: 4 }, () => begun(write()));
+  const clients = Array.from({ length: 4 }, () => underway(write()));
   return {
     done: () => done,
     stop: async () => {
@@ -114,7 +114,7 @@ async function lagging<T>(work: () => Promise<T>): Promise<T> {
       await sleep(50);
     }
   };
-  const holding = begun(hold());
+  const holding = underway(hold());
   try {
     return await work();
   } finally {

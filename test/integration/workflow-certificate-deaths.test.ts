@@ -10,7 +10,7 @@ import type { AwsWorld } from '../../lab/aws/world.js';
 import { QUERIES } from '../../spec/messages.js';
 import type { StatusDocument } from '../../spec/status.js';
 import { startAws } from '../support/aws.js';
-import { begun } from '../support/begun.js';
+import { underway } from '../support/underway.js';
 import { certificateDocument, CertificateEyes, QUICK_ACM } from '../support/certificates.js';
 import { Faults } from '../support/faults.js';
 import { newWorld, useAccount } from '../support/traffic.js';
@@ -76,7 +76,7 @@ test('a worker that dies after each of the calls that change something leaves on
   const more: Promise<void>[] = [];
   for (const point of [...FORWARD, ...BACK]) {
     await faults.reached(point);
-    more.push(begun(addWorker()));
+    more.push(underway(addWorker()));
     // ACM's list lags.
     if (FORWARD.includes(point)) await expect.poll(() => eyes.made(), { timeout: 60_000 }).toHaveLength(1);
     if (point !== 'certificate.served') continue;
