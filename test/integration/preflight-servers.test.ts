@@ -13,7 +13,8 @@ import { prepareReplication, undoPreparation } from '../support/sync.js';
 
 let pair: ServerPair;
 beforeAll(async () => {
-  pair = await startPair();
+  // The launcher starts an apply worker at most this often; the default of 5 s is as long as a switch may take.
+  pair = await startPair({ wal_retrieve_retry_interval: '100ms' });
   for (const server of [pair.source, pair.target]) await server.createDatabase('shop');
   await pair.source.query('create table customer (id bigint primary key, name text)', [], 'shop');
 });

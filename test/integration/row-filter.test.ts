@@ -40,7 +40,8 @@ const FILTERS = {
 
 let pair: ServerPair;
 beforeAll(async () => {
-  pair = await startPair();
+  // The launcher starts an apply worker at most this often; the default of 5 s is as long as a switch may take.
+  pair = await startPair({ wal_retrieve_retry_interval: '100ms' });
 });
 afterAll(() => pair.destroy());
 

@@ -55,7 +55,12 @@ async function addWorker(): Promise<void> {
 const FORWARD = ['certificate.requested', 'certificate.validation', 'certificate.served'];
 const BACK = ['certificate.unserved', 'certificate.unvalidated', 'certificate.deleted'];
 
-test('a worker that dies after each of the calls that change something leaves one certificate, and an undo leaves none', async () => {
+/** Each death is found out by Temporal, and another worker begins. */
+const DEATHS_MS = 400_000;
+
+const PROMISE =
+  'a worker that dies after each of the calls that change something leaves one certificate, and an undo leaves none';
+test(PROMISE, { timeout: DEATHS_MS }, async () => {
   while (workers.filter(({ alive }) => alive).length < 2) await addWorker();
   const before = await eyes.estate(listener);
   for (const point of [...FORWARD, ...BACK]) await faults.at(point, 'kill');
