@@ -217,7 +217,9 @@ describe('a TRUNCATE that waits for the holder', () => {
     const held = holder(fast(move));
     await until(async () => (await groups(name)).length === 1, 'the snapshot is held');
     let truncated = false;
-    const truncating = underway(pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true)));
+    const truncating = underway(
+      pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true)),
+    );
     await until(async () => {
       const waiting = await pair.source.query(
         `select from pg_stat_activity where datname = $1 and wait_event_type = 'Lock' and query like 'truncate%'`,
