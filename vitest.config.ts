@@ -22,8 +22,10 @@ const REAL = {
   globalSetup: ['test/support/lab.ts'],
   maxWorkers: 2,
   sequence: { groupOrder: 1 },
-  testTimeout: 180_000,
+  testTimeout: 300_000,
   hookTimeout: 600_000,
+  // The default of 1 s is less than a busy machine may stand still.
+  expect: { poll: { timeout: 60_000 } },
 };
 
 export default defineConfig({

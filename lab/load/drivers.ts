@@ -30,6 +30,7 @@ export class Drivers {
   readonly #ids: string[] = [];
   #running: Promise<void>[] = [];
   #stopping = false;
+  #abandoned = false;
 
   static start(choice: Choice, clients = 4): Drivers {
     const drivers = new Drivers();
@@ -41,6 +42,12 @@ export class Drivers {
   async progress(count: number): Promise<void> {
     const goal = this.written.length + count;
     while (this.written.length < goal) await sleep(5);
+  }
+
+  /** Ends soon, whatever is under way. */
+  abandon(): void {
+    this.#stopping = true;
+    this.#abandoned = true;
   }
 
   /** Ends once every write under way is acknowledged; answers how many of them `primary` lacks. */
@@ -74,6 +81,7 @@ export class Drivers {
           refusals.push(codeOf(error));
           await client?.end().catch(() => undefined);
           client = null;
+          if (this.#abandoned) return;
           turn += 1;
           await sleep(TRY_AGAIN_MS);
         }

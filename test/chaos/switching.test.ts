@@ -3,10 +3,11 @@
  * GODWIT_SEED repeats a schedule, GODWIT_CHAOS_SECONDS makes it longer.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { SwitchWindow } from '../../lab/check.js';
 import type { Load } from '../../lab/load.js';
 import type { Primary } from '../../spec/status.js';
+import { underway } from '../support/underway.js';
 import { during, RealWorld } from '../support/real-world.js';
 
 const SEED = Number(process.env['GODWIT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -36,13 +37,15 @@ test(
     const blows: string[] = [];
     let over = false;
     const until = Date.now() + SECONDS * 1_000;
-    const destruction = (async (): Promise<void> => {
-      while (Date.now() < until) {
+    const destroy = async (): Promise<void> => {
+      while (Date.now() < until && !over) {
         await sleep(QUIET_MS.least + random() * (QUIET_MS.most - QUIET_MS.least));
         blows.push(await strike(random));
       }
-      over = true;
-    })();
+    };
+    const destruction = underway(destroy().finally(() => (over = true)));
+    // A test that failed takes no more blows.
+    onTestFinished(() => void (over = true));
 
     // The first switch was before the first blow, so its window is known; the others may end at any moment of their own.
     const windows: SwitchWindow[] = [{ from: 0, to: Date.now() * 1_000 }];

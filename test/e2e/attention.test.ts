@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { switchWindows } from '../../lab/check.js';
 import { ddlTriggers, scopeKey, scopeNames } from '../../activities/postgres/names.js';
 import type { Problem } from '../../spec/status.js';
+import { fresh } from '../support/fresh-name.js';
 import { secretsIn, textsOf } from '../support/histories.js';
 import { NOTHING_LOST, RealWorld, type Shop } from '../support/real-world.js';
 
@@ -97,7 +98,7 @@ describe('a step that failed for good', () => {
     const unit = await world.switched(id, 'target', 1);
     expect(await onTarget(shop, 'select id from shop.basket order by id')).toEqual([{ id: 1 }, { id: 2 }]);
     await expect
-      .poll(() => onTarget(shop, `select orders > ${atCopy} as fresh from shop.turnover`), { timeout: 30_000 })
+      .poll(() => onTarget(shop, `select orders > ${atCopy} as fresh from shop.turnover`), { timeout: 60_000 })
       .toEqual([{ fresh: true }]);
     const verdict = await world.verdict(shop, load, 'target', switchWindows(unit.switches));
     expect(verdict).toMatchObject({ ...NOTHING_LOST, ok: true, handovers: 1, requests: { failed: 0, unknown: 0 } });
@@ -106,10 +107,11 @@ describe('a step that failed for good', () => {
   test('a password that no longer holds stops the switch; mended, it switches, and no secret is in a history or a log', async () => {
     const shop = await world.shop();
     const { source, target } = world.pair;
+    const mover = fresh('mover');
     for (const server of [source, target]) {
-      await server.query(`create role mover superuser login password 'hush-mover-1'`);
+      await server.query(`create role ${mover} superuser login password 'hush-mover-1'`);
     }
-    const url = (server: typeof source, password: string): string => server.url(shop.name, 'mover', password);
+    const url = (server: typeof source, password: string): string => server.url(shop.name, mover, password);
     const database = {
       ...shop.database,
       source: { url: await world.secret(url(source, 'hush-mover-1')) },
@@ -117,12 +119,12 @@ describe('a step that failed for good', () => {
     };
     const { id, file } = await world.specification({ [shop.name]: database });
     await world.must(['start', file, '--wait'], 3);
-    await target.query(`alter role mover password 'hush-mover-2'`);
+    await target.query(`alter role ${mover} password 'hush-mover-2'`);
     await world.must(['approve', id, 'switch', '--confirm', id]);
     const stopped = await problem(id);
     expect(`${stopped?.message}`).toContain('target');
     expect(await source.query('select 1 as up', [], shop.name)).toHaveLength(1);
-    await target.query(`alter role mover password 'hush-mover-1'`);
+    await target.query(`alter role ${mover} password 'hush-mover-1'`);
     await world.must(['retry', id]);
     await world.switched(id, 'target', 1);
     await world.must(['report', id]);

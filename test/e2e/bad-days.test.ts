@@ -1,11 +1,12 @@
 /** Bad input and bad days as their user meets them: what the command line says, how it ends, and that nothing was changed. */
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import getPort from 'get-port';
 import { switchWindows } from '../../lab/check.js';
 import { PostgresServer } from '../../lab/postgres.js';
 import { createShopDatabase, fillShop, SMALL_SIZE } from '../../lab/shop/create.js';
 import { connect } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { NOTHING_LOST, RealWorld, type DatabaseDocument, type Shop } from '../support/real-world.js';
 
 let world: RealWorld;
@@ -90,12 +91,16 @@ describe('preflight', () => {
     const { change = {}, mend } = await spoil(shop);
     const { file } = await world.specification({ [shop.name]: { ...shop.database, ...change } });
     const found = await world.catalogs(shop.name);
-    const outcome = await world.must(['preflight', file], 1);
-    for (const text of says) expect(outcome.stdout).toMatch(text);
-    expect(outcome.stdout).toContain('→');
-    expect(outcome.stdout).not.toContain('hush');
-    expect(await world.catalogs(shop.name)).toEqual(found);
-    await mend?.();
+    try {
+      const outcome = await world.must(['preflight', file], 1);
+      for (const text of says) expect(outcome.stdout).toMatch(text);
+      expect(outcome.stdout).toContain('→');
+      expect(outcome.stdout).not.toContain('hush');
+      expect(await world.catalogs(shop.name)).toEqual(found);
+    } finally {
+      // What is prepared on a server is in the way of every database.
+      await mend?.();
+    }
     if (mend !== undefined) await world.must(['preflight', file]);
   });
 
@@ -118,18 +123,20 @@ describe('preflight', () => {
 
   test('says that nobody serves the queues of a database, then that one worker alone does', async () => {
     const shop = await world.shop();
-    const queue = `lone-${process.pid}`;
+    // Temporal remembers who polled a queue for minutes.
+    const queue = fresh(`lone-${process.pid}`);
     const { file } = await world.specification({ [shop.name]: { ...shop.database, taskQueue: queue } });
     const queues = [queue, `${queue}-bulk`, `${queue}-snapshot`, `${queue}-switch`];
     // The findings about the database itself are found by workers of its queue.
     const worker = await world.addWorker(queues.slice(0, 3));
+    onTestFinished(() => worker.kill());
     const none = await world.must(['preflight', file], 1);
     expect(none.stdout).toContain('No worker serves a task queue');
     expect(none.stdout).toContain(`${queue}-switch`);
     const alone = await world.addWorker(queues.slice(3));
+    onTestFinished(() => alone.kill());
     const one = await world.must(['preflight', file], 0);
     expect(one.stdout).toContain('One worker alone serves the switch');
-    await Promise.all([worker.kill(), alone.kill()]);
   });
 });
 

@@ -32,6 +32,7 @@ test('a switch through two PgBouncers, a hook and drivers with both hosts, there
   const edge = await TcpEdge.start(source.port);
   hook.onLead = (primary) => edge.lead(world.pair[primary].port);
   const token = await world.secret('t0ken');
+  const others: { load?: Load; drivers: Drivers[] } = { drivers: [] };
   try {
     const endpoints = [
       ...(shop.database.endpoints ?? []),
@@ -54,11 +55,13 @@ test('a switch through two PgBouncers, a hook and drivers with both hosts, there
       record: join(world.folder, 'second.record'),
       rate: RATE,
     });
+    others.load = behindSecond;
     const drivers = {
       hook: Drivers.start(oneHost(source.url(shop.name).replace(`:${source.port}/`, `:${edge.port}/`), 'edge'), 2),
       multiHost: Drivers.start(readWrite([...urls].reverse(), 'two-hosts'), 2),
       none: Drivers.start(inTurn(urls, 'alone'), 2),
     };
+    others.drivers.push(...Object.values(drivers));
     const goOn = () => Promise.all(Object.values(drivers).map((some) => some.progress(20)));
 
     await world.must(['start', file, '--wait'], 3);
@@ -93,6 +96,8 @@ test('a switch through two PgBouncers, a hook and drivers with both hosts, there
     const settings = 'select from pg_db_role_setting s join pg_database d on d.oid = setdatabase where datname = $1';
     for (const server of [source, target]) expect(await server.query(settings, [shop.name])).toEqual([]);
   } finally {
+    for (const some of others.drivers) some.abandon();
+    await others.load?.kill();
     await Promise.all([second.destroy(), hook.stop(), edge.stop()]);
   }
 });

@@ -1,7 +1,8 @@
 /** Workers killed by SIGKILL at the worst moments of one migration under load: the others go on where it was. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { switchWindows } from '../../lab/check.js';
 import type { Primary } from '../../spec/status.js';
+import { underway } from '../support/underway.js';
 import { accepts } from '../support/shop-writes.js';
 import { NOTHING_LOST, RealWorld } from '../support/real-world.js';
 
@@ -22,9 +23,12 @@ async function dies(point: string): Promise<void> {
   replace();
 }
 
-const replacements: Promise<unknown>[] = [];
+let replacements: Promise<unknown>[] = [];
+beforeEach(() => {
+  replacements = [];
+});
 function replace(): void {
-  replacements.push(world.addFaultyWorker());
+  replacements.push(underway(world.addFaultyWorker()));
 }
 
 describe('a worker killed', () => {
@@ -80,7 +84,7 @@ describe('a worker killed', () => {
   });
 
   test('with nobody to take over costs the source no more than its lease; the next worker goes on', async () => {
-    const shop = await world.shop({ change: { cutover: { maxPause: '2s', waitBetweenAttempts: '200ms' } } });
+    const shop = await world.shop({ change: { cutover: { maxPause: '6s', waitBetweenAttempts: '200ms' } } });
     const { id, file } = await world.specification({ [shop.name]: shop.database }, { switch: { approvals: 0 } });
     const load = await world.load(shop);
     await world.faults.at('switch.fence', 'stall');

@@ -1,10 +1,11 @@
 /** A switch on trial: a real metric of a real Prometheus goes bad after it, and the writes go back by themselves. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { switchWindows } from '../../lab/check.js';
 import { ensurePrometheus } from '../../lab/components.js';
 import { Prometheus } from '../../lab/prometheus.js';
+import { underway } from '../support/underway.js';
 import { MeteredApp } from '../support/metered-app.js';
 import { say } from '../support/progress.js';
 import { NOTHING_LOST, RealWorld } from '../support/real-world.js';
@@ -26,7 +27,7 @@ beforeAll(async () => {
     binary,
     jobs: { shop: [{ address: app.address }] },
   });
-  served = serve();
+  served = underway(serve());
 });
 afterAll(async () => {
   serving = false;
@@ -34,6 +35,10 @@ afterAll(async () => {
   await prometheus?.stop();
   await app?.stop();
   await world?.stop();
+});
+
+beforeEach(() => {
+  code = 200;
 });
 
 /** Users of a service before the database, 200 a second. */
@@ -49,7 +54,7 @@ test('a breach after the switch moves the writes back without loss, and a health
   const shop = await world.shop();
   const database = {
     ...shop.database,
-    cutover: { ...shop.database.cutover, probation: { for: '3s', every: '250ms', gates } },
+    cutover: { ...shop.database.cutover, probation: { for: '8s', every: '250ms', gates } },
   };
   const metrics = { prom: { prometheus: { url: prometheus.url, template: 'http' as const } } };
   const { id, file } = await world.specification({ [shop.name]: database }, { switch: { approvals: 0 } }, metrics);

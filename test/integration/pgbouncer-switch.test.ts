@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DatabaseMove, SwitchInput, SwitchOutcome } from '../../activities/contract.js';
 import { injectFaults } from '../../activities/fault.js';
 import { settle, switchWrites, undoSwitch } from '../../activities/postgres/cutover.js';
 import { observe } from '../../activities/postgres/replication/observe.js';
 import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
 import type { NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
+import { underway } from '../support/underway.js';
 import { connect, refusalOf, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -39,7 +40,9 @@ const TABLES = `
   create table entry (id bigint generated always as identity primary key, note text);
   insert into account values (1, 0);
 `;
-const CUTOVER = { maxPause: 2_000, maxLag: 5_000, attempts: 3, waitBetweenAttempts: 100, window: null };
+const CUTOVER = { maxPause: 10_000, maxLag: 10_000, attempts: 3, waitBetweenAttempts: 100, window: null };
+/** Where it is waited out. */
+const IMPATIENT = { cutover: { ...CUTOVER, maxPause: 2_000 } };
 
 async function bouncer(name: string, entry: string, options: Partial<PgBouncerOptions> = {}): Promise<PgBouncer> {
   const started = await PgBouncer.start({
@@ -88,7 +91,7 @@ async function shown(one: PgBouncer, database: string): Promise<{ port: number; 
 const onSource = () => ({ port: pair.source.port, paused: 0 });
 const onTarget = () => ({ port: pair.target.port, paused: 0 });
 
-/** Clients through the pooler that write at a bounded rate, never retry, and count every error. */
+/** Clients through the pooler that write at a bounded rate, never retry, and count every error; until the test is over at most. */
 class Clients {
   readonly errors: string[] = [];
   readonly ports = new Set<number>();
@@ -99,13 +102,14 @@ class Clients {
 
   static start(url: string, count = 4): Clients {
     const clients = new Clients();
-    clients.#running = Array.from({ length: count }, () => clients.#write(url));
+    clients.#running = Array.from({ length: count }, () => underway(clients.#write(url)));
+    onTestFinished(() => void (clients.#stopping = true));
     return clients;
   }
 
   async progress(count: number): Promise<void> {
     const goal = this.acknowledged + count;
-    await expect.poll(() => this.acknowledged + this.errors.length, { timeout: 30_000 }).toBeGreaterThan(goal);
+    await expect.poll(() => this.acknowledged + this.errors.length, { timeout: 60_000 }).toBeGreaterThan(goal);
   }
 
   async stop(): Promise<this> {
@@ -181,7 +185,7 @@ describe('a pause', () => {
   test('left by a dead attempt is taken back by the next', async () => {
     const name = fresh('left_paused');
     const one = await bouncer('left-paused', name);
-    const move = await moveBehind(name, [endpoint(one, name)]);
+    const move = await moveBehind(name, [endpoint(one, name)], IMPATIENT);
     await dieAt('switch.pause', { move, direction: 'forward', mode: 'switch', attempt: 1 });
     expect(await shown(one, name)).toMatchObject({ paused: 1 });
     const waiting = Clients.start(one.url(name), 1);
@@ -194,7 +198,7 @@ describe('a pause', () => {
   test('left by an attempt that died after the cede ends at the new side', async () => {
     const name = fresh('left_ceded');
     const one = await bouncer('left-ceded', name);
-    const move = await moveBehind(name, [endpoint(one, name)]);
+    const move = await moveBehind(name, [endpoint(one, name)], IMPATIENT);
     await dieAt('switch.cede', { move, direction: 'forward', mode: 'switch', attempt: 1 });
     const waiting = Clients.start(one.url(name), 2);
     expect(await settle(move)).toEqual({ primary: 'target' });
@@ -219,8 +223,8 @@ describe('a pause', () => {
     await clients.progress(5);
     const { errors, slowest } = await clients.stop();
     expect(errors).toEqual([]);
-    // The wait, and a little for opening a second connection of the console on a busy machine.
-    expect(slowest).toBeLessThan(CUTOVER.maxPause / 2 + 500);
+    // The wait, and what opening a second connection of the console takes on a machine that is busy with other things.
+    expect(slowest).toBeLessThan(CUTOVER.maxPause);
     expect(slowest).toBeGreaterThan(CUTOVER.maxPause / 4);
     await holder.end();
     expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
@@ -232,8 +236,8 @@ describe('a pause', () => {
     const move = await moveBehind(name, [endpoint(one, name)]);
     const holder = await connect(one.url(name));
     await holder.query('begin; select 1');
-    const outcome = switching(move, 'forward');
-    await expect.poll(() => shown(one, name), { timeout: 20_000, interval: 20 }).toMatchObject({ paused: 1 });
+    const outcome = underway(switching(move, 'forward'));
+    await expect.poll(() => shown(one, name), { interval: 20 }).toMatchObject({ paused: 1 });
     await one.command(`resume ${name}`);
     expect(await outcome).toMatchObject({ kind: 'not-now' });
     await holder.query('rollback');
@@ -244,13 +248,14 @@ describe('a pause', () => {
   test('that another administrator lifts once it was complete costs errors, not writes: the fence holds', async () => {
     const name = fresh('lifted');
     const one = await bouncer('lifted', name);
-    const move = await moveBehind(name, [endpoint(one, name)]);
+    // The refusals are waited for inside the pause.
+    const move = await moveBehind(name, [endpoint(one, name)], { cutover: { ...CUTOVER, maxPause: 60_000 } });
     const clients = Clients.start(one.url(name), 2);
     await clients.progress(5);
     injectFaults(async (point) => {
       if (point !== 'switch.fence') return;
       await one.command(`resume ${name}`);
-      await expect.poll(() => clients.errors.length).toBeGreaterThan(0);
+      await expect.poll(() => clients.errors.length, { timeout: 30_000 }).toBeGreaterThan(0);
     });
     expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
     await clients.progress(5);
@@ -287,7 +292,7 @@ describe('a pause', () => {
   test('never completes in session mode: not-now, and the clients go on', async () => {
     const name = fresh('session_mode');
     const one = await bouncer('session-mode', name, { poolMode: 'session' });
-    const move = await moveBehind(name, [endpoint(one, name)]);
+    const move = await moveBehind(name, [endpoint(one, name)], IMPATIENT);
     const client = await connect(one.url(name));
     await client.query('select 1');
     const outcome = await switching(move, 'forward');
@@ -438,7 +443,7 @@ describe('several PgBouncers', () => {
   test('of which one is held by an open transaction: all are resumed', async () => {
     const name = fresh('one_held');
     const [one, two] = await Promise.all([bouncer('free', name), bouncer('busy', name)]);
-    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
+    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)], IMPATIENT);
     const holder = await connect(two.url(name));
     await holder.query('begin; select 1');
     const outcome = await switching(move, 'forward');
@@ -451,7 +456,7 @@ describe('several PgBouncers', () => {
   test('of which one dies during the pause: the other is resumed, and the source takes the writes', async () => {
     const name = fresh('one_dies');
     const [one, two] = await Promise.all([bouncer('survivor', name), bouncer('victim', name)]);
-    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)]);
+    const move = await moveBehind(name, [endpoint(one, name), endpoint(two, name)], IMPATIENT);
     const holder = await connect(one.url(name));
     await holder.query('begin; select 1');
     injectFaults(async (point) => {
@@ -485,9 +490,10 @@ describe('several PgBouncers', () => {
 });
 
 test('a switch without any pooler needs none', async () => {
-  const move = await moveBehind('no_pooler', []);
+  const name = fresh('no_pooler');
+  const move = await moveBehind(name, []);
   expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
-  await until(pair.target, 'no_pooler', 'select from account');
+  await until(pair.target, name, 'select from account');
 });
 
 const reasonOf = (outcome: SwitchOutcome): string => (outcome.kind === 'not-now' ? outcome.reason : '');
@@ -501,7 +507,7 @@ async function attemptAs(uid: number, input: SwitchInput): Promise<string> {
 }
 
 test('who connects past the pooler is told by role, host and application in every look before the switch', async () => {
-  const name = 'bypassed';
+  const name = fresh('bypassed');
   const pooler = await bouncer('bypassed', name);
   const move = await moveBehind(name, [endpoint(pooler, name)]);
   const pooled = await connect(pooler.url(name), 'storefront');

@@ -1,9 +1,11 @@
-import pg from 'pg';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import type { NormalDatabase } from '../../spec/normal.js';
 import { preflightWith } from '../../activities/preflight/preflight.js';
 import { transactionsWithin } from '../../activities/preflight/transactions.js';
+import { underway } from '../support/underway.js';
+import { connect } from '../support/clients.js';
 import { find, repair } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 
@@ -23,9 +25,7 @@ afterAll(() => pair.destroy());
 const move = (change: Partial<NormalDatabase> = {}): DatabaseMove => moveOf(pair, 'shop', change);
 
 async function client(side: 'source' | 'target', application: string): Promise<pg.Client> {
-  const opened = new pg.Client({ connectionString: pair[side].url('shop'), application_name: application });
-  opened.on('error', () => undefined);
-  await opened.connect();
+  const opened = await connect(pair[side].url('shop'), application);
   clients.push(opened);
   return opened;
 }
@@ -76,6 +76,9 @@ test.each(['source', 'target'] as const)(
   'a prepared transaction of any database of the %s is an error that names its gid',
   async (side) => {
     await pair[side].query(`begin; create table later (id int); prepare transaction 'two''s phase'`, [], 'postgres');
+    onTestFinished(async () => {
+      await pair[side].query(`rollback prepared 'two''s phase'`, [], 'postgres').catch(() => undefined);
+    });
     const finding = await find(move(), 'prepared-transaction');
     expect(finding).toMatchObject({ severity: 'error', side });
     expect(finding?.evidence).toMatch(/^two's phase of postgres in database postgres, for /);
@@ -88,7 +91,7 @@ test.each(['source', 'target'] as const)(
 test('an index build on a table is said', async () => {
   await (await client('source', 'writer')).query(`begin; insert into customer values (1, 'x')`);
   const builder = await client('source', 'builder');
-  const building = builder.query('create index concurrently on customer (name)').catch(() => undefined);
+  const building = underway(builder.query('create index concurrently on customer (name)'));
   await expect
     .poll(() => find(move(), 'maintenance-running'))
     .toMatchObject({ severity: 'info', evidence: expect.stringMatching(/^index build of public\.customer/) as string });
@@ -97,6 +100,10 @@ test('an index build on a table is said', async () => {
 });
 
 test('another subscription into a table in scope is an error until it is disabled', async () => {
+  onTestFinished(async () => {
+    await pair.source.query('drop subscription if exists elsewhere', [], 'shop');
+    await pair.target.query('drop publication if exists upstream; drop table if exists customer', [], 'shop');
+  });
   await pair.target.query('create table customer (id bigint primary key, name text)', [], 'shop');
   await pair.target.query('create publication upstream for table customer', [], 'shop');
   await pair.source.query(
@@ -104,26 +111,29 @@ test('another subscription into a table in scope is an error until it is disable
     [],
     'shop',
   );
-  try {
-    const finding = await find(move(), 'other-subscription');
-    expect(finding).toMatchObject({
-      severity: 'error',
-      side: 'source',
-      evidence: 'elsewhere into public.customer',
-    });
-    expect(await find(move(), 'other-slot', 'target')).toMatchObject({
+  const finding = await find(move(), 'other-subscription');
+  expect(finding).toMatchObject({
+    severity: 'error',
+    side: 'source',
+    evidence: 'elsewhere into public.customer',
+  });
+  // Active once its apply worker was started.
+  await expect
+    .poll(() => find(move(), 'other-slot', 'target'))
+    .toMatchObject({
       severity: 'info',
       evidence: expect.stringMatching(/^elsewhere \(logical, pgoutput, database shop, active, holds back /) as string,
     });
-    await pair.source.query(/^ALTER .* DISABLE/.exec(finding?.repair[0] ?? '')?.[0] ?? '', [], 'shop');
-    expect(await find(move(), 'other-subscription')).toBeUndefined();
-  } finally {
-    await pair.source.query('drop subscription elsewhere', [], 'shop');
-    await pair.target.query('drop publication upstream', [], 'shop');
-  }
+  await pair.source.query(/^ALTER .* DISABLE/.exec(finding?.repair[0] ?? '')?.[0] ?? '', [], 'shop');
+  expect(await find(move(), 'other-subscription')).toBeUndefined();
 });
 
 test('a slot of others is said, with how to drop an inactive one; our own is not', async () => {
+  onTestFinished(async () => {
+    await pair.source.query(
+      `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name ~ '^(warehouse|godwit_)'`,
+    );
+  });
   await pair.source.query(`select pg_create_logical_replication_slot('warehouse', 'pgoutput')`, [], 'shop');
   await pair.source.query(
     `select pg_create_logical_replication_slot('godwit_0123456789ab_forward', 'pgoutput')`,
@@ -136,14 +146,15 @@ test('a slot of others is said, with how to drop an inactive one; our own is not
   );
   await pair.source.query(/SELECT .*/.exec(finding?.repair[0] ?? '')?.[0] ?? '');
   expect(await find(move(), 'logical-slot-stays', 'source')).toBeUndefined();
-  await pair.source.query(`select pg_drop_replication_slot('godwit_0123456789ab_forward')`);
 });
 
 test('a publication for all tables is a warning', async () => {
+  onTestFinished(async () => {
+    await pair.source.query('drop publication if exists everything', [], 'shop');
+  });
   await pair.source.query('create publication everything for all tables', [], 'shop');
   expect(await find(move(), 'publication-for-all-tables', 'source')).toMatchObject({
     severity: 'warning',
     evidence: 'everything',
   });
-  await pair.source.query('drop publication everything', [], 'shop');
 });

@@ -1,10 +1,11 @@
 import getPort from 'get-port';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { planDatabase } from '../../activities/plan/database.js';
 import { preflightDatabase } from '../../activities/preflight/preflight.js';
-import type { NormalDatabase, NormalEndpoint, NormalMultiHost } from '../../spec/normal.js';
+import type { NormalDatabase, NormalEndpoint, NormalHook, NormalMultiHost } from '../../spec/normal.js';
 import { connect } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { HookServer } from '../support/hook-server.js';
 import { find, repair } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -28,6 +29,9 @@ afterEach(() => hook.stop());
 
 const DRIVERS: NormalMultiHost = { kind: 'multiHost', name: 'drivers', roles: null, applications: null };
 
+/** Answers as soon as this process goes on, however long it stood still. */
+const edgeOf = (change: Partial<NormalHook> = {}): NormalHook => hook.endpoint('edge', { timeout: 30_000, ...change });
+
 const withEndpoints = (endpoints: NormalEndpoint[], change: Partial<NormalDatabase> = {}): DatabaseMove =>
   moveOf(pair, 'shop', { endpoints, ...change });
 
@@ -35,7 +39,7 @@ const serious = async (move: DatabaseMove): Promise<string[]> =>
   (await preflightDatabase(move)).filter(({ severity }) => severity !== 'info').map(({ id }) => id);
 
 test('endpoints of every kind that are ready have nothing to mend', async () => {
-  const endpoints = [DRIVERS, hook.endpoint('edge'), { kind: 'none', name: 'reports' } as const];
+  const endpoints = [DRIVERS, edgeOf(), { kind: 'none', name: 'reports' } as const];
   expect(await serious(withEndpoints(endpoints))).toEqual([]);
   expect(hook.posts()).toEqual([]);
 });
@@ -50,26 +54,30 @@ describe('multiHost', () => {
   });
 
   test('needs the owner of the database, and names the grant that mends it', async () => {
+    const [lord, mover] = [fresh('lord'), fresh('mover')];
     for (const server of [pair.source, pair.target]) {
-      await server.query(`create role lord; create role mover login superuser password 'mover'`);
-      await server.query('alter database shop owner to lord; alter role mover nosuperuser', [], 'shop');
+      await server.query(`create role ${lord}; create role ${mover} login password 'mover'`);
+      await server.query(`alter database shop owner to ${lord}`);
     }
-    process.env['TEST_MOVER'] = pair.source.url('shop', 'mover', 'mover');
+    process.env['TEST_MOVER'] = pair.source.url('shop', mover, 'mover');
     const move = withEndpoints([DRIVERS], { source: { env: 'TEST_MOVER' } });
     const finding = await find(move, 'multi-host-not-owner', 'source');
-    expect(finding).toMatchObject({ severity: 'error', repair: ['GRANT lord TO mover'] });
+    expect(finding).toMatchObject({ severity: 'error', repair: [`GRANT ${lord} TO ${mover}`] });
     await repair(finding, pair.source, 'shop');
     expect(await find(move, 'multi-host-not-owner', 'source')).toBeUndefined();
     const stay = await find(move, 'multi-host-sessions-stay', 'source');
     expect(stay).toMatchObject({
       severity: 'warning',
-      repair: ['GRANT pg_read_all_stats TO mover', 'GRANT pg_signal_backend TO mover'],
+      repair: [`GRANT pg_read_all_stats TO ${mover}`, `GRANT pg_signal_backend TO ${mover}`],
     });
     await repair(stay, pair.source, 'shop');
     expect(await find(move, 'multi-host-sessions-stay', 'source')).toBeUndefined();
   });
 
   test('is undermined by settings of roles, which are named with what takes them away', async () => {
+    onTestFinished(async () => {
+      await pair.source.query('drop role if exists "App", reader');
+    });
     await pair.source.query(
       `create role "App" login; alter role "App" set default_transaction_read_only = off;
        create role reader login; alter role reader in database shop set default_transaction_read_only = on`,
@@ -91,14 +99,17 @@ describe('multiHost', () => {
   });
 
   test('is refused while the database says already that it is read-only', async () => {
+    const reset = (): Promise<unknown> => pair.target.query('alter database shop reset default_transaction_read_only');
+    onTestFinished(async () => {
+      await reset();
+    });
     await pair.target.query('alter database shop set default_transaction_read_only = on');
     const finding = await find(withEndpoints([DRIVERS]), 'multi-host-read-only', 'target');
     expect(finding).toMatchObject({
       severity: 'error',
       repair: ['ALTER DATABASE shop RESET default_transaction_read_only'],
     });
-    await pair.target.query('set default_transaction_read_only = off').catch(() => undefined);
-    await pair.target.query('alter database shop reset default_transaction_read_only', [], 'postgres');
+    await reset();
     expect(await find(withEndpoints([DRIVERS]), 'multi-host-read-only', 'target')).toBeUndefined();
   });
 });
@@ -106,7 +117,7 @@ describe('multiHost', () => {
 describe('a hook', () => {
   test('that can not be reached is an error', async () => {
     const free = await getPort({ host: '127.0.0.1' });
-    const gone = hook.endpoint('edge', { check: { url: `http://127.0.0.1:${free}/primary`, status: null } });
+    const gone = edgeOf({ check: { url: `http://127.0.0.1:${free}/primary`, status: null } });
     expect(await find(withEndpoints([gone]), 'hook-unreachable')).toMatchObject({
       severity: 'error',
       side: 'endpoint',
@@ -120,7 +131,7 @@ describe('a hook', () => {
     [{ kind: 'answer', status: 302, headers: { location: 'http://other.test/' } }, 'leads to http://other.test'],
   ] as const)('that answers with %j is an error', async (what, evidence) => {
     hook.next('GET /primary', what);
-    expect(await find(withEndpoints([hook.endpoint('edge')]), 'hook-answer')).toMatchObject({
+    expect(await find(withEndpoints([edgeOf()]), 'hook-answer')).toMatchObject({
       severity: 'error',
       evidence: expect.stringContaining(evidence) as string,
     });
@@ -128,12 +139,12 @@ describe('a hook', () => {
 
   test('that leads to the target already is an error', async () => {
     hook.primary = 'target';
-    expect(await find(withEndpoints([hook.endpoint('edge')]), 'hook-elsewhere')).toMatchObject({ severity: 'error' });
+    expect(await find(withEndpoints([edgeOf()]), 'hook-elsewhere')).toMatchObject({ severity: 'error' });
   });
 
   test('whose token goes over the network in clear text is a warning, and the token is not in it', async () => {
     process.env['TEST_HOOK_CLEAR'] = 'a-token';
-    const edge = hook.endpoint('edge', { url: 'http://edge.internal/primary', token: { env: 'TEST_HOOK_CLEAR' } });
+    const edge = edgeOf({ url: 'http://edge.internal/primary', token: { env: 'TEST_HOOK_CLEAR' } });
     const finding = await find(withEndpoints([edge]), 'hook-token-in-clear');
     expect(finding).toMatchObject({ severity: 'warning', evidence: 'edge is called at http://edge.internal' });
     expect(JSON.stringify(finding)).not.toContain('a-token');
@@ -141,7 +152,7 @@ describe('a hook', () => {
 
   test('whose token can be no header fails by name, without the token', async () => {
     process.env['TEST_HOOK_BROKEN'] = 'a-token\nwith-a-break';
-    const edge = hook.endpoint('edge', { token: { env: 'TEST_HOOK_BROKEN' } });
+    const edge = edgeOf({ token: { env: 'TEST_HOOK_BROKEN' } });
     const findings = await preflightDatabase(withEndpoints([edge]));
     expect(findings.find(({ id }) => id === 'check-failed')?.evidence).toContain('the token of the hook edge');
     expect(JSON.stringify(findings)).not.toContain('with-a-break');
@@ -160,7 +171,7 @@ describe('clients that connect to the source itself', () => {
       expect(await evidence([some], 'pooler-bypassed')).toContain('cron');
       expect(await evidence([some, { kind: 'none', name: 'rest' }], 'clients-refused')).toContain('cron');
       expect(await evidence([some, { kind: 'none', name: 'rest' }], 'pooler-bypassed')).toBeUndefined();
-      expect(await evidence([hook.endpoint('edge')], 'clients-refused')).toMatch(/cron.*storefront/);
+      expect(await evidence([edgeOf()], 'clients-refused')).toMatch(/cron.*storefront/);
       expect(await evidence([DRIVERS], 'clients-ended')).toMatch(/cron.*storefront/);
     } finally {
       await Promise.all([shop.end(), cron.end()]);
@@ -171,7 +182,7 @@ describe('clients that connect to the source itself', () => {
 test('the plan says what each kind touches, and how it goes back', async () => {
   const endpoints = [
     { ...DRIVERS, roles: ['app'] },
-    hook.endpoint('edge', { hold: hook.hold }),
+    edgeOf({ hold: hook.hold }),
     { kind: 'none', name: 'rest' } as const,
   ];
   const { steps } = await planDatabase(withEndpoints(endpoints));

@@ -1,6 +1,7 @@
 /** What else lives on the source, named before anything begins; and what becomes of it. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { switchWrites } from '../../activities/postgres/cutover.js';
+import { fresh } from '../support/fresh-name.js';
 import { find } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { replicatedMove } from '../support/replicated-move.js';
@@ -17,6 +18,9 @@ afterAll(() => pair.destroy());
 const on = (sql: string): Promise<unknown> => pair.source.query(sql, [], 'shop');
 
 test('jobs of pg_cron and pgAgent are named, with what stops them, and never with their commands', async () => {
+  onTestFinished(async () => {
+    await on('drop schema if exists cron cascade; drop schema if exists pgagent cascade; drop role if exists blind');
+  });
   // pg_cron can't be had here; this is its table.
   await on(`
     create schema cron;
@@ -53,6 +57,9 @@ test('jobs of pg_cron and pgAgent are named, with what stops them, and never wit
 });
 
 test('foreign servers and dblink are named with where they lead, and never with a password', async () => {
+  onTestFinished(async () => {
+    await on('drop function if exists remote(); drop extension if exists postgres_fdw cascade');
+  });
   await on(`
     create extension postgres_fdw;
     create server stock foreign data wrapper postgres_fdw options (host 'stock.internal', dbname 'stock', port '5433');
@@ -70,23 +77,34 @@ test('foreign servers and dblink are named with where they lead, and never with 
 });
 
 test('other publications of the tables are said', async () => {
+  onTestFinished(async () => {
+    await on('drop publication if exists warehouse');
+  });
   await on('create publication warehouse for table item');
   expect(await find(moveOf(pair, 'shop'), 'other-publication', 'source')).toMatchObject({
     severity: 'info',
     evidence: 'warehouse of 1 of them',
   });
-  await on('drop publication warehouse');
 });
 
 test('what reads a logical slot of the source gets the changes of the target, too, until finalize', async () => {
-  const name = 'followed';
+  const name = fresh('followed');
+  const slot = fresh('debezium');
   const move = await replicatedMove(pair, name, 'create table item (id int primary key, name text)', {
-    cutover: { maxPause: 5_000, maxLag: 30_000, attempts: 3, waitBetweenAttempts: 100, window: null },
+    cutover: { maxPause: 30_000, maxLag: 30_000, attempts: 3, waitBetweenAttempts: 100, window: null },
   });
-  await pair.source.query(`select pg_create_logical_replication_slot('debezium', 'test_decoding')`, [], name);
+  onTestFinished(async () => {
+    await pair.source.query(
+      'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',
+      [slot],
+    );
+  });
+  await pair.source.query(`select pg_create_logical_replication_slot($1, 'test_decoding')`, [slot], name);
   expect(await find(move, 'logical-slot-stays', 'source')).toMatchObject({
     severity: 'warning',
-    evidence: expect.stringMatching(/^debezium \(logical, test_decoding, database followed, inactive, /) as string,
+    evidence: expect.stringMatching(
+      new RegExp(`^${slot} \\(logical, test_decoding, database ${name}, inactive, `),
+    ) as string,
   });
   expect(await switchWrites(inputOf(move, 'forward'))).toMatchObject({ kind: 'switched' });
   await pair.target.query(`insert into item values (7, 'written on the target')`, [], name);
@@ -94,12 +112,11 @@ test('what reads a logical slot of the source gets the changes of the target, to
     .poll(
       () =>
         pair.source.query(
-          `select from pg_logical_slot_peek_changes('debezium', null, null) where data like '%written on the target%'`,
-          [],
+          `select from pg_logical_slot_peek_changes($1, null, null) where data like '%written on the target%'`,
+          [slot],
           name,
         ),
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     )
     .toHaveLength(1);
-  await pair.source.query(`select pg_drop_replication_slot('debezium')`, [], name);
 });

@@ -1,12 +1,12 @@
 import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { preflightDatabase } from '../../activities/preflight/preflight.js';
 import { PgBouncer, type PgBouncerOptions } from '../../lab/pgbouncer.js';
 import type { NormalDatabase, NormalPgBouncer } from '../../spec/normal.js';
+import { connect } from '../support/clients.js';
 import { find } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 
@@ -19,7 +19,7 @@ beforeAll(async () => {
   await pair.source.query('create table customer (id bigint primary key, name text)', [], 'shop');
 });
 afterEach(async () => {
-  await bouncer.destroy();
+  await bouncer?.destroy();
 });
 afterAll(() => pair.destroy());
 
@@ -191,6 +191,9 @@ test('a paused entry is a warning until it is resumed', async () => {
 
 test('an auth_user that the target lacks is an error', async () => {
   await start({ settings: { auth_user: 'bouncer_auth', auth_query: 'select 1' } });
+  onTestFinished(async () => {
+    for (const server of [pair.source, pair.target]) await server.query('drop role if exists bouncer_auth');
+  });
   await pair.source.query('create role bouncer_auth login');
   expect(await find(move(), 'pgbouncer-auth-user-missing')).toMatchObject({
     severity: 'error',
@@ -222,23 +225,17 @@ test('a configuration file that is missing, not ours to write or without the ent
 
 test('clients that bypass the pooler are named, those behind it are not', async () => {
   await start();
-  const pooled = new pg.Client({ connectionString: bouncer.url('orders'), application_name: 'behind' });
-  const direct = new pg.Client({ connectionString: pair.source.url('shop'), application_name: 'around' });
-  try {
-    await pooled.connect();
-    await pooled.query('select 1');
-    expect(await find(move(), 'pooler-bypassed')).toBeUndefined();
-    await direct.connect();
-    expect(await find(move(), 'pooler-bypassed')).toMatchObject({
-      severity: 'warning',
-      side: 'source',
-      evidence: 'around (user postgres) from 127.0.0.1',
-    });
-    await direct.end();
-    await expect.poll(() => find(move(), 'pooler-bypassed')).toBeUndefined();
-  } finally {
-    await pooled.end();
-  }
+  const pooled = await connect(bouncer.url('orders'), 'behind');
+  await pooled.query('select 1');
+  expect(await find(move(), 'pooler-bypassed')).toBeUndefined();
+  const direct = await connect(pair.source.url('shop'), 'around');
+  expect(await find(move(), 'pooler-bypassed')).toMatchObject({
+    severity: 'warning',
+    side: 'source',
+    evidence: 'around (user postgres) from 127.0.0.1',
+  });
+  await direct.end();
+  await expect.poll(() => find(move(), 'pooler-bypassed')).toBeUndefined();
 });
 
 /** Root may write everything, so the check runs as somebody else when the tests run as root. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { switchWrites } from '../../activities/postgres/cutover.js';
 import { findPostgres, PostgresServer } from '../../lab/postgres.js';
@@ -13,7 +13,8 @@ import { prepareReplication, undoPreparation } from '../support/sync.js';
 
 let pair: ServerPair;
 beforeAll(async () => {
-  pair = await startPair();
+  // The launcher starts an apply worker at most this often; the default of 5 s is as long as a switch may take.
+  pair = await startPair({ wal_retrieve_retry_interval: '100ms' });
   for (const server of [pair.source, pair.target]) await server.createDatabase('shop');
   await pair.source.query('create table customer (id bigint primary key, name text)', [], 'shop');
 });
@@ -63,22 +64,22 @@ test.each([
 ] as const)('%s is found on both sides, and its repair mends it', async (id, evidence) => {
   const server = id === 'no-free-origin' ? pair.target : pair.source;
   const side = id === 'no-free-origin' ? 'target' : 'source';
-  await server.query(`select pg_create_physical_replication_slot('taken')`);
-  if (id === 'no-free-origin') await server.query(`select pg_replication_origin_create('taken')`);
-  await set(server, {
-    max_replication_slots: '1',
-    max_wal_senders: '1',
-    max_logical_replication_workers: id === 'no-free-logical-worker' ? '0' : '1',
-    max_worker_processes: '1',
-  });
   try {
+    await server.query(`select pg_create_physical_replication_slot('taken')`);
+    if (id === 'no-free-origin') await server.query(`select pg_replication_origin_create('taken')`);
+    await set(server, {
+      max_replication_slots: '1',
+      max_wal_senders: '1',
+      max_logical_replication_workers: id === 'no-free-logical-worker' ? '0' : '1',
+      max_worker_processes: '1',
+    });
     const finding = await find(moveOf(pair, 'shop'), id, side);
     expect(finding).toMatchObject({ severity: 'error' });
     expect(finding?.evidence).toContain(evidence);
     await repair(finding, server, 'shop');
     expect(await find(moveOf(pair, 'shop'), id, side)).toBeUndefined();
   } finally {
-    await server.query(`select pg_drop_replication_slot('taken')`);
+    await server.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots');
     await server.query(`select pg_replication_origin_drop(roname) from pg_replication_origin`);
     await server.query('alter system reset all');
     await server.restart();
@@ -86,8 +87,9 @@ test.each([
 });
 
 test('databases of different encodings or locales are told apart', async () => {
-  await pair.target.query(`create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0`);
-  process.env['TEST_LATIN'] = pair.target.url('latin');
+  const latin = fresh('latin');
+  await pair.target.query(`create database ${latin} encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0`);
+  process.env['TEST_LATIN'] = pair.target.url(latin);
   const move = moveOf(pair, 'shop', { target: { env: 'TEST_LATIN' } });
   expect(await find(move, 'database-encoding')).toMatchObject({
     severity: 'error',
@@ -101,6 +103,9 @@ test('databases of different encodings or locales are told apart', async () => {
 });
 
 test('a collation of another version is a warning', async () => {
+  onTestFinished(async () => {
+    for (const server of [pair.source, pair.target]) await server.query('update pg_database set datcollversion = null');
+  });
   // What another operating system would have recorded.
   await pair.source.query(`update pg_database set datcollversion = '2.31' where datname = 'shop'`);
   await pair.target.query(`update pg_database set datcollversion = '2.36' where datname = 'shop'`);
@@ -108,14 +113,12 @@ test('a collation of another version is a warning', async () => {
     severity: 'warning',
     evidence: 'default 2.31, 2.36 (source, target)',
   });
-  for (const server of [pair.source, pair.target]) await server.query('update pg_database set datcollversion = null');
 });
 
 test('a standby is refused as the source, and named where it is attached', async () => {
   const binaries = findPostgres() ?? '';
-  const folder = join(pair.source.folder, '..', 'standby');
+  const folder = join(pair.source.folder, '..', fresh('standby'));
   const user = await unprivilegedUser();
-  await pair.source.query(`create role streaming replication login password 'streaming'`);
   const backup = ['-D', join(folder, 'data'), '-d', pair.source.url('postgres'), '-R', '-X', 'stream', '-c', 'fast'];
   await promisify(execFile)(join(binaries, 'pg_basebackup'), backup);
   if (user) await promisify(execFile)('chown', ['-R', `${user.uid}:${user.gid}`, folder]);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DatabaseMove } from '../../activities/contract.js';
 import type { NormalDatabase } from '../../spec/normal.js';
+import { fresh } from '../support/fresh-name.js';
 import { find, repair } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 
@@ -111,15 +112,16 @@ test('a table that needs the row type of one that stays behind is an error when 
 });
 
 test('roles that own or may use tables and are not on the target are errors, and the statements make them', async () => {
-  await pair.source.query('create role "the owner" nologin; create role app login');
-  await on('source', 'alter table customer owner to "the owner"; grant select on orders to app');
+  const [owner, app] = [fresh('the owner'), fresh('app')];
+  await pair.source.query(`create role "${owner}" nologin; create role ${app} login`);
+  await on('source', `alter table customer owner to "${owner}"; grant select on orders to ${app}`);
   const finding = await find(move(), 'role-missing');
   expect(finding).toMatchObject({
     severity: 'error',
     side: 'target',
-    evidence: 'app, the owner: owners of tables in scope, or holders of grants on them',
+    evidence: `${app}, ${owner}: owners of tables in scope, or holders of grants on them`,
   });
-  expect(await repair(finding, pair.target, name)).toEqual(['CREATE ROLE app LOGIN', 'CREATE ROLE "the owner"']);
+  expect(await repair(finding, pair.target, name)).toEqual([`CREATE ROLE ${app} LOGIN`, `CREATE ROLE "${owner}"`]);
   expect(await find(move(), 'role-missing')).toBeUndefined();
 });
 

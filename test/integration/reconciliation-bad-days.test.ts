@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dropStreams } from '../../activities/reconciliation/streams.js';
 import type { NormalReconciliation, RunSummary, RunTable } from '../../spec/reconciliation.js';
+import { underway } from '../support/underway.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { Reconciled } from '../support/reconciled.js';
@@ -71,7 +72,7 @@ const sessionsLeft = async (world: Reconciled): Promise<string[]> => {
   return left.flat().map(({ name }) => name);
 };
 
-/** The first table is compared first, and the others wait for the pace that it used up. */
+/** The first table is compared first, and the others wait for the pace that it used up: for some eight seconds. */
 const ONE_AFTER_ANOTHER = { parallelism: 1, rowsPerSecond: 5_000 };
 const TWO_TABLES = `
   create table large (id bigint primary key, value text);
@@ -240,18 +241,16 @@ describe('tables that are not the same on both sides', () => {
        alter table secured enable row level security; create policy mine on secured using (owner = current_user)`,
       `insert into open_to_all values (1); insert into secured values (1, 'auditor'), (2, 'somebody')`,
     );
+    const auditor = fresh('auditor');
     for (const side of ['source', 'target'] as const) {
       await world.on(
         side,
-        `create role auditor login password 'auditor'; grant usage on schema public to auditor;
-         grant select, update on all tables in schema public to auditor`,
+        `create role ${auditor} login password 'auditor'; grant usage on schema public to ${auditor};
+         grant select, update on all tables in schema public to ${auditor}; update secured set owner = '${auditor}' where id = 1`,
       );
     }
     await world.on('target', 'delete from secured where id = 2');
-    const url = new URL(pair.source.url(world.name));
-    url.username = 'auditor';
-    url.password = 'auditor';
-    process.env['RECONCILED_AS_AUDITOR'] = url.href;
+    process.env['RECONCILED_AS_AUDITOR'] = pair.source.url(world.name, auditor, 'auditor');
     const normal = world.normal({ source: { url: { env: 'RECONCILED_AS_AUDITOR' } } });
     for (const level of ['comprehensive', 'quick', 'deep'] as const) {
       const summary = await world.run(normal, { level });
@@ -265,7 +264,7 @@ describe('while a run goes on', () => {
   test.each(['comprehensive', 'deep'] as const)('a table that is dropped is named, at level %s', async (level) => {
     const world = await apart('dropped', TWO_TABLES, TWO_TABLES_ROWS);
     const run = randomUUID();
-    const running = world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run, level });
+    const running = underway(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run, level }));
     await compared(world, run, 1);
     for (const side of ['target', 'source'] as const) await world.on(side, `drop table "Small one"`);
     const summary = await running;
@@ -276,7 +275,7 @@ describe('while a run goes on', () => {
   test('a second one is skipped, and names the first', async () => {
     const world = await apart('twice', TWO_TABLES, TWO_TABLES_ROWS);
     const run = randomUUID();
-    const running = world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run });
+    const running = underway(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run }));
     await compared(world, run, 1);
     const second = await world.run(world.normal());
     expect(second).toMatchObject({ outcome: 'skipped', verdict: 'incomplete', tables: 0, certificate: null });
@@ -292,14 +291,13 @@ describe('while a run goes on', () => {
       const world = await apart('killed', TWO_TABLES, TWO_TABLES_ROWS);
       await world.on('target', `delete from "Small one" where id = 7`);
       const run = randomUUID();
-      const running = world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run });
-      const failed = expect(running).rejects.toMatchObject({ type: 'DatabaseUnreachable', nonRetryable: false });
+      const running = underway(world.run(world.normal({ limits: ONE_AFTER_ANOTHER }), { run }));
       await compared(world, run, 1);
       await world.on(
         side,
         `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'godwit %'`,
       );
-      await failed;
+      await expect(running).rejects.toMatchObject({ type: 'DatabaseUnreachable', nonRetryable: false });
       expect(await world.run(world.normal(), { run })).toMatchObject({
         verdict: 'different',
         remaining: 1,
@@ -317,7 +315,7 @@ describe('while a run goes on', () => {
       const normal = (limits = {}): NormalReconciliation => world.normal({ incremental: { by }, limits });
       const run = randomUUID();
       const stop = new AbortController();
-      const first = world.run(normal(ONE_AFTER_ANOTHER), { run, signal: stop.signal });
+      const first = underway(world.run(normal(ONE_AFTER_ANOTHER), { run, signal: stop.signal }));
       await compared(world, run, 1);
       stop.abort();
       await expect(first).rejects.toThrow();
@@ -345,11 +343,8 @@ describe('a run that is begun again', () => {
     );
     const run = randomUUID();
     const stop = new AbortController();
-    const first = world.run(world.normal({ limits: { ...ONE_AFTER_ANOTHER, rowsPerSecond: 2_000 } }), {
-      run,
-      level: 'quick',
-      signal: stop.signal,
-    });
+    const limits = { ...ONE_AFTER_ANOTHER, rowsPerSecond: 2_000 };
+    const first = underway(world.run(world.normal({ limits }), { run, level: 'quick', signal: stop.signal }));
     await compared(world, run, 1);
     stop.abort();
     await expect(first).rejects.toThrow();
@@ -397,21 +392,19 @@ describe('a run that is begun again', () => {
         return state?.there === true && (await kept()).includes(name);
       }, `progress of ${name} is kept`);
     // the worker dies, and may write nothing more
-    const died = expect(world.run(normal, { run, keepProgressEvery: 0 })).rejects.toMatchObject({
-      type: 'DatabaseUnreachable',
-    });
+    const dying = underway(world.run(normal, { run, keepProgressEvery: 0 }));
     await onceKept('names');
     await world.on(
       'target',
       `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'godwit %'`,
     );
-    await died;
+    await expect(dying).rejects.toMatchObject({ type: 'DatabaseUnreachable' });
     // paused: what was read until then is kept, however long ago the last time was
     const stop = new AbortController();
-    const paused = expect(world.run(normal, { run, signal: stop.signal, keepProgressEvery: 0 })).rejects.toThrow();
+    const pausing = underway(world.run(normal, { run, signal: stop.signal, keepProgressEvery: 0 }));
     await onceKept('words');
     stop.abort();
-    await paused;
+    await expect(pausing).rejects.toThrow();
     expect(await kept()).toEqual(['words']);
     const summary = await world.run(normal, { run });
     expect(summary).toMatchObject({ verdict: 'different', remaining: 5, suspects: 0, rows: 600 });

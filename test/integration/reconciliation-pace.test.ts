@@ -6,6 +6,7 @@ import { Session } from '../../activities/postgres/session.js';
 import type { ComparedTable } from '../../activities/postgres/validation/compared-table.js';
 import { describeTables } from '../../activities/postgres/validation/describe.js';
 import type { NormalReconciliation } from '../../spec/reconciliation.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { Reconciled } from '../support/reconciled.js';
@@ -53,9 +54,10 @@ const QUERY = 'select from public.one';
 /** As fast as it goes, until `work` is over. */
 async function beside<T>(again: (() => Promise<unknown>)[], work: () => Promise<T>): Promise<T> {
   let go = true;
-  const running = again.map(async (once) => {
+  const repeated = async (once: () => Promise<unknown>): Promise<void> => {
     while (go) await once();
-  });
+  };
+  const running = again.map((once) => underway(repeated(once)));
   try {
     return await work();
   } finally {

@@ -18,9 +18,9 @@ afterAll(() => pair.destroy());
 const SIDES = ['source', 'target'] as const;
 const onBothSides = (found: string[]): string[] => SIDES.flatMap((side) => found.map((line) => `${side}: ${line}`));
 
-/** Each of 200 rows takes 2 ms to read, so that all of them never come within the time-out, and a fourth of them does. */
+/** Each of 200 rows takes 4 ms to read, so that all of them never come within the time-out, and a fourth of them does. */
 const SLOW = `
-  create function slow(bigint) returns boolean language plpgsql immutable as $$ begin perform pg_sleep(0.002); return true; end $$;
+  create function slow(bigint) returns boolean language plpgsql immutable as $$ begin perform pg_sleep(0.004); return true; end $$;
   create table event (
     id bigint primary key, customer int, number int, created timestamptz, updated timestamptz, amount numeric, note tsvector
   );
@@ -41,7 +41,7 @@ async function slowly(
     checks: { temporal: [], duplicates: [], business: [], ...checks },
     tables: { include: ['*.*'], exclude: [], rowFilters: { 'public.event': 'public.slow(id)' } },
   });
-  made.run.normal.limits.statementTimeout = 250;
+  made.run.normal.limits.statementTimeout = 500;
   return made;
 }
 
@@ -69,7 +69,7 @@ test('rules about times are looked at in ranges of the key; gaps by what their e
   expect(found.notChecked.map(({ what }) => what)).toEqual(
     SIDES.map((side) => `no-gaps of public.event on the ${side}`),
   );
-  expect(found.notChecked[0]?.why).toContain('did not finish within limits.statementTimeout (0.25 s)');
+  expect(found.notChecked[0]?.why).toContain('did not finish within limits.statementTimeout (0.5 s)');
   await close();
 });
 
@@ -90,14 +90,14 @@ test('duplicates are looked at by a hash of the values, however equal ones are w
   await close();
 });
 
-/** A type whose values take 2 ms to compare, so that looking for the parents of 200 rows never ends within the time-out. */
+/** A type whose values take 4 ms to compare, so that looking for the parents of 200 rows never ends within the time-out. */
 const LAZY = `
   create type lazy;
   create function lazy_in(cstring) returns lazy language internal immutable strict as 'int4in';
   create function lazy_out(lazy) returns cstring language internal immutable strict as 'int4out';
   create type lazy (input = lazy_in, output = lazy_out, like = int4);
   create function lazy_cmp(lazy, lazy) returns int language plpgsql immutable strict as $$
-    begin perform pg_sleep(0.002); return sign($1::text::int - $2::text::int); end $$;
+    begin perform pg_sleep(0.004); return sign($1::text::int - $2::text::int); end $$;
   create function lazy_eq(lazy, lazy) returns boolean language sql immutable strict as 'select public.lazy_cmp($1, $2) = 0';
   create function lazy_lt(lazy, lazy) returns boolean language internal immutable strict as 'int4lt';
   create function lazy_le(lazy, lazy) returns boolean language internal immutable strict as 'int4le';
@@ -139,7 +139,7 @@ test('references of a large table are looked at in parts of its key; one without
     `insert into public.hashed values ('a', '7'), ('x', '8')`,
     'commit',
   ]);
-  run.normal.limits.statementTimeout = 250;
+  run.normal.limits.statementTimeout = 500;
   const found = await dangling(run);
   expect(found.notChecked.map(({ why }) => why).filter((why) => !why.includes('did not finish'))).toEqual([]);
   const child = (table: string, key: string): string =>

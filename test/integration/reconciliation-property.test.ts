@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { identifier } from '../../activities/postgres/statements.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -199,7 +200,7 @@ async function underLoad<T>(world: Reconciled, tables: Table[], work: () => Prom
       await session.end();
     }
   };
-  const writing = client();
+  const writing = underway(client());
   try {
     return await work();
   } finally {
@@ -237,4 +238,4 @@ test('a run under load finds exactly what was injected, and a repair leaves noth
     }),
     { numRuns: 1, endOnFailure: true },
   );
-}, 120_000);
+}, 300_000);

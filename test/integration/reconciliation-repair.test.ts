@@ -6,6 +6,7 @@ import { keptCertificate } from '../../activities/reconciliation/kept-certificat
 import { dryRun } from '../../activities/reconciliation/repair.js';
 import { markdownReport, runReport } from '../../activities/reconciliation/report/index.js';
 import { decideReview, listReview, showReview } from '../../activities/reconciliation/review.js';
+import { underway } from '../support/underway.js';
 import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -197,7 +198,7 @@ describe('a repair', () => {
     await world.on('target', INJECTED);
     const normal = world.normal({ repair: { batch: 2 } });
     let go = true;
-    const writing = (async () => {
+    const write = async (): Promise<void> => {
       for (let i = 0; go; i += 1) {
         await world.on(
           'source',
@@ -206,7 +207,8 @@ describe('a repair', () => {
         );
         await world.on('source', `update purchase set note = note || '.' where id % 100 = $1`, [i % 100]);
       }
-    })();
+    };
+    const writing = underway(write());
     try {
       const found = await world.run(normal);
       // what the writers write anew, replication has mended

@@ -1,6 +1,5 @@
 /** Checks of rows besides comparing them: references, times, duplicates, and the user's own rules; under live writes. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { business } from '../../activities/reconciliation/checks/business.js';
 import { dangling } from '../../activities/reconciliation/checks/dangling.js';
@@ -8,6 +7,8 @@ import { duplicates } from '../../activities/reconciliation/checks/duplicates.js
 import { temporal } from '../../activities/reconciliation/checks/temporal.js';
 import { judged, severityOf, type Finding } from '../../activities/reconciliation/findings.js';
 import type { BusinessRule, NormalChecks } from '../../spec/reconciliation.js';
+import { underway } from '../support/underway.js';
+import { connect, until } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { lines, reconciled, type Reconciled } from '../support/checked.js';
@@ -36,8 +37,7 @@ async function underWrites<T>({ move }: Reconciled, work: () => Promise<T>): Pro
   let going = true;
   let written = 0;
   const client = async (index: number): Promise<void> => {
-    const connection = new pg.Client({ connectionString: pair.source.url(move.database.name) });
-    await connection.connect();
+    const connection = await connect(pair.source.url(move.database.name));
     for (let n = 1_000_000 * index; going; n += 1) {
       const id = 10_000 + n;
       await connection.query(`
@@ -186,13 +186,13 @@ test('a gap that an open transaction fills is none; one that stays is', async ()
     'create table event (id int primary key); insert into event values (1), (3)',
     checks({ temporal: [{ kind: 'no-gaps', tables: 'public.event', column: 'id', per: [] }] }),
   );
-  const other = new pg.Client({ connectionString: pair.source.url(move.database.name) });
-  await other.connect();
+  const other = await connect(pair.source.url(move.database.name));
   // As one that has asked a sequence for its number: it has written nothing yet.
   await other.query('begin; select 1');
-  const looking = temporal(run);
+  const looking = underway(temporal(run));
+  // It asks again and again until that transaction is over.
   const waiting = `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and query like '%virtualxid%'`;
-  while ((await pair.source.query(waiting, [], move.database.name)).length === 0) await sleep(5);
+  await until(pair.source, move.database.name, waiting);
   await other.query('insert into event values (2); commit');
   await other.end();
   expect(await looking).toEqual({ findings: [], notChecked: [] });
@@ -372,7 +372,7 @@ test('one statement that reads: nothing can follow it, write, or take longer tha
       ].map((rule) => ({ ...rule, on: ['source'] }) as BusinessRule),
     }),
   );
-  const limits = { ...run.normal.limits, statementTimeout: 300 };
+  const limits = { ...run.normal.limits, statementTimeout: 2_000 };
   const found = await business({ ...run, normal: { ...run.normal, limits } });
   expect(found.findings).toEqual([]);
   const why = Object.fromEntries(
@@ -384,7 +384,7 @@ test('one statement that reads: nothing can follow it, write, or take longer tha
     'writes inside': 'DECLARE CURSOR must not contain data-modifying statements in WITH (SQLSTATE 0A000)',
     'by function': 'cannot execute DELETE in a read-only transaction (SQLSTATE 25006)',
     settings: expect.stringContaining('transaction read-write mode must be set before any query') as string,
-    sleeps: 'a statement did not finish within limits.statementTimeout (0.3 s), or was cancelled',
+    sleeps: 'a statement did not finish within limits.statementTimeout (2 s), or was cancelled',
     misspelt: 'relation "ordres" does not exist (SQLSTATE 42P01)',
     shouts: 'the server answered with SQLSTATE P0001',
     quotes: 'invalid input syntax for type integer (SQLSTATE 22P02)',

@@ -1,7 +1,8 @@
 /** What a run need not read: rows that nobody touched, rows out of a sample, and, at the quick level, rows at all. */
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dropStreams } from '../../activities/reconciliation/streams.js';
+import { underway } from '../support/underway.js';
+import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { Reconciled } from '../support/reconciled.js';
@@ -90,7 +91,7 @@ describe('an incremental run', () => {
 
   test('by xmin looks in parts of a snapshot where one statement would take too long', async () => {
     const schema = `
-      create function slow(bigint) returns boolean language plpgsql as $$ begin perform pg_sleep(0.002); return true; end $$;
+      create function slow(bigint) returns boolean language plpgsql as $$ begin perform pg_sleep(0.005); return true; end $$;
       create table wide (id bigint primary key, body text)`;
     const rows = `insert into wide select i, repeat('x', 1000) from generate_series(1, 300) i`;
     const world = await Reconciled.start(pair, fresh('xmin_slow'), { schema, rows });
@@ -98,8 +99,8 @@ describe('an incremental run', () => {
       incremental: { by: 'xmin' },
       tables: { include: ['public.wide'], rowFilters: { 'public.wide': 'public.slow(id)' } },
     });
-    // all rows take 600 ms
-    normal.limits.statementTimeout = 250;
+    // all rows take 1.5 s
+    normal.limits.statementTimeout = 750;
     expect(await world.run(normal)).toMatchObject({ verdict: 'equal', incremental: false, rows: 300 });
     await world.on('source', `update wide set body = repeat('y', 1000)`);
     await until(
@@ -116,9 +117,8 @@ describe('an incremental run', () => {
   test('by xmin finds what a transaction wrote that was open at the last run, however many have begun since', async () => {
     const world = await bank('xmin_open');
     const normal = world.normal({ incremental: { by: 'xmin' } });
-    const open = new pg.Client({ connectionString: pair.target.url(world.name) });
-    const later = new pg.Client({ connectionString: pair.target.url(world.name) });
-    await Promise.all([open.connect(), later.connect()]);
+    const open = await connect(pair.target.url(world.name));
+    const later = await connect(pair.target.url(world.name));
     try {
       await open.query(`begin; update account set owner = 'corrupt' where id = 20000`);
       expect(await world.run(normal)).toMatchObject({ verdict: 'equal', incremental: false });
@@ -140,10 +140,8 @@ describe('an incremental run', () => {
     await world.on('target', `update account set owner = 'corrupt' where id = 20000`);
     await dropStreams(normal);
     const stop = new AbortController();
-    const made = world.run(world.normal({ incremental: { by: 'changes' }, limits: { rowsPerSecond: 1_000 } }), {
-      signal: stop.signal,
-    });
-    const failed = expect(made).rejects.toThrow();
+    const slow = world.normal({ incremental: { by: 'changes' }, limits: { rowsPerSecond: 1_000 } });
+    const made = underway(world.run(slow, { signal: stop.signal }));
     await until(async () => {
       const slots = await world.on(
         'target',
@@ -153,7 +151,7 @@ describe('an incremental run', () => {
       return slots.length > 0;
     }, 'the stream is there again, and rows are compared');
     stop.abort();
-    await failed;
+    await expect(made).rejects.toThrow();
     const found = await world.run(normal);
     expect(found).toMatchObject({ verdict: 'different', incremental: false });
     expect(await world.found(found.run)).toEqual(['account changed 20000 (owner)']);

@@ -3,7 +3,7 @@ import { readFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { run } from '../../clients/command-line.js';
 import type { RunSummary } from '../../spec/reconciliation.js';
 import { makeLog } from '../../workers/log.js';
@@ -25,22 +25,7 @@ let name: string;
 
 beforeAll(async () => {
   pair = await startPair({ wal_retrieve_retry_interval: '200ms' });
-  shop = await Reconciled.start(pair, fresh('story'), {
-    schema: `create table customer (id bigint primary key, name text not null, email text);
-             create table purchase (id bigint primary key, customer bigint not null references customer, amount numeric not null)`,
-    rows: `insert into customer select n, 'customer ' || n, 'c' || n || '@example.com' from generate_series(1, 100) n;
-           insert into purchase select n, 1 + n % 100, n from generate_series(1, 2000) n`,
-  });
   folder = await mkdtemp(join(tmpdir(), 'godwit-story-'));
-  file = join(folder, 'shop.yaml');
-  const { source, target } = shop.normal();
-  name = `shop-${randomUUID().slice(0, 8)}`;
-  const example = await readFile(new URL('../../examples/reconciliation-minimal.yaml', import.meta.url), 'utf8');
-  const filled = example
-    .replace('name: shop', `name: ${name}`)
-    .replace('{ env: SHOP_SOURCE_URL }', JSON.stringify(source.url))
-    .replace('{ env: SHOP_TARGET_URL }', JSON.stringify(target.url));
-  await writeFile(file, `${filled.trimEnd()}\n  taskQueue: ${queue}\n`);
   workers = await startWorkers({
     address,
     queues: [queue, `${queue}-bulk`],
@@ -48,6 +33,23 @@ beforeAll(async () => {
     log: makeLog('silent'),
     graceMs: 200,
   });
+});
+beforeEach(async () => {
+  shop = await Reconciled.start(pair, fresh('story'), {
+    schema: `create table customer (id bigint primary key, name text not null, email text);
+             create table purchase (id bigint primary key, customer bigint not null references customer, amount numeric not null)`,
+    rows: `insert into customer select n, 'customer ' || n, 'c' || n || '@example.com' from generate_series(1, 100) n;
+           insert into purchase select n, 1 + n % 100, n from generate_series(1, 2000) n`,
+  });
+  const { source, target } = shop.normal();
+  name = `shop-${randomUUID().slice(0, 8)}`;
+  file = join(folder, `${name}.yaml`);
+  const example = await readFile(new URL('../../examples/reconciliation-minimal.yaml', import.meta.url), 'utf8');
+  const filled = example
+    .replace('name: shop', `name: ${name}`)
+    .replace('{ env: SHOP_SOURCE_URL }', JSON.stringify(source.url))
+    .replace('{ env: SHOP_TARGET_URL }', JSON.stringify(target.url));
+  await writeFile(file, `${filled.trimEnd()}\n  taskQueue: ${queue}\n`);
 });
 afterAll(async () => {
   await workers.stop();
@@ -166,12 +168,12 @@ test('differences are found, shown, decided, mended, taken back, certified and f
   expect((await godwit('schedule', 'create', file, '--paused', ...started)).exitCode).toBe(0);
   expect((await godwit('schedule', 'trigger', `${name}-quick`)).exitCode).toBe(0);
   await expect
-    .poll(async () => (await godwit('schedule', 'show', `${name}-quick`)).stdout, { timeout: 20_000 })
+    .poll(async () => (await godwit('schedule', 'show', `${name}-quick`)).stdout, { timeout: 60_000 })
     .toMatch(/different/);
   const levels = ['quick', 'comprehensive', 'deep', 'business'];
   await godwit('schedule', 'delete', ...levels.map((level) => `${name}-${level}`));
   await expect
-    .poll(async () => (await godwit('schedule', 'list')).stdout, { timeout: 20_000 })
+    .poll(async () => (await godwit('schedule', 'list')).stdout, { timeout: 60_000 })
     .not.toContain(`${name}-`);
 
   expect((await godwit('reconcile', 'forget', file, '--confirm', name, ...started)).exitCode).toBe(0);

@@ -1,6 +1,5 @@
 /** What differs besides rows: schema drift, sequences, constraints, indexes, grants, extensions, settings. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Session } from '../../activities/postgres/session.js';
 import { constraints } from '../../activities/reconciliation/checks/constraints.js';
 import { deep } from '../../activities/reconciliation/checks/deep.js';
 import { details } from '../../activities/reconciliation/checks/details.js';
@@ -8,6 +7,7 @@ import { indexes } from '../../activities/reconciliation/checks/indexes.js';
 import { sequences } from '../../activities/reconciliation/checks/sequences.js';
 import { servers } from '../../activities/reconciliation/checks/servers.js';
 import { structure } from '../../activities/reconciliation/checks/structure.js';
+import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { lines, reconciled } from '../support/checked.js';
@@ -270,18 +270,12 @@ test('what the role may not read is not checked, and said; the rest is', async (
 test('a statement that takes longer than its time-out is not checked, and said', async () => {
   const { run, close } = await reconciled(pair, fresh('slow'), SHOP);
   // A lock that somebody else holds makes any statement slow.
-  const blocker = await holding(pair, run.normal.name);
-  const limits = { ...run.normal.limits, statementTimeout: 100 };
+  const blocker = await connect(pair.source.url(run.normal.name));
+  await blocker.query('begin; lock table public.customer in access exclusive mode');
+  const limits = { ...run.normal.limits, statementTimeout: 1_000 };
   const found = await sequences({ ...run, normal: { ...run.normal, limits } });
-  await blocker();
+  await blocker.end();
   expect(found.notChecked.map(({ what }) => what)).toContain('sequence public.customer_id_seq of the source');
-  expect(found.notChecked[0]?.why).toContain('limits.statementTimeout (0.1 s)');
+  expect(found.notChecked[0]?.why).toContain('limits.statementTimeout (1 s)');
   await close();
 });
-
-async function holding(servers: ServerPair, name: string): Promise<() => Promise<void>> {
-  const session = await Session.open('source', servers.source.url(name), { purpose: 'test' });
-  await session.run('begin');
-  await session.run('lock table public.customer in access exclusive mode');
-  return () => session.close();
-}

@@ -1,6 +1,7 @@
 /** One run over two databases of a user's own: what differs is found, and nothing else. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { underway } from '../support/underway.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { Reconciled } from '../support/reconciled.js';
@@ -88,8 +89,8 @@ describe('a comprehensive run', () => {
     await shop.on('target', INJECTED);
     const run = randomUUID();
     const stop = new AbortController();
-    const slow = shop.normal({ limits: { rowsPerSecond: 20_000 } });
-    const first = shop.run(slow, { run, signal: stop.signal });
+    const slow = shop.normal({ limits: { rowsPerSecond: 2_000 } });
+    const first = underway(shop.run(slow, { run, signal: stop.signal }));
     await expect
       .poll(
         async () => {
@@ -105,7 +106,7 @@ describe('a comprehensive run', () => {
           );
           return done[0]?.done ?? 0;
         },
-        { timeout: 30_000 },
+        { timeout: 60_000 },
       )
       .toBeGreaterThan(0);
     stop.abort();

@@ -40,7 +40,8 @@ const FILTERS = {
 
 let pair: ServerPair;
 beforeAll(async () => {
-  pair = await startPair();
+  // The launcher starts an apply worker at most this often; the default of 5 s is as long as a switch may take.
+  pair = await startPair({ wal_retrieve_retry_interval: '100ms' });
 });
 afterAll(() => pair.destroy());
 
@@ -156,7 +157,7 @@ describe('rows that a filter lets pass', () => {
       create table big (id int primary key, body text);
       insert into big select i, repeat('x', 200) from generate_series(1, 20000) i;`,
     );
-    const slow = { ...move, database: { ...move.database, copy: { ...move.database.copy, rateLimit: 400_000 } } };
+    const slow = { ...move, database: { ...move.database, copy: { ...move.database.copy, rateLimit: 200_000 } } };
     await prepareReplication(move);
     const interrupted = initialSync(slow).catch((error: unknown) => error);
     await until(async () => (await finishedRanges(pair, name)) > 3, 'ranges are copied');
@@ -223,17 +224,18 @@ describe('a filter is refused', () => {
   });
 
   test('of two that name one table, and of one that names none', async () => {
-    const move = await moveWith('ambiguous', { 'public.t': 'id = 1', 'public.*': 'id = 2' }, DDL);
+    const move = await moveWith(fresh('ambiguous'), { 'public.t': 'id = 1', 'public.*': 'id = 2' }, DDL);
     await expect(claim(move)).rejects.toThrow('two conditions for public.t');
-    const none = await moveWith('idle', { 'public.other': 'id = 1' }, DDL);
+    const none = await moveWith(fresh('idle'), { 'public.other': 'id = 1' }, DDL);
     await expect(claim(none)).rejects.toThrow('names public.other, and no table of the source that moves');
   });
 
   test('by preflight, with the statement that mends it', async () => {
-    const move = await moveWith('mended', { 'public.t': 'tenant = 1' }, DDL);
+    const name = fresh('mended');
+    const move = await moveWith(name, { 'public.t': 'tenant = 1' }, DDL);
     const finding = await find(move, 'row-filter-unusable');
     expect(finding).toMatchObject({ severity: 'error' });
-    await pair.source.query('alter table t replica identity full', [], 'mended');
+    await pair.source.query('alter table t replica identity full', [], name);
     expect(await find(move, 'row-filter-unusable')).toBeUndefined();
   });
 
@@ -293,7 +295,7 @@ describe('foreign keys to a table of which only some rows move', () => {
   });
 
   test('and multiHost is refused with such a table', async () => {
-    const move = await moveWith('hosts_of_rows', FILTERS);
+    const move = await moveWith(fresh('hosts_of_rows'), FILTERS);
     const endpoints = [{ kind: 'multiHost' as const, name: 'drivers', roles: null, applications: null }];
     const led = { ...move, database: { ...move.database, endpoints } };
     expect(await find(led, 'multi-host-partial-scope')).toMatchObject({

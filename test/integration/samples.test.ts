@@ -20,6 +20,7 @@ import { SAMPLES, type SampleName } from '../../lab/samples/samples.js';
 import type { NormalDatabase } from '../../spec/normal.js';
 import { catalogOf } from '../support/catalog.js';
 import { READ_ONLY, refusalOf } from '../support/clients.js';
+import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { find, repair } from '../support/preflight.js';
 import { inputOf } from '../support/switching.js';
@@ -46,10 +47,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The sample on the source, nothing on the target. */
-async function made(name: SampleName): Promise<void> {
+/** The sample on the source, nothing on the target; answers the database's name. */
+async function made(sample: SampleName): Promise<string> {
+  const name = fresh(sample);
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
-  await SAMPLES[name].fill(pair.source.url(name), SCALE);
+  await SAMPLES[sample].fill(pair.source.url(name), SCALE);
+  return name;
 }
 
 async function expectReady(move: DatabaseMove): Promise<void> {
@@ -60,18 +63,19 @@ async function expectReady(move: DatabaseMove): Promise<void> {
 const REPLICATION = /^(publication|subscription|slot|origin) /;
 
 /**
- * The whole way of `name` under its clients, and all that must be so afterwards. Answers how many transactions they made.
+ * The whole way of a sample in the database of `move`, under its clients, and all that must be so afterwards. Answers how many transactions they made.
  * @param write is refused where it must be
  * @param others stops whoever else writes
  */
 async function thereAndBack(
-  name: SampleName,
+  sample: SampleName,
   move: DatabaseMove,
   write: string,
   others: () => Promise<void> = () => Promise.resolve(),
 ): Promise<number> {
+  const { name } = move.database;
   const original = await catalogOf(pair.source, name);
-  const clients = SampleClients.start(SAMPLES[name], [pair.source.url(name), pair.target.url(name)]);
+  const clients = SampleClients.start(SAMPLES[sample], [pair.source.url(name), pair.target.url(name)]);
   const proven = async (): Promise<void> => {
     await clients.progress(SOME);
     expect(await validate(move)).toMatchObject({ verdict: 'equal', differences: 0 });
@@ -133,27 +137,26 @@ class RepeatedPgbench {
 }
 
 test('a film rental, with its circle of foreign keys, types, triggers and monthly payments, goes there and back', async () => {
-  await made('rental');
-  const move = moveOf(pair, 'rental');
+  const name = await made('rental');
+  const move = moveOf(pair, name);
   await expectReady(move);
   await thereAndBack('rental', move, 'select rental.bring_back()');
   // Filled by the copy, and since then nobody's but the owner's; the clients' payments are of a later month.
   const sales = `select * from rental.sales where month < '2026-01-01' order by store_id, month`;
-  expect(await pair.target.query(sales, [], 'rental')).toEqual(await pair.source.query(sales, [], 'rental'));
+  expect(await pair.target.query(sales, [], name)).toEqual(await pair.source.query(sales, [], name));
 });
 
 test('a time series in partitions of two levels goes there and back, and no reading is missing', async () => {
-  await made('telemetry');
-  const move = moveOf(pair, 'telemetry');
+  const move = moveOf(pair, await made('telemetry'));
   await expectReady(move);
   await thereAndBack('telemetry', move, `select telemetry.ingest('one more', 1, 1)`);
 });
 
 test('pgbench goes there and back, and one that runs behind PgBouncer all the while sees no transaction fail', async () => {
-  await made('pgbench');
+  const name = await made('pgbench');
   const pooler = await PgBouncer.start({
     folder: join(folder, 'pgbouncer'),
-    databases: { pgbench: { host: '127.0.0.1', port: pair.source.port, dbname: 'pgbench' } },
+    databases: { [name]: { host: '127.0.0.1', port: pair.source.port, dbname: name } },
   });
   try {
     const variable = `TEST_PGBENCH_ADMIN_${process.pid}`;
@@ -163,30 +166,30 @@ test('pgbench goes there and back, and one that runs behind PgBouncer all the wh
         kind: 'pgbouncer',
         name: 'pgbouncer',
         admin: { env: variable },
-        database: 'pgbench',
+        database: name,
         configFile: pooler.configFile,
         hosts: { source: null, target: null },
       },
     ];
-    const move = moveOf(pair, 'pgbench', { endpoints });
+    const move = moveOf(pair, name, { endpoints });
     // Its history has no key. A user is told so, and what to do.
     const finding = await find(move, 'no-replica-identity');
     expect(finding).toMatchObject({
       severity: 'error',
       evidence: expect.stringContaining('pgbench_history') as string,
     });
-    expect(await repair(finding, pair.source, 'pgbench')).toEqual([
+    expect(await repair(finding, pair.source, name)).toEqual([
       'ALTER TABLE public.pgbench_history REPLICA IDENTITY FULL',
     ]);
     await expectReady(move);
 
-    const before = await transactionsIn(pair.source.url('pgbench'));
-    const pgbench = new RepeatedPgbench(pooler.url('pgbench'));
+    const before = await transactionsIn(pair.source.url(name));
+    const pgbench = new RepeatedPgbench(pooler.url(name));
     const acknowledged = await thereAndBack('pgbench', move, 'update pgbench_branches set bbalance = bbalance', () =>
       pgbench.stop(),
     );
     expect(pgbench.processed).toBeGreaterThan(RepeatedPgbench.size);
-    expect((await transactionsIn(pair.target.url('pgbench'))) - before).toBe(pgbench.processed + acknowledged);
+    expect((await transactionsIn(pair.target.url(name))) - before).toBe(pgbench.processed + acknowledged);
   } finally {
     await pooler.destroy();
   }

@@ -190,7 +190,9 @@ describe.concurrent('a schedule', () => {
     const id = `${name}-quick`;
     const to = new Date().toISOString();
     expect((await lab.cli(['schedule', 'backfill', id, '--from', to, '--to', '2h'])).exitCode).toBe(2);
-    await lab.cli(['schedule', 'backfill', id, '--from', '3h', '--to', to, '--overlap', 'buffer-all']);
+    // Exactly three hours: what `3h` means begins when it is asked, and the fourth full hour may pass meanwhile.
+    const from = new Date(Date.parse(to) - 3 * 3_600_000).toISOString();
+    await lab.cli(['schedule', 'backfill', id, '--from', from, '--to', to, '--overlap', 'buffer-all']);
     await untilFact('all three', () => model.runs().length === 3);
     expect(model.runs().every(({ scheduled }) => scheduled)).toBe(true);
   });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import { find } from '../support/preflight.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { prepareReplication, undoPreparation } from '../support/sync.js';
@@ -61,7 +62,7 @@ async function database(name: string, source: string, target = ''): Promise<void
 }
 
 test('a copied schema comes with all of its details, and with the settings of the database; an undo takes them back', async () => {
-  const name = 'whole';
+  const name = fresh('whole');
   await database(name, SHOP + DETAILS + settings(name));
   const before = await catalogOf(pair.target, name);
   const move = moveOf(pair, name);
@@ -86,7 +87,7 @@ test('a copied schema comes with all of its details, and with the settings of th
 });
 
 test('a setting that the target has already stays as it is, and is told; one changed meanwhile survives the undo', async () => {
-  const name = 'set_there';
+  const name = fresh('set_there');
   await database(name, SHOP + settings(name), `alter database ${name} set work_mem to '9MB'`);
   const move = moveOf(pair, name);
   const told = await find(move, 'database-settings-differ');
@@ -99,7 +100,7 @@ test('a setting that the target has already stays as it is, and is told; one cha
 });
 
 test('what a schema of your own lacks is a list of warnings, with the statements for settings', async () => {
-  const name = 'existing';
+  const name = fresh('existing');
   await database(
     name,
     SHOP + DETAILS + settings(name),

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { resolveTables } from '../../activities/postgres/scope.js';
 import { Session } from '../../activities/postgres/session.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
@@ -51,6 +51,9 @@ describe('the patterns of tables', () => {
   });
 
   test('take unlogged tables along where tables.unlogged says what becomes of them, and no others', async () => {
+    onTestFinished(async () => {
+      await pair.source.query('drop schema if exists cold cascade');
+    });
     await pair.source.query(`
       create schema cold;
       create table cold.day (at date not null) partition by range (at);
@@ -82,10 +85,12 @@ describe('the patterns of tables', () => {
     await expect(of({ 'cold.*': 'copy', 'cold.gone': 'copy' })).rejects.toThrow(
       /no table cold\.gone, which .*unlogged names/,
     );
-    await pair.source.query('drop schema cold cascade');
   });
 
   test('are refused where a child would move without its parent: writes to that one would pass the fence', async () => {
+    onTestFinished(async () => {
+      await pair.source.query('drop table if exists ancestor cascade');
+    });
     await pair.source.query(
       'create table ancestor (id int); create table heir () inherits (ancestor); create table last_heir () inherits (heir)',
     );
@@ -94,7 +99,6 @@ describe('the patterns of tables', () => {
     );
     await expect(names(['*.*'], ['public.heir'])).rejects.toThrow(/public.last_heir .*inherits from public.heir/);
     expect(await names(['public.ancestor', 'public.heir'])).toEqual(['public.ancestor', 'public.heir']);
-    await pair.source.query('drop table ancestor cascade');
   });
 
   test('are refused when they name a table that is not there, with those that are', async () => {

@@ -6,6 +6,7 @@ import { injectFaults } from '../../activities/fault.js';
 import { switchWrites } from '../../activities/postgres/cutover.js';
 import { undoFence } from '../../activities/postgres/fence.js';
 import type { PostgresServer } from '../../lab/postgres.js';
+import { underway } from '../support/underway.js';
 import { connect, refusalOf } from '../support/clients.js';
 import { catalogOf } from '../support/catalog.js';
 import { fresh } from '../support/fresh-name.js';
@@ -136,17 +137,20 @@ describe('no id is handed out by both sides', () => {
       await client.end();
     };
     const asked = ['unowned', 'cached', 'descending', 'plain_id_seq'];
-    const asking = asked.map((sequence) => ask('source', sequence));
-    await expect.poll(() => ids.source.size).toBeGreaterThan(50);
-    expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
-    asking.push(...asked.map((sequence) => ask('target', sequence)));
-    for (const direction of ['back', 'forward', 'back'] as const) {
-      const side = direction === 'back' ? 'target' : 'source';
-      const before = ids[side].size;
-      await expect.poll(() => ids[side].size).toBeGreaterThan(before + 20);
-      expect(await switching(move, direction)).toMatchObject({ kind: 'switched' });
+    const asking = asked.map((sequence) => underway(ask('source', sequence)));
+    try {
+      await expect.poll(() => ids.source.size).toBeGreaterThan(50);
+      expect(await switching(move, 'forward')).toMatchObject({ kind: 'switched' });
+      asking.push(...asked.map((sequence) => underway(ask('target', sequence))));
+      for (const direction of ['back', 'forward', 'back'] as const) {
+        const side = direction === 'back' ? 'target' : 'source';
+        const before = ids[side].size;
+        await expect.poll(() => ids[side].size).toBeGreaterThan(before + 20);
+        expect(await switching(move, direction)).toMatchObject({ kind: 'switched' });
+      }
+    } finally {
+      stopping = true;
     }
-    stopping = true;
     await Promise.all(asking);
     expect([...ids.source].filter((id) => ids.target.has(id))).toEqual([]);
   });

@@ -9,6 +9,7 @@ import { finalizeDatabase } from '../../activities/postgres/finalize.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { observe } from '../../activities/postgres/replication/observe.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
+import { refusalOf } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { catalogOf } from '../support/catalog.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -35,40 +36,34 @@ const MONOLITH = `
 let pair: ServerPair;
 beforeAll(async () => {
   pair = await startPair({ max_replication_slots: '20', max_wal_senders: '20', max_logical_replication_workers: '10' });
-  for (const server of [pair.source, pair.target]) await server.createDatabase('monolith');
-  await pair.source.query(MONOLITH, [], 'monolith');
 });
 afterAll(() => pair.destroy());
 
 /** One part, into a database of its own on the target server. */
-async function moveOfPart(part: Part): Promise<DatabaseMove> {
-  await pair.target.createDatabase(part);
-  const move = moveOf(pair, 'monolith', { tables: { include: [`${part}.*`], exclude: [] } });
-  const variable = `TEST_PART_${process.pid}_${part}`;
-  process.env[variable] = pair.target.url(part);
+async function moveOfPart(monolith: string, part: Part, place: string): Promise<DatabaseMove> {
+  await pair.target.createDatabase(place);
+  const move = moveOf(pair, monolith, { tables: { include: [`${part}.*`], exclude: [] } });
+  const variable = `TEST_PART_${process.pid}_${place}`;
+  process.env[variable] = pair.target.url(place);
   return { ...move, database: { ...move.database, target: { env: variable } } };
-}
-
-const onSource = (sql: string): Promise<Record<string, unknown>[]> => pair.source.query(sql, [], 'monolith');
-
-async function refusal(sql: string): Promise<string | undefined> {
-  return onSource(sql).then(
-    () => undefined,
-    (error: { code?: string }) => error.code,
-  );
 }
 
 const each = <T>(work: (part: Part) => Promise<T>): Promise<T[]> => Promise.all(PARTS.map(work));
 
 describe('one database, three migrations', () => {
   test('move to three places at once under load; one goes back, the others stay', async () => {
-    const before = await catalogOf(pair.source, 'monolith');
-    const moves = Object.fromEntries(await each(async (part) => [part, await moveOfPart(part)] as const)) as Record<
-      Part,
-      DatabaseMove
-    >;
+    const monolith = fresh('monolith');
+    for (const server of [pair.source, pair.target]) await server.createDatabase(monolith);
+    await pair.source.query(MONOLITH, [], monolith);
+    const onSource = (sql: string): Promise<Record<string, unknown>[]> => pair.source.query(sql, [], monolith);
+    const refusal = (sql: string): Promise<string | undefined> => refusalOf(onSource(sql));
+    const places = { billing: fresh('billing'), crm: fresh('crm'), stock: fresh('stock') };
+    const before = await catalogOf(pair.source, monolith);
+    const moves = Object.fromEntries(
+      await each(async (part) => [part, await moveOfPart(monolith, part, places[part])] as const),
+    ) as Record<Part, DatabaseMove>;
     const writers = Object.fromEntries(
-      PARTS.map((part) => [part, Writers.start(pair, 'monolith', 2, { schema: part, targetDatabase: part })]),
+      PARTS.map((part) => [part, Writers.start(pair, monolith, 2, { schema: part, targetDatabase: places[part] })]),
     ) as Record<Part, Writers>;
 
     const named = new Map((await preflightDatabase(moves.billing)).map((finding) => [finding.id, finding]));
@@ -81,7 +76,7 @@ describe('one database, three migrations', () => {
       await initialSync(moves[part]);
       await catchUp(moves[part]);
     });
-    const overlap = moveOf(pair, 'monolith', { tables: { include: ['billing.entry'], exclude: [] } });
+    const overlap = moveOf(pair, monolith, { tables: { include: ['billing.entry'], exclude: [] } });
     await expect(claim(overlap)).rejects.toThrow(`migration ${moves.billing.migration} holds billing.entry`);
     expect(await each((part) => validate(moves[part]))).toMatchObject(PARTS.map(() => ({ verdict: 'equal' })));
 
@@ -101,7 +96,7 @@ describe('one database, three migrations', () => {
     const [invoice] = await pair.target.query<{ id: string }>(
       `insert into billing.invoice (customer) values (1) returning id`,
       [],
-      'billing',
+      places.billing,
     );
     expect(Number(invoice?.id)).toBeGreaterThan(Number(tickets.at(-1)?.['nextval']));
 
@@ -122,7 +117,7 @@ describe('one database, three migrations', () => {
     }
     await undoPreparation(moves.stock);
     for (const part of ['billing', 'crm'] as const) await finalizeDatabase(moves[part]);
-    const after = await catalogOf(pair.source, 'monolith');
+    const after = await catalogOf(pair.source, monolith);
     const ofStock = (lines: string[]): string[] => lines.filter((line) => line.includes('stock.'));
     expect(ofStock(after)).toEqual(ofStock(before));
     expect(await refusal(`insert into billing.invoice (customer) values (1)`)).toBe('25006');

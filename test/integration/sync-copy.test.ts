@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import type { Progress } from '../../spec/status.js';
+import { underway } from '../support/underway.js';
+import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { digestOf, finishedRanges, prepareReplication, until } from '../support/sync.js';
@@ -32,23 +33,29 @@ const ITEMS = `
 /** Writes of every kind from one connection, until told to stop; at most 20,000 statements. */
 class Writer {
   #stop = false;
-  #done: Promise<number>;
+  #written = 0;
+  #done: Promise<void>;
 
   constructor(name: string) {
-    this.#done = this.#run(name);
+    this.#done = underway(this.#run(name));
+    onTestFinished(() => void (this.#stop = true));
   }
 
-  async stop(): Promise<number> {
+  /** Waits for so many statements. */
+  async progress(least: number): Promise<void> {
+    while (this.#written < least) await Promise.race([sleep(5), this.#done]);
+  }
+
+  async stop(): Promise<void> {
     this.#stop = true;
-    return this.#done;
+    await this.#done;
   }
 
-  async #run(name: string): Promise<number> {
-    const client = new pg.Client({ connectionString: pair.source.url(name) });
-    await client.connect();
-    let n = 0;
+  async #run(name: string): Promise<void> {
+    const client = await connect(pair.source.url(name));
     try {
-      for (; !this.#stop && n < 20_000; n += 3) {
+      for (; !this.#stop && this.#written < 20_000; this.#written += 3) {
+        const n = this.#written;
         await client.query('insert into item (id, name, amount) values ($1, $2, $3)', [100_000 + n, `new ${n}`, n]);
         await client.query('update item set amount = amount + 1 where id = $1', [1 + ((n * 37) % 20_000)]);
         await client.query('delete from item where id = $1', [1 + ((n * 101) % 20_000)]);
@@ -56,7 +63,6 @@ class Writer {
     } finally {
       await client.end();
     }
-    return n;
   }
 }
 
@@ -67,11 +73,12 @@ describe('initial sync', () => {
     const move = moveOf(pair, name, { copy: SMALL });
     await prepareReplication(move);
     const writer = new Writer(name);
+    await writer.progress(3);
     const figures = await initialSync(move);
     await catchUp(move);
-    const written = await writer.stop();
+    await writer.progress(12);
+    await writer.stop();
     await catchUp(move);
-    expect(written).toBeGreaterThan(10);
     expect(figures).toMatchObject({ tables: 1, rangesKept: 0 });
     expect(figures.bytes).toBeGreaterThan(1_000_000);
     expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
@@ -91,7 +98,7 @@ describe('initial sync', () => {
     await database(name, ITEMS);
     const move = moveOf(pair, name, { copy: { ...SMALL, rateLimit: 4_000_000 } });
     await prepareReplication(move);
-    const copying = initialSync(move);
+    const copying = underway(initialSync(move));
     await until(async () => (await finishedRanges(pair, name)) > 0, 'a range is copied');
     const truncating = pair.source.query(`truncate item; insert into item (id, name) values (1, 'after')`, [], name);
     await Promise.all([copying, truncating]);
@@ -103,7 +110,7 @@ describe('initial sync', () => {
     ['VACUUM FULL', 'vacuum full item'],
     ['ALTER COLUMN TYPE', 'alter table item alter column name type varchar(200)'],
   ])('a table rewritten by %s while the slot is made is copied whole', async (what, rewrite) => {
-    const name = what.split(' ')[0]?.toLowerCase() ?? '';
+    const name = fresh(what.split(' ')[0]?.toLowerCase() ?? '');
     await database(name, `${ITEMS} create table other (id int primary key);`);
     if (what.startsWith('ALTER')) {
       // The schema is copied as it is after the rewrite: a column type isn't Godwit's to replicate.
@@ -111,10 +118,9 @@ describe('initial sync', () => {
     }
     const move = moveOf(pair, name, { copy: SMALL });
     await prepareReplication(move);
-    const holder = new pg.Client({ connectionString: pair.source.url(name) });
-    await holder.connect();
+    const holder = await connect(pair.source.url(name));
     await holder.query('begin; insert into other values (1)');
-    const copying = initialSync(move);
+    const copying = underway(initialSync(move));
     await until(async () => {
       const slots = await pair.source.query(`select from pg_replication_slots where slot_name ~ $1`, [move.key]);
       return slots.length > 0;
@@ -214,17 +220,26 @@ describe('initial sync', () => {
     const move = moveOf(pair, name, { copy: { ...SMALL, rateLimit: 1_000_000, slowDown } });
     await prepareReplication(move);
     const busy = Array.from({ length: 3 }, () => pair.source.query('select pg_sleep(600)', [], name).catch(() => null));
+    const end = async (): Promise<void> => {
+      await pair.source.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'`,
+      );
+    };
+    onTestFinished(end);
     let done = false;
-    const copying = initialSync(move).then(() => (done = true));
-    // At most what passed in the second before its first look.
-    await sleep(3_000);
-    const early = await finishedRanges(pair, name);
-    await sleep(3_000);
+    const copying = underway(initialSync(move).then(() => (done = true)));
+    // What passed before its first look, and what was on its way then.
+    let early = -1;
+    await until(async () => {
+      const before = early;
+      early = await finishedRanges(pair, name);
+      await sleep(2_000);
+      return early === before;
+    }, 'nothing more is copied');
+    await sleep(2_000);
     expect(await finishedRanges(pair, name)).toBe(early);
     expect(done).toBe(false);
-    await pair.source.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'`,
-    );
+    await end();
     await Promise.all(busy);
     await copying;
     await catchUp(move);

@@ -10,6 +10,7 @@ import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { validate } from '../../activities/postgres/validation/validate.js';
 import type { PostgresServer } from '../../lab/postgres.js';
+import { underway } from '../support/underway.js';
 import { catalogOf } from '../support/catalog.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
@@ -74,6 +75,25 @@ function running(work: (signal: AbortSignal) => Promise<void>): Running {
 const holder = (move: DatabaseMove): Running => running((signal) => holdUntil(move, signal));
 const copier = (move: DatabaseMove, number = 0): Running => running((signal) => copyUntil(move, number, signal));
 
+/** Until `goOn` copiers stand still after their next range once `isSo`; answers when the first of them does. */
+async function standstill(isSo: () => Promise<boolean>): Promise<{ goOn: () => void }> {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  await new Promise<void>((stands) => {
+    injectFaults(async (point) => {
+      if (point !== 'sync.range' || !(await isSo())) return;
+      stands();
+      await released;
+    });
+  });
+  return {
+    goOn: () => {
+      injectFaults(null);
+      release();
+    },
+  };
+}
+
 /** As if the process had died: its connections are gone, and nothing of it cleans up. */
 async function kill(move: DatabaseMove, role: string): Promise<void> {
   for (const server of [pair.source, pair.target]) {
@@ -129,9 +149,10 @@ describe('while the snapshot lives', () => {
     const held = holder(move);
     const first = copier(move, 0);
     const second = copier(move, 1);
-    await until(async () => (await finishedRanges(pair, name)) >= 6, '6 ranges are copied');
+    const { goOn } = await standstill(async () => (await finishedRanges(pair, name)) >= 6);
     const before = await groups(name);
     await kill(move, 'copy0');
+    goOn();
     expect(await first.ended).toBeInstanceOf(Error);
     await changes(name, 1);
     const again = copier(fast(move), 0);
@@ -148,7 +169,7 @@ describe('while the snapshot lives', () => {
     const move = await begun(name);
     const held = holder(move);
     const copying = copier(move);
-    await until(async () => (await finishedRanges(pair, name)) >= 4, '4 ranges are copied');
+    const { goOn } = await standstill(async () => (await finishedRanges(pair, name)) >= 4);
     const before = await groups(name);
     await kill(move, 'hold');
     expect(await held.ended).toBeInstanceOf(Error);
@@ -160,6 +181,7 @@ describe('while the snapshot lives', () => {
     }, 'the successor exports the snapshot, too');
     // Now the successor is the only one that holds it.
     await kill(move, 'copy0');
+    goOn();
     expect(await copying.ended).toBeInstanceOf(Error);
     const again = copier(fast(move));
     expect(await again.ended).toBeNull();
@@ -195,7 +217,9 @@ describe('a TRUNCATE that waits for the holder', () => {
     const held = holder(fast(move));
     await until(async () => (await groups(name)).length === 1, 'the snapshot is held');
     let truncated = false;
-    const truncating = pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true));
+    const truncating = underway(
+      pair.source.query('truncate part_of_item, item', [], name).then(() => (truncated = true)),
+    );
     await until(async () => {
       const waiting = await pair.source.query(
         `select from pg_stat_activity where datname = $1 and wait_event_type = 'Lock' and query like 'truncate%'`,
@@ -218,12 +242,13 @@ describe('a TRUNCATE that waits for the holder', () => {
 async function allDie(name: string, move: DatabaseMove): Promise<void> {
   const held = holder(move);
   const copying = copier(move);
-  await until(
-    async () => (await ranges(name, 'item', 'planned')) > 0 && (await ranges(name, 'first', 'planned')) === 0,
-    'the first table is whole, and the second is not',
+  const { goOn } = await standstill(
+    async () => (await ranges(name, 'item', 'done')) > 0 && (await ranges(name, 'first', 'planned')) === 0,
   );
+  expect(await ranges(name, 'item', 'planned')).toBeGreaterThan(0);
   await kill(move, 'hold');
   await kill(move, 'copy');
+  goOn();
   expect(await held.ended).toBeInstanceOf(Error);
   expect(await copying.ended).toBeInstanceOf(Error);
   await changes(name, 2);

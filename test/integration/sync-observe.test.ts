@@ -55,7 +55,8 @@ test('while replication runs, lag and retained WAL are told, and no problem is',
     replicating: 'forward',
     problems: [],
   });
-  expect(seen.lagMs).toBeLessThan(2_000);
+  // A machine that stood still just now was late, too.
+  await expect.poll(async () => (await observe(move)).lagMs).toBeLessThan(2_000);
   expect(seen.retainedBytes).toBeGreaterThanOrEqual(0);
   await undoPreparation(move);
 });
@@ -73,8 +74,7 @@ test('a change that can not be applied is a problem with a count, and its lag gr
     const { problems } = await observe(move);
     return problems.some((problem) => /failed \d+ times/.test(problem));
   }, 'the apply error is counted');
-  const seen = await observe(move);
-  expect(seen.lagMs).toBeGreaterThan(1_000);
+  await expect.poll(async () => (await observe(move)).lagMs).toBeGreaterThan(1_000);
   await pair.target.query('alter table item add column name text', [], name);
   await catchUp(move);
   expect(await observe(move)).toMatchObject({ problems: [], replicating: 'forward' });

@@ -1,15 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import pg from 'pg';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { CancelledFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { initialSync } from '../../activities/postgres/copy/initial-sync.js';
 import { catchUp } from '../../activities/postgres/replication/catch-up.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import type { DatabaseMove } from '../../activities/contract.js';
 import { moduleCommand } from '../../lab/module-command.js';
 import type { Progress } from '../../spec/status.js';
+import { connect } from '../support/clients.js';
 import { fresh } from '../support/fresh-name.js';
 import { moveOf, startPair, type ServerPair } from '../support/postgres.js';
 import { digestOf, finishedRanges, prepareReplication, until } from '../support/sync.js';
@@ -21,7 +21,8 @@ beforeAll(async () => {
 });
 afterAll(() => pair.destroy());
 
-const SLOW = { parallelism: 2, rangeSize: 256 * 1024, rateLimit: 3_000_000 };
+/** Eleven seconds for all rows: whoever sees that some ranges are copied has time to break in. */
+const SLOW = { parallelism: 2, rangeSize: 256 * 1024, rateLimit: 1_000_000 };
 const FAST = { ...SLOW, rateLimit: null };
 
 async function database(name: string): Promise<void> {
@@ -40,7 +41,9 @@ async function database(name: string): Promise<void> {
 
 function child(move: DatabaseMove): ChildProcess {
   const { command, args } = moduleCommand(import.meta.url, '../support/sync-child');
-  return spawn(command, [...args, JSON.stringify(move)], { stdio: 'ignore', env: process.env });
+  const started = spawn(command, [...args, JSON.stringify(move)], { stdio: 'ignore', env: process.env });
+  onTestFinished(() => void started.kill('SIGKILL'));
+  return started;
 }
 
 async function killed(process: ChildProcess): Promise<void> {
@@ -49,8 +52,8 @@ async function killed(process: ChildProcess): Promise<void> {
   await ended;
 }
 
-const slots = (): Promise<unknown[]> =>
-  pair.source.query('select slot_name from pg_replication_slots where slot_name ~ $1', ['godwit']);
+const slots = ({ key }: DatabaseMove): Promise<unknown[]> =>
+  pair.source.query('select slot_name from pg_replication_slots where slot_name ~ $1', [key]);
 
 describe('an interrupted initial sync', () => {
   test('killed in the middle of the rows, it keeps ranges that still match and copies the others again', async () => {
@@ -61,7 +64,7 @@ describe('an interrupted initial sync', () => {
     const process = child(move);
     await until(async () => (await finishedRanges(pair, name)) >= 8, '8 ranges are copied');
     await killed(process);
-    expect(await slots()).toHaveLength(1);
+    expect(await slots(move)).toHaveLength(1);
 
     // Changes to finished ranges: an update, a delete, an insert, and two values that change places.
     const finished = await pair.target.query<{ lo: string }>(
@@ -84,7 +87,7 @@ describe('an interrupted initial sync', () => {
     expect(figures.rows).toBe(43_000);
     await catchUp(move);
     expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
-    expect(await slots()).toHaveLength(1);
+    expect(await slots(move)).toHaveLength(1);
     await undoInitialSync(move);
   });
 
@@ -104,11 +107,11 @@ describe('an interrupted initial sync', () => {
     const asked = performance.now();
     environment.cancel();
     expect(await copying).toBeInstanceOf(CancelledFailure);
-    expect(performance.now() - asked).toBeLessThan(5_000);
+    expect(performance.now() - asked).toBeLessThan(7_000);
     expect(heartbeats.some((progress) => progress.what === 'ranges' && progress.bytesTotal > progress.bytesDone)).toBe(
       true,
     );
-    expect(await slots()).toEqual([]);
+    expect(await slots(move)).toEqual([]);
     for (const server of [pair.source, pair.target]) {
       expect(
         await server.query(`select application_name from pg_stat_activity where application_name ~ $1`, [move.key]),
@@ -127,8 +130,7 @@ describe('an interrupted initial sync', () => {
     await database(name);
     const move = moveOf(pair, name, { copy: FAST });
     await prepareReplication(move);
-    const lock = new pg.Client({ connectionString: pair.target.url(name) });
-    await lock.connect();
+    const lock = await connect(pair.target.url(name));
     await lock.query('begin; lock table pg_subscription in share mode');
     const process = child(move);
     await until(async () => {
@@ -140,12 +142,12 @@ describe('an interrupted initial sync', () => {
     await killed(process);
     await lock.query('rollback');
     await lock.end();
-    const before = await slots();
+    const before = await slots(move);
     await pair.source.query(`insert into item values (-1, 'between')`, [], name);
     const figures = await initialSync(move);
     expect(figures.rows).toBe(43_000);
     expect(figures.rangesKept).toBe(0);
-    expect(await slots()).toEqual(before);
+    expect(await slots(move)).toEqual(before);
     await catchUp(move);
     expect(await digestOf(pair.target, name)).toEqual(await digestOf(pair.source, name));
     const indexes = `select indexname from pg_indexes where schemaname = 'public' order by 1`;

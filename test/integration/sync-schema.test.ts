@@ -158,13 +158,14 @@ describe('a copied schema', () => {
 
   test('a role that the target lacks is named, and nothing is made', async () => {
     const name = fresh('roles');
-    await pair.source.query('create role stranger');
-    await database(name, 'create table a (id int primary key); grant select on a to stranger');
+    const stranger = fresh('stranger');
+    await pair.source.query(`create role ${stranger}`);
+    await database(name, `create table a (id int primary key); grant select on a to ${stranger}`);
     const move = moveOf(pair, name);
     await claim(move);
     await expect(prepareSchema(move)).rejects.toMatchObject({
       type: 'SchemaMismatch',
-      message: expect.stringContaining('stranger') as string,
+      message: expect.stringContaining(stranger) as string,
     });
     expect(
       await pair.target.query(`select relname from pg_class where relnamespace = 'public'::regnamespace`, [], name),

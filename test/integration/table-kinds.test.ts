@@ -11,6 +11,7 @@ import type { CertificateSummary } from '../../spec/status.js';
 import { undoInitialSync } from '../../activities/postgres/replication/undo.js';
 import { qualified, type TableName } from '../../activities/postgres/statements.js';
 import { catalogOf } from '../support/catalog.js';
+import { fresh } from '../support/fresh-name.js';
 import {
   admitted,
   changeBack,
@@ -356,7 +357,7 @@ describe('what can not go', () => {
   ];
 
   test.each(REFUSED)('%s are named before anything is made', async (kind, ddl, id, severity, evidence) => {
-    const name = `refused ${kind}`.slice(0, 60).trim();
+    const name = fresh(`refused ${kind}`.slice(0, 60).trim());
     for (const server of [pair.source, pair.target]) await server.createDatabase(name);
     await pair.source.query(`create table good (id int primary key); ${ddl}`, [], name);
     const finding = await find(moveOf(pair, name, { tables: { include: ['public.*'], exclude: [] } }), id);
@@ -365,7 +366,7 @@ describe('what can not go', () => {
 });
 
 test('rows without a key that Postgres calls equal, though they are written otherwise, are taken for one another: validation says so', async () => {
-  const name = 'called_equal';
+  const name = fresh('called_equal');
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(
     `create table keyless (amount numeric, note text); alter table keyless replica identity full;
@@ -383,7 +384,7 @@ test('rows without a key that Postgres calls equal, though they are written othe
 });
 
 test('default privileges and grants of a schema that the target had before stay as they are there', async () => {
-  const name = 'public_rights';
+  const name = fresh('public_rights');
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(
     `create table t (id int primary key); grant create on schema public to app;
@@ -401,7 +402,7 @@ test('default privileges and grants of a schema that the target had before stay 
 });
 
 test('preflight has nothing against any of the kinds that go, and names those that cost something', async () => {
-  const name = 'looked_at';
+  const name = fresh('looked_at');
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(TABLE_KINDS, [], name);
   const findings = await preflightDatabase(moveOf(pair, name));
@@ -419,7 +420,7 @@ test('preflight has nothing against any of the kinds that go, and names those th
 });
 
 test('a copy that is begun again finds all its rows equal, of every type; an undo leaves both catalogs as they were', async () => {
-  const name = 'undone';
+  const name = fresh('undone');
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(TABLE_KINDS, [], name);
   const catalogs = async (): Promise<string[][]> => [
@@ -439,7 +440,7 @@ test('a copy that is begun again finds all its rows equal, of every type; an und
 });
 
 test('tables that the target has already may have their columns in another order, and extensions elsewhere', async () => {
-  const name = 'other_order';
+  const name = fresh('other_order');
   for (const server of [pair.source, pair.target]) await server.createDatabase(name);
   await pair.source.query(
     `create extension citext; create type mood as enum ('calm', 'angry');

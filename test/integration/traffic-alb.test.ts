@@ -12,7 +12,7 @@ import {
   ModifyTargetGroupCommand,
   type Action,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { clientsOf, forgetClients } from '../../activities/aws/clients.js';
 import { trafficActivities } from '../../activities/aws/traffic.js';
 import { injectFaults } from '../../activities/fault.js';
@@ -443,6 +443,10 @@ test('green is healthy when all its targets are, blue when half are, and targets
     const arn = new URL(url, 'http://edge').searchParams.get('targetGroupArn') ?? '';
     response.end(JSON.stringify(states[arn] ?? []));
   });
+  onTestFinished(() => {
+    aws.tell({ edge: null });
+    edge.close();
+  });
   edge.listen(0, '127.0.0.1');
   await once(edge, 'listening');
   aws.tell({ edge: `http://127.0.0.1:${(edge.address() as AddressInfo).port}` });
@@ -463,8 +467,6 @@ test('green is healthy when all its targets are, blue when half are, and targets
     healthy: false,
     explanation: `0 of 0 targets of ${world.blue.name} are healthy`,
   });
-  aws.tell({ edge: null });
-  edge.close();
 });
 
 describe('AWS', () => {
@@ -527,14 +529,13 @@ describe('AWS', () => {
 
   test('of another account is reached through a role', async () => {
     const role = await makeRole(aws, account, 'godwit');
-    const own = process.env['AWS_ACCESS_KEY_ID'];
+    onTestFinished(() => void useAccount(account));
     useAccount();
     move = albMoveOf(aws, world, {}, 'shift', role);
     const image = await capture();
     await set(image, null, 10);
     expect(await elsewhere.weights()).toEqual({ blue: 90, green: 10 });
     await undoTraffic({ move, image });
-    process.env['AWS_ACCESS_KEY_ID'] = own;
   });
 });
 

@@ -34,8 +34,9 @@ beforeAll(async () => {
   hurry({ answer: 2_000, inSync: 3_000 });
   aws = await startAws({ rates: {}, route53: { inSyncAfterMs: 10 } });
   world = await newWorld(aws, useAccount());
-  while (listeners.length < 14) listeners.push(await ListenerPlace.make(aws, world));
-  while (records.length < 4) records.push(await RecordPlace.make(aws, world, records.length));
+  // More than there are tests: one that is tried again takes another.
+  while (listeners.length < 20) listeners.push(await ListenerPlace.make(aws, world));
+  while (records.length < 8) records.push(await RecordPlace.make(aws, world, records.length));
   edge = await CountedEdge.start(aws, world);
   names = await NameServers.start({ aws: [aws.observer(world)], refreshEveryMs: 300 });
   resolver = await Resolver.listen({ root: names.root });

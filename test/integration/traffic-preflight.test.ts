@@ -9,7 +9,7 @@ import {
   type CreateTargetGroupCommandInput,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { ChangeTagsForResourceCommand, type ResourceRecordSet } from '@aws-sdk/client-route-53';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { forgetClients } from '../../activities/aws/clients.js';
 import { preflightTraffic } from '../../activities/aws/preflight/preflight.js';
 import { trafficActivities } from '../../activities/aws/traffic.js';
@@ -231,9 +231,11 @@ describe('preflight of records', () => {
     await create();
     dns.delegated = ['ns1.registrar.example'];
     expect(await found(moveOf())).toEqual([['record-delegated-elsewhere', like(/nobody asks this zone/)]]);
+    onTestFinished(() => {
+      process.env['GODWIT_DNS'] = `127.0.0.1:${dns.port}`;
+    });
     process.env['GODWIT_DNS'] = '127.0.0.99:1';
     expect(await found(moveOf())).toEqual([['dns-unreachable', like(/127\.0\.0\.99 \(port 1\) did not answer/)]]);
-    process.env['GODWIT_DNS'] = `127.0.0.1:${dns.port}`;
   });
 
   test('finds external-dns and others who manage it, aliases and long times to live', async () => {
@@ -249,13 +251,17 @@ describe('preflight of records', () => {
     });
     const AddTags = [{ Key: 'managed-by', Value: 'terraform' }];
     const zone = { ResourceType: 'hostedzone' as const, ResourceId: shared.zone.id };
+    const untag = new ChangeTagsForResourceCommand({ ...zone, RemoveTagKeys: ['managed-by'] });
+    onTestFinished(async () => {
+      await elsewhere.route53.send(untag);
+    });
     await elsewhere.route53.send(new ChangeTagsForResourceCommand({ ...zone, AddTags }));
     expect(await found(moveOf())).toEqual([
       ['record-managed-elsewhere', like(/^TXT a-look\d+.* says "heritage=external-dns/)],
       ['record-managed-elsewhere', like(/managed-by=terraform \(Terraform\)$/)],
       ['record-long-ttl', like(/^the TTL is 86400 s: 1d pass/)],
     ]);
-    await elsewhere.route53.send(new ChangeTagsForResourceCommand({ ...zone, RemoveTagKeys: ['managed-by'] }));
+    await elsewhere.route53.send(untag);
     const { dnsName, zoneId } = shared.loadBalancer;
     name = `alias${tests}.${shared.zone.name}`;
     await elsewhere.changeRecords({

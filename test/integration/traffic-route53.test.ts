@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CreateHealthCheckCommand, type ResourceRecordSet } from '@aws-sdk/client-route-53';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { forgetClients } from '../../activities/aws/clients.js';
 import { trafficActivities } from '../../activities/aws/traffic.js';
 import { injectFaults } from '../../activities/fault.js';
@@ -11,6 +11,7 @@ import type { Fault } from '../../lab/aws/faults.js';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import type { AwsWorld } from '../../lab/aws/world.js';
 import { startAws } from '../support/aws.js';
+import { underway } from '../support/underway.js';
 import { NameServers } from '../support/name-servers.js';
 import { Elsewhere, hurry, newWorld, recordMoveOf, retried, throughHistory, useAccount } from '../support/traffic.js';
 
@@ -193,10 +194,17 @@ describe('a simple record', () => {
     const image = await capture();
     await set(image, null, 25);
     const theirs = record(['10.0.0.9'], { SetIdentifier: 'blue', Weight: 75, TTL: 60 });
-    const given = aws.fail({ operation: 'ChangeResourceRecordSets', fault: { kind: 'lost before' } });
-    const setting = set(image, 25, 50);
-    while (given.met === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    let there = false;
+    const given = aws.fail({
+      operation: 'ChangeResourceRecordSets',
+      fault: { kind: 'throttled' },
+      times: Infinity,
+      when: () => !there,
+    });
+    const setting = underway(set(image, 25, 50));
+    await expect.poll(() => given.met, { interval: 5 }).toBeGreaterThan(0);
     await upsert(theirs);
+    there = true;
     await expect(setting).rejects.toMatchObject({ type: 'TrafficChanged' });
     expect(await found()).toContainEqual(theirs);
   });
@@ -370,6 +378,7 @@ test('members with a health check are healthy when enough checkers reach them', 
   const server = createServer((_, response) => response.writeHead(state).end());
   let state = 200;
   server.listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
   await once(server, 'listening');
   const { HealthCheck } = await elsewhere.route53.send(
     new CreateHealthCheckCommand({

@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { BehaviourChange } from '../../lab/app/behaviour.js';
 import { check } from '../../lab/check.js';
 import { ask } from '../../lab/dns/ask.js';
 import { Load, type LoadOptions } from '../../lab/load.js';
@@ -34,8 +35,8 @@ afterAll(async () => {
   expect(pids.filter((pid) => identityOf(pid) !== null)).toEqual([]);
 });
 
-const startLoad = (options: Partial<LoadOptions> = {}): Promise<Load> =>
-  Load.start({
+async function startLoad(options: Partial<LoadOptions> = {}): Promise<Load> {
+  const load = await Load.start({
     url: world.namedUrl,
     dns: world.nameServers.root,
     record: join(folder, `record-${(records += 1)}.jsonl`),
@@ -43,6 +44,15 @@ const startLoad = (options: Partial<LoadOptions> = {}): Promise<Load> =>
     rate: 200,
     ...options,
   });
+  onTestFinished(() => load.kill());
+  return load;
+}
+
+/** Well again when the test is over, however it ends. */
+async function behaves(side: 'blue' | 'green', change: BehaviourChange): Promise<void> {
+  onTestFinished(() => world[side].behave({ errorRate: 0, slow: null, down: false, healthy: true }));
+  await world[side].behave(change);
+}
 
 const verdictOf = async (load: Load) =>
   check({ record: await load.record(), primary: pair.source.url(SHOP.database), switches: [] });
@@ -66,7 +76,7 @@ async function healthy(): Promise<void> {
     (await Promise.all([blueGroup, greenGroup].map((arn) => world.edge.targetHealth(arn))))
       .flat()
       .map(({ state }) => state);
-  await expect.poll(states, { timeout: 20_000 }).toEqual(['healthy', 'healthy']);
+  await expect.poll(states).toEqual(['healthy', 'healthy']);
 }
 
 test('users move from blue to green and back under load: no request fails, and every acknowledged write is there once', async () => {
@@ -91,11 +101,10 @@ test('a bad green is as bad as it is told to be, and what it failed is nowhere',
   await shift(1, 0);
   await healthy();
   await shift(0, 1);
-  await world.green.behave({ errorRate: 0.5, slow: { median: 5, p99: 20 } });
+  await behaves('green', { errorRate: 0.5, slow: { median: 5, p99: 20 } });
   const load = await startLoad({ most: 200 });
   await expect.poll(async () => (await load.snapshot()).sent, { timeout: 60_000 }).toBe(200);
   const last = await load.stop();
-  await world.green.behave({ errorRate: 0, slow: null });
   expect(last.sent).toBe(200);
   expect(last.errors).toEqual({ FAULTY: last.failed });
   expect(last.failed).toBeGreaterThan(50);
@@ -106,26 +115,25 @@ test('a bad green is as bad as it is told to be, and what it failed is nowhere',
 test('a green that is down fails requests of its share only, with the load balancer saying so, until its health takes it out', async () => {
   await shift(0, 1);
   await healthy();
-  await world.green.behave({ down: true });
+  await behaves('green', { down: true });
   const load = await startLoad({ url: world.url, dns: null });
   await expect
-    .poll(async () => (await load.snapshot()).errors['HTTP_502'] ?? 0, { timeout: 30_000 })
+    .poll(async () => (await load.snapshot()).errors['HTTP_502'] ?? 0, { timeout: 60_000 })
     .toBeGreaterThan(10);
   await shift(1, 0);
   await answersOf(load, 'blue', 100);
   await load.stop();
-  await world.green.behave({ down: false });
   expect(await verdictOf(load)).toMatchObject({ ok: true, lost: [], doubled: [] });
   const refused = 'sum(alb_target_connection_errors_total{target_group=~".*/shop-green/.*"})';
-  await expect.poll(() => world.prometheus?.value(refused), { timeout: 20_000 }).toBeGreaterThan(10);
+  await expect.poll(() => world.prometheus?.value(refused), { timeout: 60_000 }).toBeGreaterThan(10);
   const ofBlue = 'sum(http_requests_total{job="shop", version="blue", code="200"})';
-  await expect.poll(() => world.prometheus?.value(ofBlue), { timeout: 20_000 }).toBeGreaterThan(100);
+  await expect.poll(() => world.prometheus?.value(ofBlue), { timeout: 60_000 }).toBeGreaterThan(100);
 });
 
 test('an unhealthy blue shows in DescribeTargetHealth, and a worker finds name servers and metrics by what the world tells', async () => {
-  await world.blue.behave({ healthy: false });
+  await behaves('blue', { healthy: false });
   const blue = async () => (await world.edge.targetHealth(world.estate.blueGroup))[0];
-  await expect.poll(async () => (await blue())?.reason, { timeout: 20_000 }).toBe('Target.ResponseCodeMismatch');
+  await expect.poll(async () => (await blue())?.reason, { timeout: 60_000 }).toBe('Target.ResponseCodeMismatch');
   await world.blue.behave({ healthy: true });
   const [address = '', port] = (world.environment['GODWIT_DNS'] ?? '').split(':');
   const answer = await ask(
@@ -146,5 +154,5 @@ test('the processes of a world end with the one that started them, even if it is
   const [pid] = (await once(child, 'message')) as [number];
   expect(identityOf(pid)).not.toBeNull();
   child.kill('SIGKILL');
-  await expect.poll(() => identityOf(pid), { timeout: 20_000 }).toBeNull();
+  await expect.poll(() => identityOf(pid), { timeout: 60_000 }).toBeNull();
 });

@@ -256,9 +256,9 @@ test('statements that take too long are cut, when the table is passed, listed an
   await room(world, 'source');
   const { candidates, figures } = await world.compare({
     most: Infinity,
-    lane: { statementTimeout: 400 },
-    // a second for all rows
-    rowFilter: 'pg_sleep(0.005) is not null',
+    lane: { statementTimeout: 1_000 },
+    // two seconds for all rows
+    rowFilter: 'pg_sleep(0.01) is not null',
   });
   expect(candidates).toEqual([['row 0150']]);
   expect(figures.rows).toBe(198);

@@ -1,5 +1,5 @@
 /** Every pair that Postgres calls equal or hashes alike, though it isn't the same: on real servers, one value on each side. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Session } from '../../activities/postgres/session.js';
 import { describeTables } from '../../activities/postgres/validation/describe.js';
 import type { Dialect } from '../../activities/postgres/validation/expression.js';
@@ -182,6 +182,7 @@ describe.each(['converted', 'text'] as const)('by %s', (dialect) => {
   });
 
   test('sums of unkeyed rows tell values that were swapped between rows', async () => {
+    onTestFinished(() => both('drop table if exists public.swapped'));
     await both('create table public.swapped (a text, b text)');
     await source.run(`insert into public.swapped values ('1', 'x'), ('2', 'y')`);
     await target.run(`insert into public.swapped values ('1', 'y'), ('2', 'x')`);
@@ -190,11 +191,11 @@ describe.each(['converted', 'text'] as const)('by %s', (dialect) => {
     const there = await table?.target.passBuckets(target, 0);
     expect(here?.get('0')?.count).toBe(2);
     expect(here?.get('0')?.sum).not.toBe(there?.get('0')?.sum);
-    await both('drop table public.swapped');
   });
 });
 
 test('text that both encodings know hashes the same, in a column and inside of containers', async () => {
+  onTestFinished(() => both('drop table if exists public.umlauts'));
   await both(
     `create table public.umlauts (id int primary key, v text, vs text[], c public.measure, "ü" char(5), x public.citext);
      insert into public.umlauts values (1, 'Grüße', '{Äpfel}', row(1, 'Öre'), 'é', 'Ü')`,
@@ -205,6 +206,7 @@ test('text that both encodings know hashes the same, in a column and inside of c
 });
 
 test('columns in another order are compared by name; a column of another type is refused', async () => {
+  onTestFinished(() => both('drop table if exists public.ordered'));
   await source.run('create table public.ordered (id int primary key, a int, b text)');
   await target.run('create table public.ordered (b text, id int primary key, a int)');
   await both(`insert into public.ordered (id, a, b) values (1, 2, 'three')`);
@@ -216,6 +218,10 @@ test('columns in another order are compared by name; a column of another type is
 });
 
 test('an extension that lives in another schema over there, as a key too, compares', async () => {
+  onTestFinished(async () => {
+    await both('drop table if exists public.folk');
+    await target.run('alter extension citext set schema public');
+  });
   await target.run('alter extension citext set schema ext');
   await source.run('create table public.folk (name public.citext primary key, v public.citext)');
   await target.run('create table public.folk (name ext.citext primary key, v ext.citext)');

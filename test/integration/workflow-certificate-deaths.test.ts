@@ -4,12 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import type { AwsWorld } from '../../lab/aws/world.js';
 import { QUERIES } from '../../spec/messages.js';
 import type { StatusDocument } from '../../spec/status.js';
 import { startAws } from '../support/aws.js';
+import { underway } from '../support/underway.js';
 import { certificateDocument, CertificateEyes, QUICK_ACM } from '../support/certificates.js';
 import { Faults } from '../support/faults.js';
 import { newWorld, useAccount } from '../support/traffic.js';
@@ -35,7 +36,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'godwit-certificate-'));
   faults = await Faults.make();
   connection = await Connection.connect({ address: inject('temporalAddress') });
-  await Promise.all([addWorker(), addWorker()]);
 });
 afterAll(async () => {
   await Promise.all(workers.map((worker) => worker.kill()));
@@ -55,7 +55,13 @@ async function addWorker(): Promise<void> {
 const FORWARD = ['certificate.requested', 'certificate.validation', 'certificate.served'];
 const BACK = ['certificate.unserved', 'certificate.unvalidated', 'certificate.deleted'];
 
-test('a worker that dies after each of the calls that change something leaves one certificate, and an undo leaves none', async () => {
+/** Each death is found out by Temporal, and another worker begins. */
+const DEATHS_MS = 400_000;
+
+const PROMISE =
+  'a worker that dies after each of the calls that change something leaves one certificate, and an undo leaves none';
+test(PROMISE, { timeout: DEATHS_MS }, async () => {
+  while (workers.filter(({ alive }) => alive).length < 2) await addWorker();
   const before = await eyes.estate(listener);
   for (const point of [...FORWARD, ...BACK]) await faults.at(point, 'kill');
   const client = new Client({ connection });
@@ -64,6 +70,10 @@ test('a worker that dies after each of the calls that change something leaves on
     taskQueue: QUEUE,
     args: [certificateDocument(eyes, QUEUE, { domain: `shop.${eyes.domain}`, listener })],
   });
+  onTestFinished(async () => {
+    await faults.clear();
+    if ((await handle.describe()).status.name === 'RUNNING') await handle.terminate();
+  });
   const ended = handle.result().then(
     () => 'served',
     () => 'failed',
@@ -71,9 +81,9 @@ test('a worker that dies after each of the calls that change something leaves on
   const more: Promise<void>[] = [];
   for (const point of [...FORWARD, ...BACK]) {
     await faults.reached(point);
-    more.push(addWorker());
+    more.push(underway(addWorker()));
     // ACM's list lags.
-    if (FORWARD.includes(point)) await expect.poll(() => eyes.made(), { timeout: 30_000 }).toHaveLength(1);
+    if (FORWARD.includes(point)) await expect.poll(() => eyes.made(), { timeout: 60_000 }).toHaveLength(1);
     if (point !== 'certificate.served') continue;
     expect(await eyes.served(listener)).toHaveLength(2);
     await handle.signal('abort', { by: 'ana' });

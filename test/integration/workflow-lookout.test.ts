@@ -171,6 +171,7 @@ describe.concurrent('before the switch', () => {
     const migration = await lab.migrate(orders({ every: 1 }));
     await migration.reachesGate('switch');
     const length = async (): Promise<number> => (await migration.handle.describe()).historyLength;
+    await migration.until('the first looks', () => migration.model.count('observe') > 2);
     const before = await length();
     const looks = migration.model.count('observe');
     await migration.until('a run of looks and more', () => migration.model.count('observe') > looks + 32);

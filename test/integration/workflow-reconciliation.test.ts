@@ -1,7 +1,7 @@
 /** Runs of a reconciliation: started by people, by schedules, paused, aborted, failed, and with repairs. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { moduleCommand } from '../../lab/module-command.js';
 import type { RepairSummary } from '../../spec/reconciliation.js';
 import { finding } from '../support/model-reconciliation.js';
@@ -238,9 +238,13 @@ describe('a worker that is killed when it begins to compare', () => {
       stdio: 'ignore',
     });
     const died = once(doomed, 'exit');
+    onTestFinished(() => void doomed.kill('SIGKILL'));
     const run = await lab.start(document);
-    expect((await died)[1]).toBe('SIGKILL');
-    await lab.startWorkers();
+    try {
+      expect((await died)[1]).toBe('SIGKILL');
+    } finally {
+      await lab.startWorkers();
+    }
     const { run: id } = await run.result();
     expect(id.startsWith(run.handle.workflowId)).toBe(true);
     expect(model.runs().map((one) => one.run)).toEqual([id]);

@@ -33,7 +33,7 @@ test('a green that answers much later than blue did asks a person, though no gat
   const document = shop.document({ steps: STEPS, triggers: { latency: { for: '1s', onFailure: 'hold' } } });
   const handle = await shop.begin(document);
   await until(handle, (status) => trafficOf(status)?.weight === 50);
-  await shop.world.green.behave({ slow: { median: 300, p99: 900 } });
+  const { quick } = await shop.slowGreen({ median: 300, p99: 900 });
   const asked = await until(handle, ({ state }) => state === 'needs-attention');
   expect(asked.units[0]?.problem).toMatchObject({
     type: 'TrafficBreached',
@@ -54,7 +54,7 @@ test('a green that answers much later than blue did asks a person, though no gat
     cause: { message: 'there is no step of 30 %; traffic/web has 50, 100 %' },
   });
 
-  await shop.world.green.behave({ slow: null });
+  await quick();
   await handle.signal('abort', {});
   expect(await handle.result()).toMatchObject({ state: 'undone' });
   await load.stop();
@@ -112,9 +112,9 @@ test('a breach in the watch goes back at once, whatever the steps back', async (
   await expect.poll(async () => (await load.snapshot()).sent, { timeout: 60_000 }).toBeGreaterThan(600);
   const handle = await shop.begin(watched({ for: '1s', onFailure: 'undo' }));
   await until(handle, ({ stage }) => stage === 'watch');
-  await shop.world.green.behave({ slow: { median: 300, p99: 900 } });
+  const { quick } = await shop.slowGreen({ median: 300, p99: 900 });
   const pressed = await until(handle, ({ state }) => state === 'rolled-back');
-  await shop.world.green.behave({ slow: null });
+  await quick();
   expect(weights(pressed)).toEqual([0, 100, 0]);
   expect(pressed.messages.at(-1)).toMatchObject({ name: 'rollback', by: 'the gates of traffic/web' });
   await handle.signal('abort', {});

@@ -133,14 +133,17 @@ const listenerActions = async () => {
   return Listeners?.[0]?.DefaultActions;
 };
 
-const startLoad = (): Promise<Load> =>
-  Load.start({
+async function startLoad(): Promise<Load> {
+  const load = await Load.start({
     url: world.namedUrl,
     dns: world.nameServers.root,
     record: join(folder, `record-${(records += 1)}.jsonl`),
     clients: 4,
     rate: 150,
   });
+  onTestFinished(() => load.kill());
+  return load;
+}
 
 const verdictOf = async (load: Load) =>
   check({ record: await load.record(), primary: pair.source.url(SHOP.database), switches: [] });
@@ -157,6 +160,7 @@ test('a green that turns bad gets no more traffic: everybody goes back by itself
     }),
   );
   await until(handle, (status) => traffic(status)?.weight === 50);
+  onTestFinished(() => world.green.behave({ errorRate: 0 }));
   await world.green.behave({ errorRate: 0.5 });
   const back = await until(handle, ({ state }) => state === 'rolled-back');
   await world.green.behave({ errorRate: 0 });

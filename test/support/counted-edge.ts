@@ -41,7 +41,10 @@ export class CountedEdge {
     const account = aws.observer(world);
     const server = createServer((request, response) => {
       const arn = new URL(request.url ?? '', 'http://edge').searchParams.get('targetGroupArn') ?? '';
-      void edge.#health(arn).then((targets) => response.end(JSON.stringify(targets)));
+      edge.#health(arn).then(
+        (targets) => response.end(JSON.stringify(targets)),
+        () => response.writeHead(503).end(),
+      );
     });
     const edge = new CountedEdge(
       server,
@@ -79,7 +82,8 @@ export class CountedEdge {
 
   async #counting(): Promise<void> {
     while (!this.#ended.signal.aborted) {
-      await this.#count();
+      // What could not be counted is a gap in the figures, as there are with AWS.
+      await this.#count().catch(() => undefined);
       await sleep(COUNT_EVERY_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
     }
   }

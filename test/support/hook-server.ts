@@ -31,7 +31,10 @@ export class HookServer {
   readonly #hanging = new Set<ServerResponse>();
 
   private constructor() {
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#server = createServer((request, response) => {
+      // Who gave up waiting has taken the rest of the request along.
+      this.#answer(request, response).catch(() => response.destroy());
+    });
   }
 
   static async start(): Promise<HookServer> {

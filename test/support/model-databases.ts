@@ -117,9 +117,11 @@ export class ModelDatabases {
     });
   }
 
-  /** The next switches undo themselves. */
-  notNow(reason: string, times = 1): void {
-    this.#pull({ activity: 'switchWrites', times, act: () => ({ kind: 'not-now', reason }) });
+  /** The next switches undo themselves, `times` of them, or until the answer is called. */
+  notNow(reason: string, times = 1): () => void {
+    const lever: Lever = { activity: 'switchWrites', times, act: () => ({ kind: 'not-now', reason }) };
+    this.#pull(lever);
+    return () => void (lever.times = 0);
   }
 
   /** The next call runs until released; a cancel ends it, unless it is one that must not be cut short. */

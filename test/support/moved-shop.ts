@@ -96,15 +96,25 @@ export class MovedShop {
     return handle;
   }
 
-  load(): Promise<Load> {
+  async load(): Promise<Load> {
     this.#records += 1;
-    return Load.start({
+    const load = await Load.start({
       url: this.world.namedUrl,
       dns: this.world.nameServers.root,
       record: join(this.parts.shop.folder, `record-${this.#records}.jsonl`),
       clients: 4,
       rate: 150,
     });
+    onTestFinished(() => load.kill());
+    return load;
+  }
+
+  /** Green answers so late until the test is over, however it ends, or `quick` again. */
+  async slowGreen(slow: { median: number; p99: number }): Promise<{ quick: () => Promise<void> }> {
+    const quick = (): Promise<void> => this.world.green.behave({ slow: null });
+    onTestFinished(quick);
+    await this.world.green.behave({ slow });
+    return { quick };
   }
 
   async stop(): Promise<void> {

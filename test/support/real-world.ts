@@ -73,6 +73,8 @@ export class RealWorld {
     readonly client: Client,
     readonly folder: string,
     readonly faults: Faults,
+    /** How many workers it began with. */
+    readonly began: { built?: number; faulty?: number },
   ) {
     RealWorld.#all.add(this);
   }
@@ -93,7 +95,7 @@ export class RealWorld {
       Faults.make(() => seen()),
     ]);
     const connection = await Connection.connect({ address: server.address });
-    const world = new RealWorld(pair, server, new Client({ connection }), folder, faults);
+    const world = new RealWorld(pair, server, new Client({ connection }), folder, faults, workers);
     seen = () => world.#seen();
     await Promise.all([
       ...Array.from({ length: workers.built ?? 0 }, () => world.addWorker()),
@@ -117,6 +119,8 @@ export class RealWorld {
     }
     await this.faults.clear();
     await Promise.all(this.#loads.map((load) => load.kill()));
+    const { built = 0, faulty = 0 } = this.began;
+    while (this.workers.length < built + faulty) await (faulty > 0 ? this.addFaultyWorker() : this.addWorker());
   }
 
   async stop(): Promise<void> {

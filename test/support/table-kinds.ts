@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import type { PostgresServer } from '../../lab/postgres.js';
+import { underway } from './underway.js';
 import { connect, READ_ONLY } from './clients.js';
 import type { ServerPair } from './postgres.js';
 
@@ -146,7 +147,7 @@ export class TableWriters {
 
   start(): void {
     this.#stopping = false;
-    this.#running = WRITES.map((statements) => this.#write(statements));
+    this.#running = WRITES.map((statements) => underway(this.#write(statements)));
   }
 
   /** Waits until each statement was acknowledged about `times` times more. */

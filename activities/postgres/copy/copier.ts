@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cancellation, stoppable } from '../../activity-context.js';
 import type { CopyInput, DatabaseMove } from '../../contract.js';
 import { failure } from '../../failure.js';
+import { faultPoint } from '../../fault.js';
 import { scopeTables, type ScopeTable } from '../scope.js';
 import type { Session } from '../session.js';
 import type { Sides } from '../sides.js';
@@ -214,6 +215,7 @@ async function copyNext(
   });
   if (copied === null) return false;
   progress.finishRange(copied.estimate, copied.bytes);
+  await faultPoint('sync.range');
   return true;
 }
 
