@@ -4,6 +4,7 @@
  * https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
 import { PgoutputPlugin, type Pgoutput } from 'pg-logical-replication';
+import { copyValues } from '../postgres/copy-values.js';
 import type { Session } from '../postgres/session.js';
 import { identifier, literal, nameOf, statement } from '../postgres/statements.js';
 import { keyColumns, statementsOn, type ComparedTable } from '../postgres/validation/compared-table.js';
@@ -128,23 +129,12 @@ async function changesWithin(
     hash: dialect === 'text' ? `hashtextextended(encode(${row}, 'hex'), 0)` : `hash_record_extended(row(${row}), 0)`,
   });
   const read = new Changes(new Map(tables.map((table) => [nameOf(table), keyNames(table, session)])), cut, atOnce);
-  const fetch = 'fetch 1 from changes';
   // the server decodes the whole stream up to a position at once; here it comes in portions
-  const few = await session.transactionAfter(
-    [`declare changes no scroll cursor for ${changes}`, fetch],
-    async (first: Portion[]) => {
-      for (let [portion] = first; portion !== undefined; [portion] = await session.rows<Portion>(fetch)) {
-        read.take(portion.messages);
-        if (read.count > KEYS_AT_MOST) return false;
-      }
-      return true;
-    },
-  );
+  const few = await copyValues(session, changes, (portion) => {
+    read.take(portion);
+    return read.count <= KEYS_AT_MOST;
+  });
   return few ? read.tables : null;
-}
-
-interface Portion extends Record<string, unknown> {
-  messages: Buffer;
 }
 
 /** How much comes of a message that holds nothing but the row as it is now. */

@@ -19,7 +19,8 @@ import type { NormalCertificate } from '../../spec/normal-traffic.js';
 import { startAws } from '../support/aws.js';
 import { CertificateEyes, QUICK_ACM, SOON } from '../support/certificates.js';
 import { NameServers } from '../support/name-servers.js';
-import { albMoveOf, hurry, newWorld, retried, useAccount } from '../support/traffic.js';
+import { retried } from '../support/retried.js';
+import { albMoveOf, hurry, newWorld, useAccount } from '../support/traffic.js';
 
 const {
   requestCertificate,

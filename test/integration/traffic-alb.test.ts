@@ -22,16 +22,8 @@ import type { Fault } from '../../lab/aws/faults.js';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
 import { makeRole, type AwsWorld } from '../../lab/aws/world.js';
 import { startAws } from '../support/aws.js';
-import {
-  albMoveOf,
-  Elsewhere,
-  hurry,
-  newListener,
-  newWorld,
-  retried,
-  throughHistory,
-  useAccount,
-} from '../support/traffic.js';
+import { retried } from '../support/retried.js';
+import { albMoveOf, Elsewhere, hurry, newListener, newWorld, throughHistory, useAccount } from '../support/traffic.js';
 
 const {
   captureTraffic,

@@ -13,7 +13,8 @@ import type { AwsWorld } from '../../lab/aws/world.js';
 import { startAws } from '../support/aws.js';
 import { underway } from '../support/underway.js';
 import { NameServers } from '../support/name-servers.js';
-import { Elsewhere, hurry, newWorld, recordMoveOf, retried, throughHistory, useAccount } from '../support/traffic.js';
+import { retried } from '../support/retried.js';
+import { Elsewhere, hurry, newWorld, recordMoveOf, throughHistory, useAccount } from '../support/traffic.js';
 
 const {
   captureTraffic,

@@ -15,7 +15,6 @@ import {
   type Change,
   type ResourceRecordSet,
 } from '@aws-sdk/client-route-53';
-import { ApplicationFailure } from '@temporalio/common';
 import { PATIENCE } from '../../activities/aws/patience.js';
 import type { TrafficImage, TrafficMove } from '../../activities/traffic-contract.js';
 import type { AwsProxy } from '../../lab/aws/proxy.js';
@@ -125,17 +124,6 @@ export function recordMoveOf(
   };
   const traffic = trafficOf(aws, 'dns', route, null);
   return { migration, key: scopeKey(migration, traffic.unit), traffic };
-}
-
-/** As Temporal does: what is retryable is tried again. */
-export async function retried<T>(work: () => Promise<T>, tries = 20): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const again = !(error instanceof ApplicationFailure) || error.nonRetryable !== true;
-    if (!again || tries <= 1) throw error;
-    return retried(work, tries - 1);
-  }
 }
 
 /** Past the stand-in's faults and the log of calls: what is there, and what somebody else does. */
