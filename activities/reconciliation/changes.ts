@@ -58,8 +58,8 @@ export interface Layout {
 
 /** What the catalog says of a table that is streamed. */
 export interface StreamedFacts {
-  /** Its number, as messages have it. */
-  relation: Buffer;
+  /** Its number, as messages have it: of 32 bits, the first of them a sign. */
+  relation: number;
   /** Becomes another one when rows may have changed that no message tells of. */
   mark: string;
   /** Some value is stored apart; messages leave out those that an UPDATE left alone. */
@@ -116,7 +116,7 @@ async function changesWithin(
     leading:
       leading.length === tables.length
         ? 'all'
-        : new Set(leading.flatMap((table) => facts.get(nameOf(table))?.relation.readInt32BE() ?? [])),
+        : new Set(leading.flatMap((table) => facts.get(nameOf(table))?.relation ?? [])),
   };
   const atOnce = whole ? WHOLE_AT_ONCE : cut.leading === 'all' ? SHORT_AT_ONCE : LONG_AT_ONCE;
   const row = 'substring(data from 7)';

@@ -72,7 +72,7 @@ async function compareNamed(
   const [here, there] = [conditionOf(primary, since), conditionOf(standby, since)];
   const sums = byKey ? null : await differingSums(lane, table, [here, there]);
   const named =
-    sums !== null && sums.within.buckets.length === 0
+    sums?.within.buckets.length === 0
       ? []
       : await bothRead(lane, table, lengthOf, (session) =>
           statementsOn(table, session).keysWhere(session, session === primary ? here : there, sums?.within),

@@ -13,6 +13,7 @@ import { underway } from '../support/underway.js';
 import { fresh } from '../support/fresh-name.js';
 import { startPair, type ServerPair } from '../support/postgres.js';
 import { follow, replicated, type Replicated } from '../support/replicated.js';
+import { until } from '../support/sync.js';
 
 const DDL = `
   create table items (id bigint primary key, v text);
@@ -65,14 +66,6 @@ async function open(): Promise<string[]> {
   return rows.map(({ row }) => row);
 }
 
-async function until(fact: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await fact())) {
-    if (Date.now() > deadline) throw new Error('did not come true');
-    await sleep(5);
-  }
-}
-
 test('a commit that waits for a synchronous standby is a suspect and no difference', async () => {
   let committing: Promise<unknown> | undefined;
   await pair.source.query(`alter system set synchronous_standby_names = 'nobody'`);
@@ -83,11 +76,14 @@ test('a commit that waits for a synchronous standby is a suspect and no differen
         `select current_setting('synchronous_standby_names') = 'nobody' as on`,
       );
       return row?.on ?? false;
-    });
+    }, 'the setting is there');
     committing = underway(
       app.run(`begin; insert into items values (5000, 'new'); update items set v = 'new' where id = 7; commit`),
     );
-    await until(async () => (await scene.target.row('select from items where id = 5000')) !== undefined);
+    await until(
+      async () => (await scene.target.row('select from items where id = 5000')) !== undefined,
+      'the row has arrived',
+    );
     expect(await scene.source.row('select from items where id = 5000')).toBeUndefined();
     expect(await validate(scene.move)).toMatchObject({ verdict: 'incomplete', differences: 0 });
     expect(await open()).toEqual(['items changed 7 suspect', 'items extra 5000 suspect']);
@@ -247,11 +243,11 @@ test.each([
     return row !== undefined;
   };
   const validation = underway(validateUntil(scene.move, stop.signal));
-  await until(running);
+  await until(running, 'it waits for the lock');
   stop.abort();
   // The lock is held until after that.
   await expect(validation).rejects.toMatchObject({ name: 'AbortError' });
-  await until(async () => !(await running()));
+  await until(async () => !(await running()), 'no statement runs any more');
   await app.run('commit');
 });
 
@@ -281,6 +277,7 @@ test('a switch in the middle of it certifies nothing', async () => {
   await until(
     async () =>
       (await scene.source.row(`select from pg_locks where not granted and relation = 'items'::regclass`)) !== undefined,
+    'it waits for the lock',
   );
   await scene.source.run('update godwit.authority set epoch = epoch + 2');
   await app.run('commit');

@@ -2,7 +2,7 @@
 -- rewritten, replaced by another of its name, or given other columns: rows are others then, and no change tells it. `relation`: its
 -- number as messages have it; `columns`: in their order there. `toldWhole`: messages hold rows as they were,
 -- too. `apart`: whether any value is stored apart: messages leave out those that an UPDATE left alone.
-select n.nspname as schema, c.relname as name, int4send(c.oid::bigint::bit(32)::int) as relation,
+select n.nspname as schema, c.relname as name, c.oid::bigint::bit(32)::int as relation,
   pg_relation_filenode(c.oid)::text || ' ' || hashtextextended(a.columns, 0)::text as mark,
   c.reltoastrelid <> 0 and pg_relation_size(c.reltoastrelid) > 0 as apart,
   a.published as columns, c.relreplident = 'f' as "toldWhole"
