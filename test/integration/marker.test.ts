@@ -163,8 +163,13 @@ describe('on servers that acknowledge before they write to disk', () => {
   test('the experiment bites: without the commit of "ready", the same crash loses what the marker had shown', async () => {
     const name = fresh('seen_not_durable');
     const move = await replicatedMove(pair, name, TABLES);
-    // All of it on disk, and 10 s from now until the next time that memory is written there by itself.
+    // All of it on disk, and whoever writes memory there by itself stands still until the crash ends it.
     await pair.target.restart();
+    for (const { pid } of await pair.target.query<{ pid: number }>(
+      `select pid from pg_stat_activity where backend_type in ('walwriter', 'background writer')`,
+    )) {
+      process.kill(pid, 'SIGSTOP');
+    }
     await pair.source.query('insert into entry select n from generate_series(1, 500) n', [], name);
     {
       await using sides = await sessionsOf(name);

@@ -161,6 +161,7 @@ describe.concurrent('a schedule', () => {
     await reached;
     await lab.cli(['schedule', 'trigger', id]);
     await lab.cli(['schedule', 'trigger', id]);
+    await untilFact('one buffered, and one too many', async () => (await show(id)).counts.skipped === 1);
     release();
     await untilFact('the second', async () => {
       const { runs, counts } = await show(id);
