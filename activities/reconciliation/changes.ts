@@ -198,29 +198,31 @@ export class Changes {
 
   /** An answer of changes.sql. Throws where a message was cut off before its key ends. */
   take(messages: Buffer): void {
+    // a buffer's own ways to read numbers take twice as long
+    const view = new DataView(messages.buffer, messages.byteOffset, messages.length);
     // a server that has no memory for a whole portion doesn't keep the order in it
     const places = new Int32Array(this.#atOnce).fill(-1);
-    for (let at = 0; at < messages.length; at = this.#endOf(messages, at)) places[messages.readInt32BE(at)] = at;
-    for (const at of places) if (at >= 0) this.#takeOne(messages, at);
+    for (let at = 0; at < messages.length; at = this.#endOf(view, at)) places[view.getInt32(at)] = at;
+    for (const at of places) if (at >= 0) this.#takeOne(messages, view, at);
   }
 
-  #endOf(messages: Buffer, at: number): number {
+  #endOf(view: DataView, at: number): number {
     const start = at + FRAME_BYTES;
-    const length = messages.readInt32BE(at + 4);
-    return start + (isCut(messages, start) ? Math.min(length, this.#bytesOf(messages.readInt32BE(start + 1))) : length);
+    const length = view.getInt32(at + 4);
+    return start + (isCut(view, start) ? Math.min(length, this.#bytesOf(view.getInt32(start + 1))) : length);
   }
 
-  #takeOne(messages: Buffer, at: number): void {
+  #takeOne(messages: Buffer, view: DataView, at: number): void {
     const start = at + FRAME_BYTES;
-    const end = this.#endOf(messages, at);
-    if (!isCut(messages, start)) return this.#note(this.#plugin.parse(messages.subarray(start, end)));
-    const relation = this.#relationOf(messages.readInt32BE(start + 1));
+    const end = this.#endOf(view, at);
+    if (!isCut(view, start)) return this.#note(this.#plugin.parse(messages.subarray(start, end)));
+    const relation = this.#relationOf(view.getInt32(start + 1));
     if (relation === null) return;
     const { table, positions, tellsOldKey } = relation;
-    const cut = end - start < messages.readInt32BE(at + 4);
-    const key = positions === null ? null : keyIn(messages, start + 6, end, cut, positions);
-    if (key === null || (messages[start] === UPDATE && !tellsOldKey)) table.whole = true;
-    else table.rows.hashed(key, messages.readInt32BE(at + 8), messages.readInt32BE(at + 12));
+    const cut = end - start < view.getInt32(at + 4);
+    const key = positions === null ? null : keyIn(messages, view, start + 6, end, cut, positions);
+    if (key === null || (view.getUint8(start) === UPDATE && !tellsOldKey)) table.whole = true;
+    else table.rows.hashed(key, view.getInt32(at + 8), view.getInt32(at + 12));
   }
 
   #bytesOf(relation: number): number {
@@ -308,19 +310,28 @@ function keyName(key: string[]): KeyName {
 }
 
 /** It holds nothing but a row as it is now. */
-const isCut = (messages: Buffer, start: number): boolean =>
-  (messages[start] === INSERT || messages[start] === UPDATE) && messages[start + 5] === NEW_ROW;
+function isCut(view: DataView, start: number): boolean {
+  const kind = view.getUint8(start);
+  return (kind === INSERT || kind === UPDATE) && view.getUint8(start + 5) === NEW_ROW;
+}
 
 /** The key of a row in a message; null where it isn't told: it is null, or stored apart and was left alone. */
-function keyIn(messages: Buffer, from: number, end: number, cut: boolean, positions: number[]): KeyName | null {
+function keyIn(
+  messages: Buffer,
+  view: DataView,
+  from: number,
+  end: number,
+  cut: boolean,
+  positions: number[],
+): KeyName | null {
   if (from + 2 > end) return endsEarly(cut);
-  const parts: string[] = [];
-  let columns = messages.readInt16BE(from);
+  let parts: string[] | null = null;
+  let columns = view.getInt16(from);
   let at = from + 2;
   for (let column = 0, found = 0; found < positions.length; column += 1) {
     if (columns-- === 0) return null;
     if (at >= end) return endsEarly(cut);
-    const kind = messages[at];
+    const kind = view.getUint8(at);
     const part = positions.indexOf(column);
     at += 1;
     if (kind === NULL || kind === UNCHANGED) {
@@ -330,14 +341,15 @@ function keyIn(messages: Buffer, from: number, end: number, cut: boolean, positi
     if (kind !== TEXT) throw new Error(`a change stream holds a column of kind ${kind}, which was not asked for`);
     if (at + 4 > end) return endsEarly(cut);
     const start = at + 4;
-    at = start + messages.readInt32BE(at);
+    at = start + view.getInt32(at);
     if (part < 0) continue;
     if (at > end) return endsEarly(cut);
-    if (positions.length === 1) return numberIn(messages, start, at) ?? messages.toString('utf8', start, at);
+    if (positions.length === 1) return numberIn(view, start, at) ?? messages.toString('utf8', start, at);
+    parts ??= [];
     parts[part] = messages.toString('utf8', start, at);
     found += 1;
   }
-  return nameOfKey(parts);
+  return nameOfKey(parts ?? []);
 }
 
 function endsEarly(cut: boolean): never {
@@ -346,12 +358,12 @@ function endsEarly(cut: boolean): never {
 }
 
 /** What `keyName` makes a number, without its text: that took half of the time. */
-function numberIn(messages: Buffer, start: number, end: number): number | null {
+function numberIn(view: DataView, start: number, end: number): number | null {
   const length = end - start;
-  if (length === 0 || length > 15 || (messages[start] === ZERO && length > 1)) return null;
+  if (length === 0 || length > 15 || (view.getUint8(start) === ZERO && length > 1)) return null;
   let number = 0;
   for (let at = start; at < end; at += 1) {
-    const digit = (messages[at] ?? 0) - ZERO;
+    const digit = view.getUint8(at) - ZERO;
     if (digit < 0 || digit > 9) return null;
     number = number * 10 + digit;
   }

@@ -31,7 +31,10 @@ const SAMPLES = 8;
 const SAMPLE_EVERY_MS = 6;
 
 export interface Watch extends AsyncDisposable {
-  looked: Promise<void>;
+  /** Fine when it has begun. */
+  begin(): void;
+  /** Begins, and is over once it has looked for the first time. */
+  looked(): Promise<void>;
 }
 
 /** Transactions of others so far, by all looks up to one time. */
@@ -102,20 +105,21 @@ export class ReadingPace implements Pace {
     void this.#bytes.pass(rows * table.bytesOfARow);
   }
 
-  /**
-   * Looks at both sides every second until it is disposed of. `looked` is over once it first has. Never
-   * throws: what is wrong with a side the run itself will meet.
-   */
+  /** Looks at both sides every second once it has begun, until it is disposed of. Never throws: what is wrong with a side the run itself will meet. */
   watch(pair: Pair, signal: AbortSignal, heard = (): void => undefined): Watch {
     const stop = new AbortController();
-    let looked = (): void => undefined;
-    const first = new Promise<void>((resolve) => (looked = resolve));
-    const watching = this.#look(pair, AbortSignal.any([signal, stop.signal]), () => {
-      looked();
-      heard();
-    });
+    let first: Promise<void> | null = null;
+    let watching = Promise.resolve();
+    const looked = (): Promise<void> =>
+      (first ??= new Promise((resolve) => {
+        watching = this.#look(pair, AbortSignal.any([signal, stop.signal]), () => {
+          resolve();
+          heard();
+        });
+      }));
     return {
-      looked: first,
+      begin: () => void looked(),
+      looked,
       [Symbol.asyncDispose]: () => {
         stop.abort();
         return watching;

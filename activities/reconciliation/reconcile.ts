@@ -15,7 +15,7 @@ import { cancellation, counting, heartbeat, stoppable } from '../activity-contex
 import { failure } from '../failure.js';
 import { matches } from '../postgres/scope.js';
 import { Session } from '../postgres/session.js';
-import { allOpen, bothOver, bothSides, eachSide, type Pair, type Sides } from '../postgres/sides.js';
+import { allOpen, bothSides, eachSide, type Pair, type Sides } from '../postgres/sides.js';
 import { nameOf, type TableName } from '../postgres/statements.js';
 import { backendOf, cancelledBy } from '../postgres/validation/cancel.js';
 import type { ComparedTable } from '../postgres/validation/compared-table.js';
@@ -105,13 +105,48 @@ export async function reconcileUntil(
   ]);
   const [sides, keeping] = open;
   const backends = await eachSide((side) => backendOf(sides.of(side), side));
-  await haveState(sides.target);
+  return await cancelledBy(signal, pair, [backends.source, backends.target], async () => {
+    const [answer, ready] = await Promise.allSettled([turnOf(keeping, run), readyTo(sides, run.normal)]);
+    if (answer.status === 'rejected') throw answer.reason;
+    if (answer.value !== null) return answer.value;
+    if (ready.status === 'rejected') throw ready.reason;
+    return new Run(run, pair, sides, ready.value, new Keeper(keeping), signal, keepProgressEvery).whole();
+  });
+}
+
+/** Null: it is this run's turn. Else what became of it. */
+async function turnOf(keeping: Session, run: ReconcileRun): Promise<RunSummary | null> {
+  await haveState(keeping);
   const busy = await takeTurn(keeping, run.run);
-  if (busy !== null) return skipped(run, busy);
-  const ended = await beginRun(keeping, run);
-  if (ended !== null) return ended;
-  return await cancelledBy(signal, pair, [backends.source, backends.target], () =>
-    new Run(run, pair, sides, new Keeper(keeping), signal, keepProgressEvery).whole(),
+  return busy === null ? beginRun(keeping, run) : skipped(run, busy);
+}
+
+/** What a run knows before it looks at a table. */
+interface Ready {
+  servers: Record<Primary, Server>;
+  proof: Proof;
+}
+
+async function readyTo(sides: Sides, normal: NormalReconciliation): Promise<Ready> {
+  const servers = await eachSide(async (side) => {
+    const session = sides.of(side);
+    await pin(session);
+    // a position is no proof without its commit, and needs no synchronous standby's word
+    await session.run('set synchronous_commit = local');
+    return serverOf(session);
+  });
+  refuseTheSame(servers);
+  return { servers, proof: await proofOf(normal.replication, endsOf(sides, normal)) };
+}
+
+/** Equal to itself is everything. */
+function refuseTheSame({ source, target }: Record<Primary, Server>): void {
+  if (source.identity.systemIdentifier !== target.identity.systemIdentifier || source.database !== target.database)
+    return;
+  throw failure(
+    'InvalidSpec',
+    `source and target are the same database ${source.database} of one server, or a physical standby of it`,
+    'Correct source.url or target.url; a physical standby to read from is `replica`',
   );
 }
 
@@ -159,6 +194,9 @@ interface Moment {
   startedAt: string;
 }
 
+/** What a run asks for before it reads anything; watermarks only where the next one goes by them. */
+type Asked = Partial<Watermarks> & Moment;
+
 class Run {
   readonly #began = performance.now();
   readonly #started = new Date().toISOString();
@@ -178,6 +216,7 @@ class Run {
     readonly run: ReconcileRun,
     readonly pair: Pair,
     readonly sides: Sides,
+    readonly ready: Ready,
     readonly keeper: Keeper,
     readonly signal: AbortSignal,
     readonly keepProgressEvery: Milliseconds,
@@ -192,26 +231,22 @@ class Run {
   }
 
   async whole(): Promise<RunSummary> {
+    const { servers, proof } = this.ready;
     const pace = new ReadingPace(this.#normal.limits);
-    // at once, since its first look takes a while
     await using watch = this.run.level === 'business' ? null : pace.watch(this.pair, this.signal);
-    await this.keeper.run((session) => expire(session, this.#normal.name));
+    // at once, since its first look takes a while, but where streams may tell that there is nothing to be read
+    if (this.run.full || this.#normal.incremental?.by !== 'changes') watch?.begin();
     const ends = this.#ends;
-    await bothOver(pin(ends.primary), pin(ends.standby));
-    // a position is no proof without its commit, and needs no synchronous standby's word
-    await ends.primary.run('set synchronous_commit = local');
-    const servers = await eachSide((side) => serverOf(this.sides.of(side)));
-    this.#refuseTheSame(servers.source, servers.target);
-    const dialect = dialectOf(servers.source, servers.target);
-    const proof = await proofOf(this.#normal.replication, ends);
+    await this.keeper.run((session) => expire(session, this.#normal.name));
     const moment: Moment = { lsn: await positionOf(ends.primary), startedAt: this.#started };
-    const asked = { ...(await watermarksNow(ends.primary, ends.standby)), ...moment };
-    const first = await this.#firstAsked('watermarks', asked);
+    const by = this.#normal.incremental?.by ?? 'changes';
+    const watermarks = by === 'changes' ? null : await watermarksNow(ends.primary, ends.standby);
+    const first = await this.#firstAsked<Asked>('watermarks', { ...watermarks, ...moment });
     await requireCaughtUp(proof, ends, CATCH_UP_TIMEOUT_MS, this.signal);
     const chosen = await chooseTables(this.sides, this.#normal.primary, this.#normal);
     if (!looksAtStructure(this.run.level)) this.#findings.push(...chosen.findings);
     if (watch !== null) {
-      await this.#compare(chosen.tables, dialect, proof, first, { pace, watch });
+      await this.#compare(chosen.tables, dialectOf(servers.source, servers.target), proof, first, { pace, watch });
       // nobody is to be spared any more: its connections end while the rest goes on
       void watch[Symbol.asyncDispose]();
     }
@@ -227,22 +262,11 @@ class Run {
     return summary;
   }
 
-  /** Equal to itself is everything. */
-  #refuseTheSame(source: Server, target: Server): void {
-    if (source.identity.systemIdentifier !== target.identity.systemIdentifier || source.database !== target.database)
-      return;
-    throw failure(
-      'InvalidSpec',
-      `source and target are the same database ${source.database} of one server, or a physical standby of it`,
-      'Correct source.url or target.url; a physical standby to read from is `replica`',
-    );
-  }
-
   async #compare(
     chosen: ChosenTable[],
     dialect: Dialect,
     proof: Proof,
-    watermarks: Watermarks | null,
+    first: Asked | null,
     paced: Pick<RowsContext, 'pace' | 'watch'>,
   ): Promise<void> {
     const { level } = this.run;
@@ -280,7 +304,7 @@ class Run {
       const one = incremental[index];
       if (one !== undefined) this.#compared(one, found);
     });
-    if (level !== 'quick') await this.#keepWatermarks(incremental, watermarks);
+    if (level !== 'quick') await this.#keepWatermarks(incremental, first);
   }
 
   /** Counts decide what a quick run looks at, and this attempt's may be others: it begins from the start. */
@@ -475,14 +499,14 @@ class Run {
     return new Map(rows.map((row) => [nameOf(row), row.keys]));
   }
 
-  async #keepWatermarks(rows: RowsTable[], watermarks: Watermarks | null): Promise<void> {
+  async #keepWatermarks(rows: RowsTable[], first: Asked | null): Promise<void> {
     const { incremental, name } = this.#normal;
-    if (this.run.partial === true || watermarks === null) return;
+    if (this.run.partial === true || first === null) return;
     if (incremental === null || (incremental.by === 'changes' && this.#streamed === null)) return;
-    const { xmin, at } = watermarks;
+    const { xmin, at } = first;
     const valuesOf: Record<Since['kind'], (table: string) => Record<Primary, string> | undefined> = {
       xmin: () => xmin,
-      column: () => ({ source: at, target: at }),
+      column: () => (at === undefined ? undefined : { source: at, target: at }),
       changes: (table) => this.#streamed?.marks[table],
     };
     const compared = new Set(this.#tables.filter(({ how }) => how === 'all' || how === 'touched').map(nameOf));

@@ -104,7 +104,7 @@ export async function compareRows(context: RowsContext, tables: RowsTable[]): Pr
   const both = AbortSignal.any([signal, stop.signal]);
   const work = new Map(tables.map((one) => [nameOf(one.table), new TableWork(context, one)]));
   // a busy server must not meet the first statements unlooked at
-  await context.watch.looked;
+  await context.watch.looked();
   await using lanes = await Lanes.open(pair, primary, normal.limits.parallelism, both, {
     proof,
     pace,

@@ -22,6 +22,7 @@ const READ_ONLY = '25006';
 /** Makes the tables where they aren't there. Fails with `PermissionDenied`, or `InvalidSpec` for a target that takes no writes. */
 export async function haveState(target: Session): Promise<void> {
   try {
+    if (await isCurrent(target)) return;
     await target.transaction(async () => {
       await target.rows(`select pg_advisory_xact_lock(hashtextextended('godwit schema', 0))`);
       if (!(await isCurrent(target))) await target.run(STATE);
@@ -38,10 +39,9 @@ export async function haveState(target: Session): Promise<void> {
 
 /** By what came last: tables that an older release made lack it. */
 async function isCurrent(target: Session): Promise<boolean> {
-  if (!(await hasState(target))) return false;
   const known = await target.row<{ known: boolean }>(
-    `select count(*) = 2 as known from pg_attribute
-     where (attrelid, attname) in (('godwit.reconciliation_piece'::regclass, 'progress'), ('godwit.reconciliation_run'::regclass, 'streams'))`,
+    `select count(*) = 2 and to_regclass('godwit.reconciliation_watermark') is not null as known from pg_attribute
+     where (attrelid, attname) in ((to_regclass('godwit.reconciliation_piece'), 'progress'), (to_regclass('godwit.reconciliation_run'), 'streams'))`,
   );
   return known?.known ?? false;
 }
@@ -120,23 +120,19 @@ export async function beginRun(
   session: Session,
   { run, normal, level, workflow }: ReconcileRun,
 ): Promise<RunSummary | null> {
-  await session.run(
-    `insert into godwit.reconciliation_run (run, reconciliation, level, workflow, state) values ($1, $2, $3, $4, 'running')
-     on conflict (run) do nothing`,
-    [run, normal.name, level, workflow],
-  );
-  // of runs that were aborted, or whose worker never came back: nobody else has the turn
-  await session.run(
-    `update godwit.reconciliation_run set state = 'failed', ended_at = clock_timestamp() where state = 'running' and run <> $1`,
-    [run],
-  );
-  await session.run(
-    `update godwit.reconciliation_run set state = 'running', ended_at = null where run = $1 and state = 'failed'`,
-    [run],
-  );
   const row = await session.row<{ summary: RunSummary | null }>(
-    'select summary from godwit.reconciliation_run where run = $1',
-    [run],
+    `with begun as (
+       insert into godwit.reconciliation_run as r (run, reconciliation, level, workflow, state) values ($1, $2, $3, $4, 'running')
+       on conflict (run) do update set
+         state = case r.state when 'failed' then 'running' else r.state end,
+         ended_at = case r.state when 'failed' then null else r.ended_at end
+       returning summary
+     ), over as (
+       -- runs that were aborted, or whose worker never came back: nobody else has the turn
+       update godwit.reconciliation_run set state = 'failed', ended_at = clock_timestamp() where state = 'running' and run <> $1
+     )
+     select summary from begun`,
+    [run, normal.name, level, workflow],
   );
   return row?.summary ?? null;
 }

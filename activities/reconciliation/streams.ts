@@ -222,6 +222,8 @@ async function readStream(
   // decoding ends at what is flushed, and commits that wait for no disk are seen before that: they would be passed over
   await session.transact([
     'set local synchronous_commit = local',
+    // the server puts down all that it decodes before it answers; more than this on disk
+    `set work_mem = '64MB'`,
     `select pg_logical_emit_message(true, 'godwit', '')`,
   ]);
   const state = await session.row<{ held: string; lost: boolean; position: string }>(

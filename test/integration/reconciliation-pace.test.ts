@@ -44,7 +44,7 @@ async function watched<T>(work: (watched: Watched) => Promise<T>): Promise<T> {
   const pace = new ReadingPace(normal.limits);
   let heard = (): void => undefined;
   await using watch = pace.watch(pairOf(normal), new AbortController().signal, () => heard());
-  await watch.looked;
+  await watch.looked();
   return await work({ pace, look: () => new Promise((resolve) => (heard = resolve)) });
 }
 
