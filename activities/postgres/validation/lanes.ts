@@ -10,11 +10,13 @@ import { markerProof, type Proof } from './proof.js';
 /**
  * What the hash's text forms depend on beyond the settings of every session, and how these sessions behave: JIT costs
  * 0.3 s on each of the many statements; 64 MB hold the 65,536 groups of a pass, which Postgres would sort all rows for,
- * since it takes each row for a group of its own (1.65 times the time of the hash alone; without sorting 1.22); a marker
- * needs no standby's word, and would wait for ever where one is missing.
+ * since it takes each row for a group of its own (1.65 times the time of the hash alone; without sorting 1.22); a lane is
+ * one process on each side and no more, since others are at work there (and with parallel workers beside the lanes two cores
+ * took 1.1 times as long); a marker needs no standby's word, and would wait for ever where one is missing.
  */
 const PINNED = `select set_config('lc_monetary', 'C', false), set_config('jit', 'off', false),
-  set_config('work_mem', '64MB', false), set_config('enable_sort', 'off', false), set_config('synchronous_commit', 'local', false),
+  set_config('work_mem', '64MB', false), set_config('enable_sort', 'off', false),
+  set_config('max_parallel_workers_per_gather', '0', false), set_config('synchronous_commit', 'local', false),
   case when current_setting('server_version_num')::int >= 140000
        then set_config('client_connection_check_interval', '5s', false) end`;
 
