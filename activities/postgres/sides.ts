@@ -27,7 +27,7 @@ export class Sides {
 export const otherSide = (side: Primary): Primary => (side === 'source' ? 'target' : 'source');
 
 /** Two works at once; a failure is told when neither has anything under way any more. */
-export async function bothOver<T>(one: Promise<T>, other: Promise<T>): Promise<[T, T]> {
+export async function bothOver<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
   const [first, second] = await Promise.allSettled([one, other]);
   if (first.status === 'rejected') throw first.reason;
   if (second.status === 'rejected') throw second.reason;

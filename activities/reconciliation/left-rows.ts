@@ -79,7 +79,7 @@ const NOWHERE = -1;
 const SPREAD = 0x9e3779b1;
 const UPPER_HALF = 2 ** 32;
 
-/** Keys in the order in which they came. Numbers are found by open addressing, in a table that is never more than half full. */
+/** Keys in the order in which they came. Numbers are found by open addressing, in a table that is never more than half full and grows fourfold. */
 class Places {
   readonly keys: KeyName[] = [];
   readonly #texts = new Map<string, number>();
@@ -117,7 +117,7 @@ class Places {
   }
 
   #grow(): void {
-    this.#bits += 1;
+    this.#bits += 2;
     this.#table = new Int32Array(2 ** this.#bits).fill(NOWHERE);
     this.keys.forEach((key, place) => {
       if (typeof key === 'number') this.#table[this.#slotOf(key)] = place;

@@ -15,7 +15,7 @@ import { cancellation, counting, heartbeat, stoppable } from '../activity-contex
 import { failure } from '../failure.js';
 import { matches } from '../postgres/scope.js';
 import { Session } from '../postgres/session.js';
-import { allOpen, bothSides, eachSide, type Pair, type Sides } from '../postgres/sides.js';
+import { allOpen, bothOver, bothSides, eachSide, type Pair, type Sides } from '../postgres/sides.js';
 import { nameOf, type TableName } from '../postgres/statements.js';
 import { backendOf, cancelledBy } from '../postgres/validation/cancel.js';
 import type { ComparedTable } from '../postgres/validation/compared-table.js';
@@ -422,9 +422,11 @@ class Run {
     const known = await this.keeper.run((session) =>
       watermarksOf(session, name, incremental.by, incremental.fullEvery),
     );
-    const asked = incremental.by === 'changes' ? await this.#touched(rows, known.size > 0, dialect) : null;
+    const [asked, open] = await bothOver(
+      incremental.by === 'changes' ? this.#touched(rows, known.size > 0, dialect) : Promise.resolve(null),
+      this.#openKeys(),
+    );
     if (this.run.full) return rows;
-    const open = await this.#openKeys();
     return rows.map((one) => {
       const table = nameOf(one.table);
       const from = known.get(table);

@@ -341,8 +341,6 @@ export interface ComparedTable extends TableName {
   estimatedRows: number;
   /** With what is stored apart, on average. */
   bytesOfARow: number;
-  /** How well the order of the integer key follows that of the rows on disk, −1…1; null when unknown. */
-  correlation: number | null;
 }
 
 export const statementsOn = (table: ComparedTable, session: Session): TableStatements =>

@@ -17,7 +17,6 @@ interface TableRow extends TableName {
   oid: string;
   estimatedRows: number;
   bytes: number;
-  correlation: number | null;
   columns: TypedName[] | null;
   key: (TypedName & { equals: string | null })[] | null;
 }
@@ -39,7 +38,6 @@ export interface DescribedTable extends TableName {
   shape: SideShape;
   bytes: number;
   estimatedRows: number;
-  correlation: number | null;
 }
 
 /**
@@ -93,7 +91,6 @@ export async function describeComparable(
         target,
         estimatedRows: mine.estimatedRows,
         bytesOfARow: mine.bytes / Math.max(1, mine.estimatedRows),
-        correlation: mine.correlation,
       },
     };
   });
@@ -163,7 +160,6 @@ export async function describeSide(session: Session, tables: TableName[]): Promi
         name: row.name,
         bytes: row.bytes,
         estimatedRows: row.estimatedRows,
-        correlation: row.correlation,
         shape: {
           columns: (row.columns ?? []).map(column),
           key: keyOf((row.key ?? []).map(column)),

@@ -3,6 +3,7 @@
  * two reads at nearly one time: candidates, no more, since both sides are written to meanwhile.
  */
 import type { Session } from '../session.js';
+import type { TableName } from '../statements.js';
 import { compareBuckets, nothingKept, RANGE_ROWS, type BucketsPiece, type PassKeeper } from './buckets.js';
 import { statementsOn, type ComparedTable, type KeyRange, type Listing } from './compared-table.js';
 import {
@@ -55,15 +56,16 @@ export async function cut(
   table: ComparedTable,
   rangeRows = RANGE_ROWS,
 ): Promise<Piece[]> {
-  if (statementsOn(table, primary).shape.key.kind !== 'integer') return [hashed(table)];
+  const { key } = statementsOn(table, primary).shape;
+  if (key.kind !== 'integer') return [hashed(table)];
   const bounds = await boundsOf(primary, standby, table);
   if (bounds === null) {
     return [{ table, kind: 'range', range: { low: null, high: null }, shift: 0, estimatedRows: 0 }];
   }
   const { low, high } = bounds;
   const shift = shiftFor(table.estimatedRows, high - low + 1n);
-  const correlated = Math.abs(table.correlation ?? 0) >= CORRELATED;
-  const count = correlated ? Math.max(1, Math.ceil(table.estimatedRows / rangeRows)) : 1;
+  const wanted = Math.ceil(table.estimatedRows / rangeRows);
+  const count = wanted > 1 && (await isCorrelated(primary, table, key.column.name)) ? wanted : 1;
   return ranges(low, high, shift, count).map((range) => ({
     table,
     kind: 'range',
@@ -71,6 +73,16 @@ export async function cut(
     shift,
     estimatedRows: table.estimatedRows / count,
   }));
+}
+
+/** Whether the rows lie on disk in the order of this column, as far as the last ANALYZE knows. */
+async function isCorrelated(session: Session, { schema, name }: TableName, column: string): Promise<boolean> {
+  const known = await session.row<{ correlation: number | null }>(
+    `select correlation::float8 as correlation from pg_stats
+     where schemaname = $1 and tablename = $2 and not inherited and attname = $3`,
+    [schema, name, column],
+  );
+  return Math.abs(known?.correlation ?? 0) >= CORRELATED;
 }
 
 /** Lowest and highest integer key on either side; null where there are no rows. */

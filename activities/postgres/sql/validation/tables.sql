@@ -4,9 +4,6 @@ select n.nspname as schema, c.relname as name, c.oid::text as oid,
   stored.rows as "estimatedRows",
   stored.bytes,
   key.columns as key,
-  (select s.correlation from pg_catalog.pg_stats s
-   where s.schemaname = n.nspname and s.tablename = c.relname and not s.inherited
-     and s.attname = key.columns -> 0 ->> 'name')::float8 as correlation,
   (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'type', a.atttypid::text) order by a.attnum)
    from pg_catalog.pg_attribute a
    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
