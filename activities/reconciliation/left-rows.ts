@@ -1,6 +1,6 @@
 /**
  * How a side's stream left the rows of one table, by key. A stream names hundreds of thousands of them, so that nothing is allocated for a
- * row: with an object and two strings each, collecting garbage took a third of the time, and half of the rest were entries of a `Map`.
+ * row: with an object and two strings each, collecting garbage took a third of the time.
  */
 
 /** A key as maps have it: of one column its text, or a number that is written the same; of more their texts as JSON. */
