@@ -56,6 +56,7 @@ test('answers what two maps would: the last word on each key counts', () => {
 test.each([
   ['one after the other', (n: number) => n],
   ['at intervals that are powers of two', (n: number) => n * 2 ** 16],
+  ['at intervals of a Fibonacci number', (n: number) => n * 832_040],
   ['beyond 32 bits', (n: number) => 2 ** 32 * n],
   ['in two ranges that are apart by a power of two', (n: number) => (n % 2) * 2 ** 30 + n],
 ])('finds each of many keys %s, in the order in which they came', (_, keyAt) => {
