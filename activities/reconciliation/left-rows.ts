@@ -94,14 +94,24 @@ class Places {
 
   /** Where a key is from now on. */
   have(key: KeyName): number {
-    const known = this.of(key);
+    return typeof key === 'string' ? this.#haveText(key) : this.#haveNumber(key);
+  }
+
+  #haveText(key: string): number {
+    const known = this.#texts.get(key);
+    if (known !== undefined) return known;
+    const place = this.keys.push(key) - 1;
+    this.#texts.set(key, place);
+    return place;
+  }
+
+  #haveNumber(key: number): number {
+    const slot = this.#slotOf(key);
+    const known = this.#table[slot] ?? NOWHERE;
     if (known !== NOWHERE) return known;
     const place = this.keys.push(key) - 1;
-    if (typeof key === 'string') this.#texts.set(key, place);
-    else {
-      this.#table[this.#slotOf(key)] = place;
-      if (place * 2 >= this.#table.length) this.#grow();
-    }
+    this.#table[slot] = place;
+    if (place * 2 >= this.#table.length) this.#grow();
     return place;
   }
 

@@ -31,9 +31,7 @@ const SAMPLES = 8;
 const SAMPLE_EVERY_MS = 6;
 
 export interface Watch extends AsyncDisposable {
-  /** Fine when it has begun. */
-  begin(): void;
-  /** Begins, and is over once it has looked for the first time. */
+  /** Begins if it has not, and is over once it has looked for the first time. */
   looked(): Promise<void>;
 }
 
@@ -118,7 +116,6 @@ export class ReadingPace implements Pace {
         });
       }));
     return {
-      begin: () => void looked(),
       looked,
       [Symbol.asyncDispose]: () => {
         stop.abort();

@@ -232,15 +232,16 @@ class Run {
 
   async whole(): Promise<RunSummary> {
     const { servers, proof } = this.ready;
+    const { incremental } = this.#normal;
     const pace = new ReadingPace(this.#normal.limits);
     await using watch = this.run.level === 'business' ? null : pace.watch(this.pair, this.signal);
     // at once, since its first look takes a while, but where streams may tell that there is nothing to be read
-    if (this.run.full || this.#normal.incremental?.by !== 'changes') watch?.begin();
+    if (this.run.full || incremental?.by !== 'changes') void watch?.looked();
     const ends = this.#ends;
     await this.keeper.run((session) => expire(session, this.#normal.name));
     const moment: Moment = { lsn: await positionOf(ends.primary), startedAt: this.#started };
-    const by = this.#normal.incremental?.by ?? 'changes';
-    const watermarks = by === 'changes' ? null : await watermarksNow(ends.primary, ends.standby);
+    const byWatermarks = incremental !== null && incremental.by !== 'changes';
+    const watermarks = byWatermarks ? await watermarksNow(ends.primary, ends.standby) : null;
     const first = await this.#firstAsked<Asked>('watermarks', { ...watermarks, ...moment });
     await requireCaughtUp(proof, ends, CATCH_UP_TIMEOUT_MS, this.signal);
     const chosen = await chooseTables(this.sides, this.#normal.primary, this.#normal);
@@ -424,7 +425,7 @@ class Run {
     );
     const [asked, open] = await bothOver(
       incremental.by === 'changes' ? this.#touched(rows, known.size > 0, dialect) : Promise.resolve(null),
-      this.#openKeys(),
+      this.run.full ? Promise.resolve(new Map<string, string[][]>()) : this.#openKeys(),
     );
     if (this.run.full) return rows;
     return rows.map((one) => {
