@@ -119,6 +119,11 @@ const PAIRS: [string, string, string, string][] = [
   ],
 ];
 
+const holdsNull = (...values: string[]): boolean => values.includes('null');
+const NEVER_NULL = PAIRS.flatMap(([name, , one, other], index) =>
+  holdsNull(one, other) ? [] : [[name, `never_null_${index}`] as const],
+);
+
 let pair: ServerPair;
 let source: Session;
 let target: Session;
@@ -136,11 +141,14 @@ beforeAll(async () => {
     await session.run('set search_path = public');
     await session.run(TYPES);
   }
-  const columns = PAIRS.map(([, type], index) => `create table t${index} (id int primary key, v ${type});`).join('\n');
   for (const session of [source, target]) {
-    await session.run(columns);
-    for (const [index, [, , one, other]] of PAIRS.entries()) {
-      await session.run(`insert into t${index} values (1, ${one}), (2, ${other})`);
+    for (const [index, [, type, one, other]] of PAIRS.entries()) {
+      await session.run(`create table t${index} (id int primary key, v ${type});
+        insert into t${index} values (1, ${one}), (2, ${other})`);
+      if (holdsNull(one, other)) continue;
+      await session.run(`create table never_null_${index} (like t${index} including all);
+        insert into never_null_${index} select * from t${index};
+        alter table never_null_${index} alter v set not null`);
     }
     // as an operator's sessions have it; ours don't
     await session.run('set search_path = pg_catalog');
@@ -163,19 +171,18 @@ async function hashes(session: Session, name: string, dialect: Dialect): Promise
   return Object.fromEntries(rows.map((row) => [row.id, row.hash]));
 }
 
-test.each(PAIRS.map(([name], index) => [name, index] as const))(
-  'by record, of databases of one encoding: %s: two values, two hashes',
-  async (_, index) => {
-    const here = await hashes(source, `t${index}`, 'record');
-    expect(here['1']).not.toBe(here['2']);
-    expect(here['1']).toMatch(/^-?\d+$/);
-  },
-);
+const EVERY = [...PAIRS.map(([name], index) => [name, `t${index}`] as const), ...NEVER_NULL];
+
+test.each(EVERY)('by record, of databases of one encoding: %s, in %s: two values, two hashes', async (_, table) => {
+  const here = await hashes(source, table, 'record');
+  expect(here['1']).not.toBe(here['2']);
+  expect(here['1']).toMatch(/^-?\d+$/);
+});
 
 describe.each(['converted', 'text'] as const)('by %s', (dialect) => {
-  test.each(PAIRS.map(([name], index) => [name, index] as const))('%s: two values, two hashes', async (_, index) => {
-    const here = await hashes(source, `t${index}`, dialect);
-    const there = await hashes(target, `t${index}`, dialect);
+  test.each(EVERY)('%s, in %s: two values, two hashes', async (_, name) => {
+    const here = await hashes(source, name, dialect);
+    const there = await hashes(target, name, dialect);
     expect(here['1']).not.toBe(here['2']);
     expect(here['1']).toMatch(/^-?\d+$/);
     expect(there).toEqual(here);
@@ -192,6 +199,61 @@ describe.each(['converted', 'text'] as const)('by %s', (dialect) => {
     expect(here?.get('0')?.count).toBe(2);
     expect(here?.get('0')?.sum).not.toBe(there?.get('0')?.sum);
   });
+});
+
+/** Sum of the hashes of all rows, on each side. */
+async function sums(name: string): Promise<{ here: string | undefined; there: string | undefined }> {
+  const [table] = await describeTables(source, target, [{ schema: 'public', name }], 'record');
+  const [here, there] = await Promise.all([table?.source.passBuckets(source, 0), table?.target.passBuckets(target, 0)]);
+  return { here: here?.get('0')?.sum, there: there?.get('0')?.sum };
+}
+
+test.each([
+  ['an integer key', 'bigint', `1`, `4294967296`],
+  ['a key of another type', 'uuid', `'00000000-0000-0000-0000-000000000001'`, `'00000000-0000-0000-0000-000000000002'`],
+  ['a key without a strict hash', 'numeric', `1`, `2`],
+  ['a key that may be null over there', 'text', `'a'`, `'b'`],
+])('with %s: values are told that were swapped between rows of which all else is null', async (_, type, one, other) => {
+  onTestFinished(() => both('drop table public.sparse'));
+  await both(`create table public.sparse (id ${type} primary key, v int not null, w text, x jsonb)`);
+  await source.run(`insert into public.sparse values (${one}, 1), (${other}, 2)`);
+  await target.run(`insert into public.sparse values (${one}, 2), (${other}, 1)`);
+  if (type === 'text') {
+    await target.run(
+      'alter table public.sparse drop constraint sparse_pkey; alter table public.sparse alter id drop not null',
+    );
+  }
+  const swapped = await sums('sparse');
+  expect(swapped.here).not.toBe(swapped.there);
+  await target.run('update public.sparse set v = 3 - v');
+  const equal = await sums('sparse');
+  expect(equal.here).toBe(equal.there);
+});
+
+test('a null where there was to be none tells all other columns, too: the constraint may be gone since', async () => {
+  onTestFinished(() => both('drop table public.loose'));
+  await both('create table public.loose (id int primary key, v text not null, w text)');
+  const [table] = await describeTables(source, target, [{ schema: 'public', name: 'loose' }], 'record');
+  await both('alter table public.loose alter v drop not null');
+  await source.run(`insert into public.loose values (1, null, 'one')`);
+  await target.run(`insert into public.loose values (1, null, 'other')`);
+  const [here] = (await table?.source.read(source, [['1']])) ?? [];
+  const [there] = (await table?.target.read(target, [['1']])) ?? [];
+  expect(here?.signature).toMatch(/^-?\d+$/);
+  expect(there?.signature).toMatch(/^-?\d+$/);
+  expect(here?.signature).not.toBe(there?.signature);
+});
+
+test('a column that may be null on one side only compares', async () => {
+  onTestFinished(() => both('drop table public.half'));
+  await source.run('create table public.half (id int primary key, v text not null)');
+  await target.run('create table public.half (id int primary key, v text)');
+  await both(`insert into public.half values (1, 'one')`);
+  const equal = await sums('half');
+  expect(equal.here).toBe(equal.there);
+  await target.run('update public.half set v = null');
+  const different = await sums('half');
+  expect(different.here).not.toBe(different.there);
 });
 
 test('text that both encodings know hashes the same, in a column and inside of containers', async () => {

@@ -100,6 +100,30 @@ describe('the hash of a row', () => {
     );
   });
 
+  const never = (column: ColumnShape): ColumnShape => ({ ...column, notNull: true });
+
+  test('takes what is never null and has a strict hash by its own function, and all in a record should there be a null', () => {
+    const count: ColumnShape = { name: 'count', type: domain(base('int4')) };
+    const made = rowExpression(
+      [never(id), never(count), never(note)],
+      { kind: 'integer', column: never(id) },
+      'record',
+    );
+    const seed = '(r."id")::bigint';
+    const others = `hash_record_extended(row(${seed}), ${seed})`;
+    const chain = `hashtextextended((r."no""te")::text collate "C", hashint4extended((r."count")::int4, ${others}))`;
+    const all = `hash_record_extended(row(${seed}, (r."count")::int4, (r."no""te")::text collate "C"), ${seed})`;
+    expect(made.hash).toBe(`coalesce(${chain}, ${all})`);
+    const converted = rowExpression([never(id), never(note)], { kind: 'integer', column: id }, 'converted');
+    expect(converted.hash).toBe(`hash_record_extended(row(${seed}, textsend(r."no""te")), ${seed})`);
+  });
+
+  test('tells in its form which columns are hashed by functions of their own, of very many only the first', () => {
+    const columns = Array.from({ length: 1_000 }, (_, index) => never({ name: `c${index}`, type: base('int4') }));
+    const { form } = rowExpression(columns, { kind: 'none' }, 'record');
+    expect(form.match(/ chained/g)).toHaveLength(32);
+  });
+
   test('is that of its text as soon as one side is version 13', () => {
     const database = (number: number, encoding = 'UTF8'): { number: number; encoding: string } => ({
       number,

@@ -13,12 +13,16 @@ interface TypedName {
   type: string;
 }
 
+interface TypedColumn extends TypedName {
+  notNull: boolean;
+}
+
 interface TableRow extends TableName {
   oid: string;
   estimatedRows: number;
   bytes: number;
-  columns: TypedName[] | null;
-  key: (TypedName & { equals: string | null })[] | null;
+  columns: TypedColumn[] | null;
+  key: (TypedColumn & { equals: string | null })[] | null;
 }
 
 interface TypeRow {
@@ -109,7 +113,18 @@ function bothShapes(
   if (inKey !== undefined) return `column ${inKey} is part of its key, and can't be left out`;
   const here = without(primary);
   const there = matched(here, without(standby));
-  return typeof there === 'string' ? there : { primary: here, standby: there };
+  if (typeof there === 'string') return there;
+  const columns = [...here.columns, ...there.columns];
+  const nullable = new Set(columns.filter(({ notNull }) => notNull !== true).map(({ name: column }) => column));
+  return { primary: agreed(here, nullable), standby: agreed(there, nullable) };
+}
+
+/** With those columns as NOT NULL that are so on both sides. */
+function agreed(shape: SideShape, nullable: Set<string>): SideShape {
+  const column = (one: ColumnShape): ColumnShape => ({ ...one, notNull: !nullable.has(one.name) });
+  const key: KeyShape =
+    shape.key.kind === 'columns' ? { kind: 'columns', columns: shape.key.columns.map(column) } : shape.key;
+  return { ...shape, columns: shape.columns.map(column), key };
 }
 
 /** The other side's shape with columns and key in the primary's order; or, in words, why there is none. */
@@ -151,7 +166,7 @@ export async function describeSide(session: Session, tables: TableName[]): Promi
   const rows = await session.rows<TableRow>(TABLES, [wanted]);
   const oids = rows.flatMap((row) => [...(row.columns ?? []), ...(row.key ?? [])].map((column) => column.type));
   const types = await readTypes(session, oids);
-  const column = (typed: TypedName): ColumnShape => ({ name: typed.name, type: shapeOf(types, typed.type) });
+  const column = ({ name, type, notNull }: TypedColumn): ColumnShape => ({ name, type: shapeOf(types, type), notNull });
   return new Map(
     rows.map((row) => [
       nameOf(row),

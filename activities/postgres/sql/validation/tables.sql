@@ -4,7 +4,8 @@ select n.nspname as schema, c.relname as name, c.oid::text as oid,
   stored.rows as "estimatedRows",
   stored.bytes,
   key.columns as key,
-  (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'type', a.atttypid::text) order by a.attnum)
+  (select pg_catalog.json_agg(
+     pg_catalog.json_build_object('name', a.attname, 'type', a.atttypid::text, 'notNull', a.attnotnull) order by a.attnum)
    from pg_catalog.pg_attribute a
    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
 from json_to_recordset($1::json) as wanted(schema text, name text)
@@ -24,6 +25,7 @@ left join lateral (
     select pg_catalog.json_agg(pg_catalog.json_build_object(
         'name', a.attname,
         'type', a.atttypid::text,
+        'notNull', a.attnotnull,
         'equals', (
           select pg_catalog.format('operator(%I.%s)', op_n.nspname, op.oprname)
           from pg_catalog.pg_opclass class
