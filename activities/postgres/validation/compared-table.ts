@@ -3,10 +3,12 @@ import type { Session } from '../session.js';
 import { filteredRows } from '../row-filter.js';
 import { identifier, qualified, statement, type TableName } from '../statements.js';
 import { rowExpression, text, type ColumnShape, type Dialect, type KeyShape } from './expression.js';
+import { readsByIndex } from './plan.js';
 import { fill } from './template.js';
 import { writtenSince } from './watermark.js';
 
 const PASS = statement(import.meta.url, '../sql/validation/pass.sql');
+const PASS_STEPS = statement(import.meta.url, '../sql/validation/pass_steps.sql');
 const PASS_LEAVES = statement(import.meta.url, '../sql/validation/pass_leaves.sql');
 const PASS_KEYS = statement(import.meta.url, '../sql/validation/pass_keys.sql');
 const ROWS_OF_RANGES = statement(import.meta.url, '../sql/validation/rows_of_ranges.sql');
@@ -80,6 +82,9 @@ export interface KeyRange {
   high: bigint | null;
 }
 
+/** A leaf with fewer rows costs more to look for in the index than its rows save. */
+const STEPPED_LEAF_ROWS = 32;
+
 export interface TableToCompare extends TableName {
   /** Only these rows are compared, on both sides; null or absent: all. */
   rowFilter?: string | null;
@@ -103,6 +108,8 @@ export class TableStatements {
   readonly seed: string;
   readonly form: string;
   readonly #table: string;
+  /** Once asked: whether the planner goes to each leaf by an index. */
+  #steps: boolean | null = null;
   /** What to read: the table's rows, or those of its filter. */
   readonly #rows: string;
 
@@ -141,13 +148,48 @@ export class TableStatements {
     return found?.low == null || found.high === null ? null : { low: BigInt(found.low), high: BigInt(found.high) };
   }
 
-  /** Leaves of 2^shift keys: a shift never overflows, at either end of bigint. */
-  async passRange(session: Session, range: KeyRange, shift: number): Promise<Map<string, Bucket>> {
+  /**
+   * Leaves of 2^shift keys: a shift never overflows, at either end of bigint.
+   * @param rows as far as they are known
+   */
+  async passRange(session: Session, range: KeyRange, shift: number, rows = 0): Promise<Map<string, Bucket>> {
+    const { low, high } = range;
+    if (low !== null && high !== null) {
+      const [first, last] = [low >> BigInt(shift), high >> BigInt(shift)];
+      const leaves = Number(last - first + 1n);
+      const sql = this.#stepping(first, last, { low, high }, shift);
+      if (leaves > 1 && rows >= leaves * STEPPED_LEAF_ROWS && (await this.#stepsByIndex(session, sql))) {
+        return buckets(await session.rows<BucketRow>(sql));
+      }
+    }
     const conditions = [
-      ...(range.low === null ? [] : [`${this.#integer} >= ${range.low}`]),
-      ...(range.high === null ? [] : [`${this.#integer} <= ${range.high}`]),
+      ...(low === null ? [] : [`${this.#integer} >= ${low}`]),
+      ...(high === null ? [] : [`${this.#integer} <= ${high}`]),
     ];
     return this.#pass(session, `${this.#integer}::bigint >> ${shift}`, conditions.join(' and ') || 'true');
+  }
+
+  #stepping(first: bigint, last: bigint, { low, high }: { low: bigint; high: bigint }, shift: number): string {
+    return fill(PASS_STEPS, {
+      first: `'${first}'`,
+      last: `'${last}'`,
+      low: `'${low}'::bigint`,
+      high: `'${high}'::bigint`,
+      shift: `${shift}`,
+      width: `${(1n << BigInt(shift)) - 1n}`,
+      rows: this.#rows,
+      hash: this.hash,
+      column: this.#integer,
+    });
+  }
+
+  /**
+   * Whether the planner goes to each leaf by an index of the key: without one (the other side has another key, or lost its index) it
+   * would read the whole table for each. A partitioned table has an index to go to for each partition.
+   */
+  async #stepsByIndex(session: Session, sql: string): Promise<boolean> {
+    this.#steps ??= this.name.whole !== true && (await readsByIndex(session, sql, 'leaf.number'));
+    return this.#steps;
   }
 
   /** The same of single leaves, each with all its keys: reads their pages only. */

@@ -30,6 +30,8 @@ const BUCKETS_AT_MOST = 65_536;
 const SPLIT_BITS = 16;
 /** Below it the rows of a range of keys lie all over the table, and ranges cost more than one look at the whole. */
 const CORRELATED = 0.5;
+/** Smaller tables are one piece. */
+const CUT_FROM_ROWS = 100_000;
 /** Of a sample, read by one statement. */
 const LEAVES_AT_ONCE = 2_000;
 
@@ -65,15 +67,18 @@ export async function cut(
   const { low, high } = bounds;
   const shift = shiftFor(table.estimatedRows, high - low + 1n);
   const wanted = Math.ceil(table.estimatedRows / rangeRows);
-  const count = wanted > 1 && (await isCorrelated(primary, table, key.column.name)) ? wanted : 1;
+  const worthwhile = wanted > 1 || table.estimatedRows >= CUT_FROM_ROWS;
+  const count = worthwhile && (await isCorrelated(primary, table, key.column.name)) ? wanted : 0;
   return ranges(low, high, shift, count).map((range) => ({
     table,
     kind: 'range',
     range,
     shift,
-    estimatedRows: table.estimatedRows / count,
+    estimatedRows: count > 0 && isOpen(range) ? 0 : table.estimatedRows / Math.max(1, count),
   }));
 }
+
+const isOpen = ({ low, high }: KeyRange): boolean => low === null || high === null;
 
 /** Whether the rows lie on disk in the order of this column, as far as the last ANALYZE knows. */
 async function isCorrelated(session: Session, { schema, name }: TableName, column: string): Promise<boolean> {
@@ -117,17 +122,27 @@ export function shiftFor(rows: number, span: bigint): number {
   return width < 2n ? 0 : Math.min(62, width.toString(2).length - 1);
 }
 
-/** `count` ranges of whole leaves over low…high, open at both ends. */
+const LOWEST_KEY = -(2n ** 63n);
+const HIGHEST_KEY = 2n ** 63n - 1n;
+
+/** `count` ranges of whole leaves over low…high, and what lies outside; with 0 all keys are one range. */
 export function ranges(low: bigint, high: bigint, shift: number, count: number): KeyRange[] {
+  if (count === 0) return [{ low: null, high: null }];
   const bits = BigInt(shift);
   const first = low >> bits;
-  const leaves = (high >> bits) - first + 1n;
-  const starts = Array.from({ length: count }, (_, index) => first + (leaves * BigInt(index)) / BigInt(count));
+  const end = (high >> bits) + 1n;
+  const starts = Array.from({ length: count }, (_, index) => first + ((end - first) * BigInt(index)) / BigInt(count));
   const distinct = [...new Set(starts)];
-  return distinct.map((start, index) => {
-    const next = distinct[index + 1];
-    return { low: index === 0 ? null : start << bits, high: next === undefined ? null : (next << bits) - 1n };
-  });
+  const inside = distinct.map((start, index) => ({
+    low: start << bits,
+    high: ((distinct[index + 1] ?? end) << bits) - 1n,
+  }));
+  const [lowest, highest] = [first << bits, (end << bits) - 1n];
+  return [
+    ...(lowest > LOWEST_KEY ? [{ low: null, high: lowest - 1n }] : []),
+    ...inside,
+    ...(highest < HIGHEST_KEY ? [{ low: highest + 1n, high: null }] : []),
+  ];
 }
 
 /**
@@ -165,7 +180,7 @@ async function compareRange(
   let read: [Buckets, Buckets];
   try {
     read = await bothRead(lane, table, rowsIn, (session) =>
-      statementsOn(table, session).passRange(session, piece.range, shift),
+      statementsOn(table, session).passRange(session, piece.range, shift, piece.estimatedRows),
     );
   } catch (error) {
     const halves = isTimeout(error) ? await halvesOf(lane, piece) : null;
