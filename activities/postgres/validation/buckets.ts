@@ -41,7 +41,7 @@ import type { Lane } from './lanes.js';
 import { groundOf, holds, type Ground } from './watermark.js';
 
 /** Rows of a statement, where a table is passed in parts: seconds, so that snapshots stay short and progress shows. */
-export const RANGE_ROWS = 1_000_000;
+const STATEMENT_ROWS = 1_000_000;
 /** Keys of one read. */
 const KEYS_AT_ONCE = 5_000;
 /** Hashes that are counted in one look at a whole table. */
@@ -198,7 +198,7 @@ async function* inParts<T>(
   table: ComparedTable,
   from: number,
   read: (pages?: Pages) => Promise<T>,
-  rowsAtMost = RANGE_ROWS,
+  rowsAtMost = STATEMENT_ROWS,
 ): AsyncGenerator<{ found: T; next: number | null }> {
   const statements = statementsOn(table, session);
   const estimated = Math.max(1, table.estimatedRows);
