@@ -1,4 +1,5 @@
 /** A pass that goes from leaf to leaf by the index says what one that groups all rows says; without an index nothing goes leaf by leaf. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Session } from '../../activities/postgres/session.js';
 import type { KeyRange, TableStatements } from '../../activities/postgres/validation/compared-table.js';
@@ -100,5 +101,21 @@ test('a side that lost the index of its key reads the table once a range, and no
     const found = await bare.passRange(session, { low: 0n, high: 262_143n }, 8, 200_000);
     expect([...found.values()].reduce((sum, { count }) => sum + count, 0)).toBe(200_000);
     expect((await scansOf('public.bare')) - before).toBe(1);
+  });
+});
+
+test('an index that is dropped in the middle of a run is missed within a second', async () => {
+  await session.run(`create table public.stripped as select k as id, 'v' || k as v from generate_series(1, 200000) k;
+    alter table public.stripped add primary key (id); analyze public.stripped`);
+  const stripped = await statementsOf('stripped');
+  const pass = (): Promise<unknown> => stripped.passRange(session, { low: 0n, high: 262_143n }, 8, 200_000);
+  await session.transaction(async () => {
+    await pass();
+    expect(await scansOf('public.stripped_pkey')).toBeGreaterThan(1_000);
+    await session.run('alter table public.stripped drop constraint stripped_pkey');
+    await sleep(1_100);
+    const before = await scansOf('public.stripped');
+    await pass();
+    expect((await scansOf('public.stripped')) - before).toBe(1);
   });
 });

@@ -84,6 +84,8 @@ export interface KeyRange {
 
 /** A leaf with fewer rows costs more to look for in the index than its rows save. */
 const STEPPED_LEAF_ROWS = 32;
+/** Asking costs 1 ms, as much as a few thousand rows; an index may be dropped at any time. */
+const PLAN_HOLDS_MS = 1_000;
 
 export interface TableToCompare extends TableName {
   /** Only these rows are compared, on both sides; null or absent: all. */
@@ -108,8 +110,8 @@ export class TableStatements {
   readonly seed: string;
   readonly form: string;
   readonly #table: string;
-  /** Once asked: whether the planner goes to each leaf by an index. */
-  #steps: boolean | null = null;
+  /** What the planner was last heard to do: whether it goes to each leaf by an index. */
+  #steps: { byIndex: boolean; askedAt: number } | null = null;
   /** What to read: the table's rows, or those of its filter. */
   readonly #rows: string;
 
@@ -188,8 +190,11 @@ export class TableStatements {
    * would read the whole table for each. A partitioned table has an index to go to for each partition.
    */
   async #stepsByIndex(session: Session, sql: string): Promise<boolean> {
-    this.#steps ??= this.name.whole !== true && (await readsByIndex(session, sql, 'leaf.number'));
-    return this.#steps;
+    if (this.name.whole === true) return false;
+    if (this.#steps === null || performance.now() - this.#steps.askedAt > PLAN_HOLDS_MS) {
+      this.#steps = { byIndex: await readsByIndex(session, sql, 'leaf.number'), askedAt: performance.now() };
+    }
+    return this.#steps.byIndex;
   }
 
   /** The same of single leaves, each with all its keys: reads their pages only. */
