@@ -13,7 +13,7 @@
  * that were swapped between two rows.
  *
  * Making a record costs more than hashing it, too. So a column that is never null and has a strict hash of its own stays out of
- * it: each such hash is the seed of the next, and the record's that of the first (all of it 0.87 times the CPU time). A record
+ * it: each such hash is the seed of the next, and the record's that of the first (all of it 0.86 times the CPU time). A record
  * of nothing but nulls forgets its seed, so the key is in it or among those columns. These functions are null for a null: should
  * there be one after all (the constraint was dropped since, or isn't valid), the record of all columns stands in.
  */
